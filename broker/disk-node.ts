@@ -1,0 +1,84 @@
+/** The real disk: {@link Disk} over `node:fs`. */
+
+import { fdatasync, writev } from 'node:fs'
+import * as fs from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { promisify } from 'node:util'
+
+import type { Disk, DiskFile } from './disk.ts'
+
+const writeViews = promisify(writev)
+const syncData = promisify(fdatasync)
+
+/** The disk of this machine. */
+export const nodeDisk: Disk = {
+  async list(folder) {
+    try {
+      return (await fs.readdir(folder)).sort()
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      throw error
+    }
+  },
+
+  async makeFolder(folder) {
+    const firstMade = await fs.mkdir(folder, { recursive: true })
+    if (firstMade === undefined) return
+    for (let made = folder; ; made = dirname(made)) {
+      await nodeDisk.syncFolder(dirname(made))
+      if (made === firstMade || dirname(made) === made) return
+    }
+  },
+
+  async open(path) {
+    // Not 'a+': on Linux an appending descriptor ignores the position of a write, and the log says where it writes.
+    const handle = await fs.open(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o640)
+    return new NodeFile(handle)
+  },
+
+  rename: (from, to) => fs.rename(from, to),
+
+  remove: (path) => fs.rm(path),
+
+  async syncFolder(folder) {
+    const handle = await fs.open(folder, 'r')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  },
+}
+
+class NodeFile implements DiskFile {
+  readonly #handle: fs.FileHandle
+
+  constructor(handle: fs.FileHandle) {
+    this.#handle = handle
+  }
+
+  async size(): Promise<number> {
+    return (await this.#handle.stat()).size
+  }
+
+  async read(into: Uint8Array, position: number): Promise<number> {
+    return (await this.#handle.read(into, 0, into.length, position)).bytesRead
+  }
+
+  async write(views: readonly Uint8Array[], position: number): Promise<number> {
+    // `writev` of the callback API: the promise of a FileHandle costs a wrapper object and a turn more.
+    return (await writeViews(this.#handle.fd, views as Uint8Array[], position)).bytesWritten
+  }
+
+  sync(): Promise<void> {
+    return syncData(this.#handle.fd)
+  }
+
+  truncate(bytes: number): Promise<void> {
+    return this.#handle.truncate(bytes)
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close()
+  }
+}

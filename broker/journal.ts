@@ -1,0 +1,166 @@
+/**
+ * The durable state of one group: a file in the format of the log, one record a change, rewritten when it has grown.
+ *
+ *     <topic>/groups/<name>.log
+ *     id: 0/0/17
+ *     data: {"logs":{"3":{"floor":1234,"acknowledged":[[1240,1250]]}}}
+ *
+ * An acknowledgement is answered after its record is as durable as the topic says. A later record of a log replaces an
+ * earlier one, so reading the file from its start gives the state.
+ */
+
+import { formatLogHead, type LogHead } from '#wire/frames'
+import type { Offset, Ordinal, Partition } from '#wire/ids'
+
+import { CommitQueue } from './commit.ts'
+import { isDiskFull, replaceWhole, type Disk, type DiskFile } from './disk.ts'
+import { frameBatch, framedBytesMax, type BatchMeta } from './framing.ts'
+import type { Progress } from './group.ts'
+import type { Durability, NotWritten } from './log.ts'
+import { readRecords, type Records } from './records.ts'
+import { scanSegment } from './segment.ts'
+
+/** A journal beyond this is rewritten as a snapshot. */
+const journalBytesMax = 1 << 20
+
+/** A group's progress in each log, by partition. */
+export type GroupProgress = ReadonlyMap<Partition, Progress>
+
+interface StoredRecord {
+  readonly logs?: Readonly<Record<string, { readonly floor: number; readonly acknowledged?: [number, number][] }>>
+}
+
+export class Journal {
+  readonly #disk: Disk
+  readonly #folder: string
+  readonly #head: Omit<LogHead, 'firstOffset'>
+  readonly #snapshot: () => GroupProgress
+  readonly #queue: CommitQueue<(outcome: 'durable' | NotWritten) => void>
+  #file: DiskFile | undefined
+  #bytes = 0
+  #next = 0 as Offset
+  #lastMs = 0
+
+  /**
+   * Opens the journal of a group.
+   *
+   * @param snapshot gives the whole state, when the file is rewritten
+   * @returns the journal, and what it held; no progress when the group is new
+   */
+  static async open(
+    disk: Disk,
+    folder: string,
+    head: { readonly topic: string; readonly group: string; readonly broker: Ordinal; readonly logId: string },
+    durability: Durability,
+    snapshot: () => GroupProgress,
+    report: (problem: string) => void,
+  ): Promise<{ readonly journal: Journal; readonly progress: GroupProgress }> {
+    const journal = new Journal(disk, folder, head, durability, snapshot, report)
+    return { journal, progress: await journal.#recover(report) }
+  }
+
+  private constructor(
+    disk: Disk,
+    folder: string,
+    head: { readonly topic: string; readonly group: string; readonly broker: Ordinal; readonly logId: string },
+    durability: Durability,
+    snapshot: () => GroupProgress,
+    report: (problem: string) => void,
+  ) {
+    this.#disk = disk
+    this.#folder = folder
+    this.#head = { logId: head.logId, topic: head.group, broker: head.broker, partition: 0 as Partition }
+    this.#snapshot = snapshot
+    this.#queue = new CommitQueue(
+      {
+        place: () => this.#place(),
+        committed: (entries, end) => {
+          this.#bytes = end
+          for (const resolve of entries) resolve('durable')
+        },
+        failed: (entries, error) => {
+          for (const resolve of entries) resolve(isDiskFull(error) ? 'disk_full' : 'not_writable')
+        },
+        broken: (error) => report(`the journal ${this.#path} cannot be written any more: ${error.message}`),
+      },
+      durability === 'fsync',
+    )
+  }
+
+  /** Notes the progress of some logs; resolves when it is durable, or could not be written. */
+  note(progress: GroupProgress, nowMs: number): Promise<'durable' | NotWritten> {
+    this.#lastMs = Math.max(this.#lastMs, nowMs)
+    const { promise, resolve } = Promise.withResolvers<'durable' | NotWritten>()
+    this.#queue.push(this.#frame(progress), resolve)
+    return promise
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.idle()
+    await this.#file?.close()
+    this.#file = undefined
+  }
+
+  get #path(): string {
+    return `${this.#folder}/${this.#head.topic}.log`
+  }
+
+  #frame(progress: GroupProgress): Buffer {
+    const logs: Record<string, Progress> = {}
+    for (const [partition, state] of progress) logs[partition] = state
+    const records = readRecords(Buffer.from(JSON.stringify({ logs })), 'ndjson', Infinity) as Records
+    const meta: BatchMeta = {
+      firstOffset: this.#next,
+      appendMs: this.#lastMs,
+      producer: undefined,
+      sequence: undefined,
+      fields: new Map(),
+    }
+    const target = Buffer.allocUnsafe(framedBytesMax(records, meta))
+    const end = frameBatch(records, meta, this.#head, target, 0)
+    this.#next = (this.#next + 1) as Offset
+    return target.subarray(0, end)
+  }
+
+  async #place(): Promise<{ readonly file: DiskFile; readonly position: number }> {
+    if (this.#bytes === 0 || this.#bytes > journalBytesMax) await this.#rewrite()
+    this.#file ??= await this.#disk.open(this.#path)
+    return { file: this.#file, position: this.#bytes }
+  }
+
+  /** Writes the state as it is now as a new file, and puts it in the place of the old one. */
+  async #rewrite(): Promise<void> {
+    await this.#file?.close()
+    this.#file = undefined
+    await this.#disk.makeFolder(this.#folder)
+    const head = Buffer.from(formatLogHead({ ...this.#head, firstOffset: this.#next }), 'latin1')
+    const content = Buffer.concat([head, this.#frame(this.#snapshot())])
+    await replaceWhole(this.#disk, this.#folder, `${this.#head.topic}.log`, content)
+    this.#bytes = content.length
+  }
+
+  async #recover(report: (problem: string) => void): Promise<GroupProgress> {
+    const progress = new Map<Partition, Progress>()
+    if (!(await this.#disk.list(this.#folder)).includes(`${this.#head.topic}.log`)) return progress
+    const file = await this.#disk.open(this.#path)
+    this.#file = file
+    const expected = { ...this.#head, firstOffset: 0 as Offset }
+    const scanned = await scanSegment(this.#path, file, expected, (batch, bytes) => {
+      this.#lastMs = Math.max(this.#lastMs, batch.head.appendMs)
+      const event = bytes.toString('utf8', batch.events, batch.end)
+      const record = JSON.parse(event.slice(event.indexOf('data: ') + 6)) as StoredRecord
+      for (const [partition, { floor, acknowledged }] of Object.entries(record.logs ?? {})) {
+        progress.set(Number(partition) as Partition, { floor: floor as Offset, acknowledged: acknowledged ?? [] })
+      }
+    })
+    if (scanned === undefined) return progress
+    this.#next = scanned.next
+    this.#bytes = scanned.end
+    if (scanned.damaged.length > 0) report(`${this.#path} is damaged: some records may be delivered again`)
+    if (scanned.end < scanned.bytes) {
+      await file.truncate(scanned.end)
+      report(`${this.#path} had a torn tail of ${scanned.bytes - scanned.end} bytes: cut off`)
+    }
+    return progress
+  }
+}

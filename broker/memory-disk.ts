@@ -1,0 +1,126 @@
+/** A disk in memory for tests: what stands on it can be looked at and spoiled, and the next call of a kind can be made to fail. */
+
+import type { Disk, DiskFile } from './disk.ts'
+
+/** The calls that can be made to fail. */
+export type DiskCall = 'write' | 'sync' | 'truncate' | 'open'
+
+export class MemoryDisk implements Disk {
+  /** The content of each file, by path. */
+  readonly files = new Map<string, Buffer>()
+  readonly #faults: { readonly call: DiskCall; readonly error: Error; readonly takes: number }[] = []
+  /** How many calls of each kind there were. */
+  readonly calls: Record<DiskCall, number> = { write: 0, sync: 0, truncate: 0, open: 0 }
+  #held: Promise<void> | undefined
+
+  /**
+   * The next call of this kind fails with an error of this code.
+   *
+   * @param takes bytes that a write still puts into the file before it fails
+   */
+  failNext(call: DiskCall, code: string, takes = 0): void {
+    this.#faults.push({ call, error: Object.assign(new Error(`${code}: told to fail`), { code }), takes })
+  }
+
+  /** Keeps all writes waiting until the returned function is called. */
+  hold(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#held = promise
+    return () => {
+      this.#held = undefined
+      resolve()
+    }
+  }
+
+  async list(folder: string): Promise<readonly string[]> {
+    const names = new Set<string>()
+    for (const path of this.files.keys()) {
+      if (path.startsWith(`${folder}/`)) names.add(path.slice(folder.length + 1).split('/')[0] as string)
+    }
+    return [...names].sort()
+  }
+
+  async makeFolder(): Promise<void> {}
+
+  async syncFolder(): Promise<void> {}
+
+  async open(path: string): Promise<DiskFile> {
+    this.called('open')
+    if (!this.files.has(path)) this.files.set(path, Buffer.alloc(0))
+    return new MemoryFile(this, path)
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    this.files.set(to, this.files.get(from) as Buffer)
+    this.files.delete(from)
+  }
+
+  async remove(path: string): Promise<void> {
+    this.files.delete(path)
+  }
+
+  /** Counts a call, and throws when it was told to fail; a failing write takes some bytes first. */
+  called(call: DiskCall, partly?: (bytes: number) => void): void {
+    this.calls[call]++
+    const at = this.#faults.findIndex((fault) => fault.call === call)
+    if (at === -1) return
+    const [fault] = this.#faults.splice(at, 1)
+    if (fault === undefined) return
+    partly?.(fault.takes)
+    throw fault.error
+  }
+
+  async released(): Promise<void> {
+    await this.#held
+  }
+}
+
+class MemoryFile implements DiskFile {
+  readonly #disk: MemoryDisk
+  readonly #path: string
+
+  constructor(disk: MemoryDisk, path: string) {
+    this.#disk = disk
+    this.#path = path
+  }
+
+  get #content(): Buffer {
+    return this.#disk.files.get(this.#path) ?? Buffer.alloc(0)
+  }
+
+  async size(): Promise<number> {
+    return this.#content.length
+  }
+
+  async read(into: Uint8Array, position: number): Promise<number> {
+    return this.#content.copy(into, 0, position)
+  }
+
+  async write(views: readonly Uint8Array[], position: number): Promise<number> {
+    await this.#disk.released()
+    const bytes = Buffer.concat(views)
+    this.#disk.called('write', (count) => this.#put(bytes.subarray(0, count), position))
+    this.#put(bytes, position)
+    return bytes.length
+  }
+
+  async sync(): Promise<void> {
+    this.#disk.called('sync')
+  }
+
+  async truncate(bytes: number): Promise<void> {
+    this.#disk.called('truncate')
+    const content = Buffer.alloc(bytes)
+    this.#content.copy(content)
+    this.#disk.files.set(this.#path, content)
+  }
+
+  async close(): Promise<void> {}
+
+  #put(bytes: Buffer, position: number): void {
+    const content = Buffer.alloc(Math.max(this.#content.length, position + bytes.length))
+    this.#content.copy(content)
+    bytes.copy(content, position)
+    this.#disk.files.set(this.#path, content)
+  }
+}

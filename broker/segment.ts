@@ -1,0 +1,219 @@
+/**
+ * Reading segment files: the scan that finds what is whole, what is torn and what is damaged, and the sparse index that
+ * finds a record without a scan.
+ *
+ * A bad batch with no good one after it is a **torn tail**: a write that a crash cut off. With good ones after it, it is
+ * **damage**: they are served, and the offsets between are lost and told.
+ */
+
+import { formatVersion, parseLogHead, type LogHead } from '#wire/frames'
+import type { Offset } from '#wire/ids'
+
+import type { DiskFile } from './disk.ts'
+import { claimedBytes, headBytesMax, readBatch, type FoundBatch } from './framing.ts'
+
+/** How far apart the entries of a sparse index are, in bytes of the file. */
+export const indexStepBytes = 64 * 1024
+
+const windowBytes = 1 << 20
+const LF = 10
+const batchStart = Buffer.from('\n: batch ')
+
+/** Where some batches of a segment start, and when they were appended: enough to begin reading near any record. */
+export class SparseIndex {
+  readonly #offsets: number[] = []
+  readonly #times: number[] = []
+  readonly #positions: number[] = []
+  #lastPosition = -Infinity
+
+  /** Notes a batch, unless one close before it is noted. Offsets rise, times do not fall. */
+  add(firstOffset: Offset, appendMs: number, position: number): void {
+    if (position - this.#lastPosition < indexStepBytes) return
+    this.#offsets.push(firstOffset)
+    this.#times.push(appendMs)
+    this.#positions.push(position)
+    this.#lastPosition = position
+  }
+
+  /** The position of the closest batch noted at or before the offset; `undefined` when none is. */
+  positionOf(offset: Offset): number | undefined {
+    return this.#positions[countBelow(this.#offsets, offset + 1) - 1]
+  }
+
+  /** The position of the last batch noted that was appended before a time; `undefined` when none was. */
+  positionBefore(timeMs: number): number | undefined {
+    return this.#positions[countBelow(this.#times, timeMs) - 1]
+  }
+}
+
+/** How many of the rising numbers are below a bound. */
+function countBelow(numbers: readonly number[], bound: number): number {
+  let low = 0
+  let high = numbers.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((numbers[middle] as number) < bound) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** What {@link scanSegment} tells of a file. */
+export interface Scanned {
+  readonly head: LogHead
+  /** The offset after the last good batch, or the head's when there is none. */
+  readonly next: Offset
+  /** The end of the last good batch, in bytes: what stands behind it is not good. */
+  readonly end: number
+  /** The size of the file. */
+  readonly bytes: number
+  /** Ranges of bytes that are damaged, with good batches after them. */
+  readonly damaged: readonly { readonly from: number; readonly to: number }[]
+}
+
+/** Thrown when a file was written by a newer, incompatible version, or is of another log. */
+export class ForeignSegment extends Error {
+  override readonly name = 'ForeignSegment'
+}
+
+/**
+ * Reads a segment from its start to its end and calls back for each good batch, in order.
+ *
+ * @param expected the head that the file should have, should its own be damaged
+ * @param found is given the batch, the bytes that its positions are in, and its position in the file
+ * @returns what was found; `undefined` when there is neither a head nor a batch (a crash right after the file was made)
+ * @throws ForeignSegment
+ */
+export async function scanSegment(
+  path: string,
+  file: DiskFile,
+  expected: LogHead,
+  found: (batch: FoundBatch, bytes: Buffer, position: number) => void,
+): Promise<Scanned | undefined> {
+  const size = await file.size()
+  const reader = new WindowReader(file)
+  const damaged: { from: number; to: number }[] = []
+  const own = await readHead(path, reader, size)
+  const head = own?.head ?? expected
+  let position = own?.bytes ?? 0
+  let next: number = head.firstOffset
+  let end = position
+  while (position < size) {
+    const batch = await reader.batchAt(position, size)
+    if (batch !== 'bad' && batch.head.firstOffset >= next) {
+      found(batch, reader.bytes, position)
+      next = batch.head.firstOffset + batch.head.count
+      position += batch.end - batch.at
+      end = position
+      continue
+    }
+    const good = await nextGoodBatch(reader, position, next, size)
+    if (good === undefined) break
+    damaged.push({ from: position, to: good })
+    position = good
+  }
+  if (own === undefined && end === 0) return undefined
+  return { head, next: next as Offset, end, bytes: size, damaged }
+}
+
+async function readHead(
+  path: string,
+  reader: WindowReader,
+  size: number,
+): Promise<{ readonly head: LogHead; readonly bytes: number } | undefined> {
+  const start = await reader.at(0, Math.min(512, size))
+  const newline = start.indexOf(LF)
+  const head = newline === -1 ? undefined : parseLogHead(start.toString('latin1', 0, newline))
+  if (head === undefined) return undefined
+  if ('foreignVersion' in head) {
+    throw new ForeignSegment(
+      `${path} is of format ${head.foreignVersion}, this program reads format ${formatVersion}: ` +
+        'run the version of Penstock that wrote it',
+    )
+  }
+  return { head, bytes: newline + 1 }
+}
+
+/** The position of the first good batch behind a bad one whose offsets fit, if there is one. */
+export async function nextGoodBatch(
+  reader: WindowReader,
+  bad: number,
+  next: number,
+  size: number,
+): Promise<number | undefined> {
+  // Where its own header says that it ends: right when its events are damaged, their last line end included.
+  const claimed = bad + (claimedBytes(await reader.at(bad, Math.min(headBytesMax, size - bad))) ?? size)
+  if (claimed < size) {
+    const batch = await reader.batchAt(claimed, size)
+    if (batch !== 'bad' && batch.head.firstOffset >= next) return claimed
+  }
+  let position = bad
+  while (size - position > batchStart.length) {
+    const bytes = await reader.at(position, batchStart.length)
+    const at = bytes.indexOf(batchStart)
+    if (at === -1) {
+      // The next window takes the last bytes again: a header may lie across the border.
+      position += bytes.length - batchStart.length + 1
+      continue
+    }
+    const candidate = position + at + 1
+    const batch = await reader.batchAt(candidate, size)
+    if (batch !== 'bad' && batch.head.firstOffset >= next) return candidate
+    position = candidate
+  }
+  return undefined
+}
+
+/** Reads batches of a file one behind the other through a window that grows to the largest batch. */
+export class WindowReader {
+  readonly #file: DiskFile
+  #buffer = Buffer.allocUnsafeSlow(windowBytes)
+  #filled = 0
+  /** Where the window starts in the file. */
+  start = 0
+
+  constructor(file: DiskFile) {
+    this.#file = file
+  }
+
+  /** What the window holds. Valid until the next call. */
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#filled)
+  }
+
+  /** The batch at a position of a file that ends at `size`; the batch's own positions are in {@link bytes}. */
+  async batchAt(position: number, size: number): Promise<FoundBatch | 'bad'> {
+    let tried = 0
+    for (;;) {
+      const bytes = await this.at(position, Math.min(Math.max(tried, 1), size - position))
+      const batch = readBatch(bytes, 0)
+      if (batch === 'bad') return 'bad'
+      if (!('needed' in batch)) return shifted(batch, position - this.start)
+      // What is left of the file is too short: the batch is cut off, or its header lies.
+      if (tried >= size - position) return 'bad'
+      if (batch.needed <= tried) return 'bad'
+      tried = Math.min(batch.needed, size - position)
+    }
+  }
+
+  /** The window from a position on: at least `needed` bytes, fewer only at the end of the file. */
+  async at(position: number, needed: number): Promise<Buffer> {
+    if (position < this.start || position + needed > this.start + this.#filled) await this.#fill(position, needed)
+    return this.bytes.subarray(position - this.start)
+  }
+
+  async #fill(position: number, needed: number): Promise<void> {
+    if (needed > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#buffer.length))
+    this.start = position
+    this.#filled = 0
+    while (this.#filled < this.#buffer.length) {
+      const count = await this.#file.read(this.#buffer.subarray(this.#filled), position + this.#filled)
+      if (count === 0) break
+      this.#filled += count
+    }
+  }
+}
+
+function shifted(batch: FoundBatch, by: number): FoundBatch {
+  return { head: batch.head, at: batch.at + by, events: batch.events + by, end: batch.end + by }
+}

@@ -1,0 +1,81 @@
+/**
+ * What one connected consumer is sent, and in which order: a plain reader with a cursor a log, or a member of a group.
+ *
+ * A session decides; `stream.ts` reads and sends.
+ */
+
+import type { Clock } from '#lib/clock'
+import type { Offset, Partition } from '#wire/ids'
+
+import type { Group, Member, Work } from './group.ts'
+import type { Log } from './log.ts'
+
+/** The two kinds of session have the same face. */
+export interface Session {
+  /** What to send next; `undefined` when there is nothing for now. */
+  next(): Work | undefined
+  /** The records up to `next` are on their way; false when they are not this session's any more. */
+  delivered(work: Work, next: Offset): boolean
+  close(): void
+}
+
+/** A reader without a group: no state outlives the connection. */
+export class PlainSession implements Session {
+  readonly #logs: readonly Log[]
+  readonly #cursors = new Map<Partition, Offset>()
+  readonly #unsubscribe: (() => void)[]
+  #turn = 0
+
+  /** @param wake is called when there may be more to send */
+  constructor(logs: readonly Log[], from: (log: Log) => Offset, wake: () => void) {
+    this.#logs = logs
+    for (const log of logs) this.#cursors.set(log.partition, from(log))
+    this.#unsubscribe = logs.map((log) => log.onVisible(wake))
+  }
+
+  next(): Work | undefined {
+    // Each log in turn: a long one must not keep the others waiting.
+    for (let tried = 0; tried < this.#logs.length; tried++) {
+      const log = this.#logs[this.#turn] as Log
+      this.#turn = (this.#turn + 1) % this.#logs.length
+      const from = this.#cursors.get(log.partition) as Offset
+      if (from < log.end) return { partition: log.partition, from, again: undefined }
+    }
+    return undefined
+  }
+
+  delivered(work: Work, next: Offset): boolean {
+    this.#cursors.set(work.partition, next)
+    return true
+  }
+
+  close(): void {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe()
+  }
+}
+
+/** A member of a group. */
+export class GroupSession implements Session {
+  readonly #clock: Clock
+  readonly #group: Group
+  readonly #member: Member
+
+  constructor(clock: Clock, group: Group, member: Member) {
+    this.#clock = clock
+    this.#group = group
+    this.#member = member
+    group.join(member, clock.monotonicMs())
+  }
+
+  next(): Work | undefined {
+    return this.#group.next(this.#member)
+  }
+
+  delivered(work: Work, next: Offset): boolean {
+    return this.#group.delivered(this.#member, work, next, this.#clock.monotonicMs())
+  }
+
+  close(): void {
+    this.#group.leave(this.#member, this.#clock.monotonicMs())
+  }
+}

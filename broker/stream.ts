@@ -1,0 +1,154 @@
+/**
+ * One consume stream: takes work from its session, reads the log, writes slices of it to the socket.
+ *
+ * One read is under way at a time, and nothing is read while the socket is behind: what a slow consumer costs is bounded
+ * by one read and the socket's buffer.
+ */
+
+import type { Sink } from '#lib/http/http'
+import { formatLogHead } from '#wire/frames'
+import type { Offset, Partition } from '#wire/ids'
+import { formatEvent } from '#wire/sse'
+
+import { eventsOf } from './framing.ts'
+import type { Work } from './group.ts'
+import type { Log, StoredBatch } from './log.ts'
+import type { Session } from './session.ts'
+
+/** Bytes of the log that one turn of a stream sends. */
+const turnBytes = 256 * 1024
+
+const LF = 10
+const heartbeat = Buffer.from(': heartbeat\n\n')
+
+export class ConsumeStream {
+  readonly #sink: Sink
+  readonly #logs: ReadonlyMap<Partition, Log>
+  readonly #headed = new Set<Partition>()
+  readonly #onSent: (records: number, log: Log) => void
+  #session: Session | undefined
+  #running = false
+  #woken = false
+  #closed = false
+  #sentSinceBeat = false
+
+  constructor(sink: Sink, logs: readonly Log[], onSent: (records: number, log: Log) => void) {
+    this.#sink = sink
+    this.#logs = new Map(logs.map((log) => [log.partition, log]))
+    this.#onSent = onSent
+    sink.onDrain(() => this.wake())
+    sink.onClose(() => {
+      this.#closed = true
+      this.#session?.close()
+    })
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Begins to send. */
+  start(session: Session): void {
+    if (this.#closed) {
+      session.close()
+      return
+    }
+    this.#session = session
+    this.wake()
+  }
+
+  /** There may be something to send. */
+  wake(): void {
+    this.#woken = true
+    if (this.#running || this.#session === undefined) return
+    this.#running = true
+    this.#run(this.#session).then(
+      () => (this.#running = false),
+      (error: unknown) => this.cut(`the log cannot be read: ${(error as Error).message}`),
+    )
+  }
+
+  /** A comment, when nothing was sent since the last one, so that both sides see a dead connection. */
+  beat(): void {
+    if (!this.#sentSinceBeat && this.#sink.pendingBytes === 0) this.#sink.write(heartbeat)
+    this.#sentSinceBeat = false
+  }
+
+  revoked(partition: Partition): void {
+    this.#event('revoke', { partition })
+  }
+
+  /** Ends the stream and says why. */
+  cut(reason: string): void {
+    this.#event('cut', { reason })
+    this.#sink.end()
+  }
+
+  async #run(session: Session): Promise<void> {
+    while (this.#woken) {
+      this.#woken = false
+      while (!this.#closed && this.#sink.pendingBytes === 0) {
+        const work = session.next()
+        if (work === undefined) break
+        const log = this.#logs.get(work.partition) as Log
+        // Not awaited when it came from memory: a turn of the event loop a batch is most of the cost at the tail.
+        const read = log.read(work.from, turnBytes)
+        const batches = Array.isArray(read) ? (read as readonly StoredBatch[]) : await read
+        if (!this.#send(session, log, work, batches)) this.#woken = true
+      }
+    }
+  }
+
+  /** Sends what was read; false when the work was not this session's any more. */
+  #send(session: Session, log: Log, work: Work, batches: readonly StoredBatch[]): boolean {
+    let at = work
+    for (const batch of batches) {
+      if (at.again !== undefined && batch.first >= at.again.until) break
+      const next = Math.min(batch.next, at.again?.until ?? Infinity) as Offset
+      if (!session.delivered(at, next)) return false
+      this.#sendBatch(log, at, batch, next)
+      if (this.#sink.pendingBytes > turnBytes) break
+      const following = session.next()
+      if (following === undefined || following.partition !== at.partition || following.from !== next) break
+      at = following
+    }
+    if (batches.length === 0) {
+      // Nothing is left of what was to come: damage at the end of a closed segment, or before records not yet written.
+      if (!session.delivered(work, log.end)) return false
+      this.#gap(log, work.from, log.end)
+    }
+    return true
+  }
+
+  #sendBatch(log: Log, work: Work, batch: StoredBatch, next: Offset): void {
+    if (!this.#headed.has(log.partition)) {
+      this.#headed.add(log.partition)
+      this.#sink.write(Buffer.from(formatLogHead({ ...identityOf(log), firstOffset: work.from }), 'latin1'))
+    }
+    if (batch.first > work.from) this.#gap(log, work.from, batch.first)
+    const from = Math.max(work.from, batch.first)
+    if (work.again === undefined && from === batch.first && next === batch.next) {
+      this.#sink.write(batch.view)
+    } else {
+      const events = batch.view.subarray(batch.view.indexOf(LF) + 1)
+      if (work.again !== undefined) this.#sink.write(Buffer.from(`: attempt ${work.again.attempt}\n`))
+      this.#sink.write(eventsOf(events, from - batch.first, next - batch.first))
+      if (work.again !== undefined) this.#sink.write(Buffer.from(': attempt 1\n'))
+    }
+    this.#sentSinceBeat = true
+    this.#onSent(next - from, log)
+  }
+
+  #gap(log: Log, from: Offset, to: Offset): void {
+    const id = (offset: number): string => `${log.broker}/${log.partition}/${offset}`
+    this.#event('gap', { first: id(from), last: id(to - 1), reason: 'damaged' })
+  }
+
+  #event(event: string, data: unknown): void {
+    if (!this.#closed) this.#sink.write(Buffer.from(formatEvent({ event, data: JSON.stringify(data) })))
+  }
+}
+
+function identityOf(log: Log): Pick<Log, 'logId' | 'topic' | 'broker' | 'partition'> {
+  return { logId: log.logId, topic: log.topic, broker: log.broker, partition: log.partition }
+}

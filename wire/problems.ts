@@ -1,0 +1,145 @@
+/**
+ * Every refusal that crosses the wire, in one table: `application/problem+json` (RFC 9457) with a stable `code`.
+ *
+ * A core returns a code; a route throws it as a {@link Problem}; `lib/http` writes it; the client reads it and knows from
+ * `retry` whether the same request may succeed later.
+ */
+
+/** What one code means. `hint` says what would be right, for people. */
+export interface ProblemKind {
+  readonly status: number
+  /** Whether the same request, unchanged, may succeed later. */
+  readonly retry: boolean
+  readonly title: string
+  readonly hint: string
+}
+
+function kind(status: number, retry: boolean, title: string, hint: string): ProblemKind {
+  return { status, retry, title, hint }
+}
+
+/** The codes. Adding one is compatible; changing or removing one is not (docs/COMPATIBILITY.md). */
+export const problems = {
+  // The request as such.
+  bad_request: kind(400, false, 'The request cannot be read', 'see detail'),
+  unauthorized: kind(401, false, 'No valid token', 'send Authorization: Bearer with the SERVICE_TOKEN or an API key'),
+  forbidden: kind(403, false, 'Not allowed', 'see detail'),
+  not_found: kind(404, false, 'No such path', 'docs/PROTOCOL.md lists the paths'),
+  method_not_allowed: kind(405, false, 'The path does not take this method', 'use a method of the Allow header'),
+  unsupported_type: kind(415, false, 'The body is of a type that this path does not take', 'see detail'),
+  body_too_large: kind(413, false, 'The body is over the limit', 'send smaller batches'),
+  headers_too_large: kind(431, false, 'The request headers are over the limit', 'send fewer or shorter headers'),
+  request_timeout: kind(408, true, 'The request did not arrive in time', 'send it again'),
+  missing_parameter: kind(400, false, 'A query parameter is missing', 'see detail'),
+  unknown_parameter: kind(400, false, 'A query parameter is not known', 'see detail'),
+  bad_parameter: kind(400, false, 'A query parameter has a wrong value', 'see detail'),
+  // Topics and records.
+  bad_name: kind(400, false, 'Not a name', '1 to 128 of A-Z a-z 0-9 . _ - not starting with a dot'),
+  unknown_topic: kind(404, false, 'No such topic', 'GET /topics lists them; TOPICS or PUT /topics/T makes one'),
+  unknown_partition: kind(404, false, 'No such partition', 'GET /topics tells how many a topic has'),
+  unknown_group: kind(404, false, 'No such group', 'the first GET /consume with the group makes it'),
+  dead_topic: kind(403, false, 'Dead letters are written by POST /dead', 'produce to the topic itself'),
+  bad_record: kind(
+    400,
+    false,
+    'A record of the batch is refused, and so the whole batch',
+    'see detail; nothing was written',
+  ),
+  binary_record: kind(415, false, 'A record is not UTF-8 text', 'encode binary as base64; nothing was written'),
+  record_too_large: kind(413, false, 'A record is over the limit', 'see detail; nothing was written'),
+  empty_batch: kind(400, false, 'The body holds no record', 'send at least one non-empty line'),
+  partition_full: kind(
+    429,
+    true,
+    'The partition is at its limit',
+    'consumers are behind; retry after the given seconds',
+  ),
+  disk_full: kind(
+    507,
+    true,
+    'The disk of the broker is full',
+    'consume and acknowledge, or give the broker a larger volume',
+  ),
+  not_writable: kind(503, true, 'The broker cannot write now', 'retry after the given seconds'),
+  starting: kind(503, true, 'The broker is still recovering its logs', 'retry after the given seconds'),
+  stopping: kind(503, true, 'The process is stopping', 'retry; another one answers'),
+  // Idempotent produce.
+  bad_sequence: kind(400, false, 'The producer headers do not fit', 'send Producer-Id and Producer-Sequence together'),
+  sequence_overlap: kind(
+    409,
+    false,
+    'Part of the batch was already written',
+    'drop the records before `expected` and send the rest',
+  ),
+  // Consume and acknowledge.
+  cursor_needed: kind(400, false, 'The stream has several logs', 'name one id a log: from=0/0/17,0/1/4'),
+  mode_mismatch: kind(409, false, 'The group has another mode', 'use the mode of the group, or another group'),
+  not_delivered: kind(409, false, 'The record is not in flight', 'acknowledge only what this group was given'),
+  lease_lost: kind(409, false, 'The lease has moved on', 'the record is delivered again; do not acknowledge it now'),
+  wrong_broker: kind(
+    409,
+    false,
+    'The id belongs to another broker',
+    'send it to the broker that its first number names, or to the proxy',
+  ),
+  // What went wrong on our side.
+  unavailable: kind(503, true, 'A part behind this one does not answer', 'retry after the given seconds'),
+  internal: kind(500, true, 'An error of ours', 'see the log of the process under the request id'),
+} as const satisfies Record<string, ProblemKind>
+
+export type ProblemCode = keyof typeof problems
+
+/** The body of a refusal. */
+export interface ProblemBody {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly code: string
+  readonly detail: string
+  readonly hint: string
+  /** Whatever the code adds: `line`, `expected`, `limit_bytes`, `retry_after_s` … */
+  readonly [extra: string]: unknown
+}
+
+/** A refusal, thrown by a route and by the client that received it. */
+export class Problem extends Error {
+  readonly code: ProblemCode
+  readonly extra: Readonly<Record<string, unknown>>
+
+  /**
+   * @param detail what was wrong with this very request, and what would be right
+   * @param extra further members of the body, such as `line` or `expected`
+   */
+  constructor(code: ProblemCode, detail: string, extra: Readonly<Record<string, unknown>> = {}) {
+    super(`${code}: ${detail}`)
+    this.name = 'Problem'
+    this.code = code
+    this.extra = extra
+  }
+
+  get status(): number {
+    return problems[this.code].status
+  }
+
+  get retry(): boolean {
+    return problems[this.code].retry
+  }
+
+  /** The body as it goes over the wire. */
+  toJSON(): ProblemBody {
+    const { status, title, hint } = problems[this.code]
+    const detail = this.message.slice(this.code.length + 2)
+    return { type: `urn:penstock:problem:${this.code}`, title, status, code: this.code, detail, hint, ...this.extra }
+  }
+
+  /** Reads a body that {@link toJSON} wrote. A code of a newer version becomes `internal` or `bad_request` by its status. */
+  static fromBody(status: number, body: unknown): Problem {
+    const given = typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {}
+    const { type: _, title: __, status: ___, hint: ____, code, detail, ...extra } = given
+    const known = typeof code === 'string' && Object.hasOwn(problems, code)
+    const fallback =
+      status === 401 ? 'unauthorized' : status >= 500 ? (status === 500 ? 'internal' : 'unavailable') : 'bad_request'
+    const text = typeof detail === 'string' ? detail : `the server answered ${status}`
+    return new Problem(known ? (code as ProblemCode) : fallback, text, extra)
+  }
+}

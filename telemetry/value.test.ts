@@ -5,7 +5,8 @@ import { parseValue } from './value.ts'
 
 test('every finite number is read back, but for the codes that mean blank', async () => {
   fc.assert(
-    fc.property(fc.double({ noNaN: true, min: -1e300, max: 1e9 }), (value) => {
+    fc.property(fc.double({ noNaN: true, min: -1e300, max: 1e9 }), (given) => {
+      const value = given + 0 // -0 is written as 0
       assert.equal(parseValue(String(value)), value)
       assert.equal(parseValue(` ${value} `), value)
     }),

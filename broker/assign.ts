@@ -5,7 +5,7 @@
  * holds floor or ceil(partitions / consumers), and still few partitions move when a consumer comes or goes.
  */
 
-import { crc32 } from '#wire/crc32'
+import { hash32 } from '#wire/hash'
 
 /**
  * Assigns each of the partitions 0 … n-1 to a consumer, by name.
@@ -27,7 +27,7 @@ export function assignPartitions(
   for (let partition = 0; partition < partitions; partition++) {
     const ranked = consumers
       .filter((consumer) => wants(consumer, partition))
-      .map((consumer) => ({ consumer, weight: crc32(`${topic}/${partition}/${consumer}`) }))
+      .map((consumer) => ({ consumer, weight: hash32(`${topic}/${partition}/${consumer}`) }))
       .sort((a, b) => b.weight - a.weight || (a.consumer < b.consumer ? -1 : 1))
     const room = ranked.find(({ consumer }) => {
       const count = held.get(consumer) ?? 0

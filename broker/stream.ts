@@ -37,10 +37,7 @@ export class ConsumeStream {
     this.#logs = new Map(logs.map((log) => [log.partition, log]))
     this.#onSent = onSent
     sink.onDrain(() => this.wake())
-    sink.onClose(() => {
-      this.#closed = true
-      this.#session?.close()
-    })
+    sink.onClose(() => this.#close())
   }
 
   get closed(): boolean {
@@ -81,7 +78,15 @@ export class ConsumeStream {
   /** Ends the stream and says why. */
   cut(reason: string): void {
     this.#event('cut', { reason })
+    this.#close()
     this.#sink.end()
+  }
+
+  /** Gives back what was in flight. Once, whether we end the stream or the client does. */
+  #close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#session?.close()
   }
 
   async #run(session: Session): Promise<void> {

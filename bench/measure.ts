@@ -1,0 +1,64 @@
+/** What a benchmark reports, and how it is printed: one JSON object a line and measurement, a table, the machine. */
+
+import { cpus, totalmem } from 'node:os'
+
+/** One figure of one run. */
+export interface Measurement {
+  readonly suite: string
+  /** What was done: `csv-to-embedded`. */
+  readonly work: string
+  readonly unit: string
+  readonly value: number
+  /** What it is held against in the same run: a program, or a limit such as `memcpy`. */
+  readonly peer?: string
+  readonly peer_value?: number
+  /** value / peer_value. */
+  readonly ratio?: number
+  /** Whatever else helps to read it. */
+  readonly [extra: string]: unknown
+}
+
+/** What a suite is given. */
+export interface Bench {
+  /** Whether to be done in a minute and a half. */
+  readonly quick: boolean
+  /** An empty folder that is removed afterwards. */
+  readonly folder: string
+  report(measurement: Omit<Measurement, 'suite' | 'ratio'>): void
+  /** Says on standard error what is under way. */
+  say(text: string): void
+}
+
+/** A suite: `bench/suites/<name>.ts` exports one as `run`. */
+export type Suite = (bench: Bench) => Promise<void>
+
+/** The machine, in one line. */
+export function machine(): string {
+  const all = cpus()
+  const gib = (totalmem() / 2 ** 30).toFixed(0)
+  return `${all.length} x ${all[0]?.model ?? 'unknown processor'}, ${gib} GiB, ${process.platform}, Node ${process.version}`
+}
+
+/** The measurements as an aligned table. */
+export function tableOf(measurements: readonly Measurement[]): string {
+  const rows = measurements.map((each) => [
+    each.work,
+    `${round(each.value)} ${each.unit}`,
+    each.peer === undefined ? '' : `${each.peer} ${round(each.peer_value ?? NaN)}`,
+    each.ratio === undefined ? '' : `${each.ratio.toFixed(2)} x`,
+  ])
+  const head = ['work', 'measured', 'peer', 'ratio']
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
+  return [head, ...rows]
+    .map((row) =>
+      row
+        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
+
+function round(value: number): string {
+  return value >= 100 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3)
+}

@@ -1,0 +1,96 @@
+/** The HTTP face of the broker: DESIGN section 6, docs/PROTOCOL.md. */
+
+import type { Route } from '#lib/http/http'
+
+import type { Broker } from './broker.ts'
+import type { Consumers } from './consume.ts'
+import { bury, produce, type OnProduced } from './produce.ts'
+import type { Topic } from './topic.ts'
+
+/** An acknowledgement of 10,000 ids of the longest kind. */
+const ackBytesMax = 512 * 1024
+
+/** The routes of a broker, but those that every role has. */
+export function brokerRoutes(
+  broker: Broker,
+  consumers: Consumers,
+  limits: { readonly maxBodyBytes: number; readonly maxRecordBytes: number },
+  onProduced: OnProduced,
+): Route[] {
+  const { maxBodyBytes: bodyBytesMax, maxRecordBytes } = limits
+  return [
+    {
+      method: 'POST',
+      path: '/produce',
+      bodyBytesMax,
+      handle: (request, body) => produce(broker, request, body, maxRecordBytes, onProduced),
+    },
+    {
+      method: 'POST',
+      path: '/dead',
+      bodyBytesMax,
+      // A dead letter carries the record it speaks of, and says more.
+      handle: (request, body) => bury(broker, request, body, 2 * maxRecordBytes, onProduced),
+    },
+    { method: 'GET', path: '/consume', handle: (request) => consumers.open(request) },
+    {
+      method: 'POST',
+      path: '/ack',
+      bodyBytesMax: ackBytesMax,
+      handle: (request, body) => consumers.acknowledge(request, body),
+    },
+    { method: 'GET', path: '/topics', handle: () => ({ json: { topics: [...broker.topics].map(describeTopic) } }) },
+  ]
+}
+
+/** What `GET /topics` says of a topic. */
+function describeTopic(topic: Topic): Record<string, unknown> {
+  return {
+    name: topic.name,
+    partitions: topic.logs.length,
+    durability: topic.options.durability,
+    ...(topic.isDead ? { dead_letters: true } : {}),
+    logs: topic.logs.map((log) => ({
+      partition: log.partition,
+      log_id: log.logId,
+      first: log.first,
+      next: log.end,
+      bytes: log.bytes,
+    })),
+    groups: topic.groups.map((group) => group.name),
+  }
+}
+
+/** What `GET /status` says of the topics. */
+export function describeTopics(broker: Broker): Record<string, unknown> {
+  return Object.fromEntries([...broker.topics].map((topic) => [topic.name, figuresOf(topic)]))
+}
+
+function figuresOf(topic: Topic): Record<string, unknown> {
+  return {
+    records: sum(topic.logs, (log) => log.end - log.first),
+    produced: sum(topic.logs, (log) => log.end),
+    bytes: sum(topic.logs, (log) => log.bytes),
+    groups: Object.fromEntries(
+      topic.groups.map((group) => {
+        const logs = topic.logs.map(({ partition }) => ({ partition, ...group.figures(partition) }))
+        return [
+          group.name,
+          {
+            mode: 'exclusive',
+            lag: sum(logs, (log) => log.lag),
+            in_flight: sum(logs, (log) => log.inFlight),
+            consumers: group.members.size,
+            logs: logs.map(({ partition, floor, next, lag, holder }) => ({ partition, floor, next, lag, holder })),
+          },
+        ]
+      }),
+    ),
+  }
+}
+
+function sum<T>(items: Iterable<T>, of: (item: T) => number): number {
+  let total = 0
+  for (const item of items) total += of(item)
+  return total
+}

@@ -1,0 +1,234 @@
+/**
+ * Reads CSV (RFC 4180, and what people write instead) from bytes, row by row, without making an object a row.
+ *
+ * Own code, because the checkpoint needs the byte at which each row begins, and because the pipeline lives on it: see
+ * docs/decisions/040-csv-from-bytes.md for the comparison. Quotes may hold commas, newlines and doubled quotes; lines end in
+ * LF or CRLF; a byte order mark and empty lines are skipped; a field that is not quoted is taken as it stands.
+ *
+ * A row that cannot be read (a quote that never closes, text behind a closing quote, endless length) spoils its first line
+ * only: reading goes on with the next line. What is a row depends on the bytes alone, never on how they were chunked, so
+ * that a restart sees the same rows.
+ */
+
+const comma = 0x2c
+const quote = 0x22
+const newline = 0x0a
+const carriageReturn = 0x0d
+
+/** Longer rows are faults: without a bound a quote that never closes would be held in memory to the end of the file. */
+export const rowBytesMax = 1 << 20
+
+/** Columns beyond these are counted, and not kept. */
+const fieldsMax = 512
+
+/** How a field was written, so that its text can be had from its bytes. */
+const plain = 0
+const doubledQuotes = 1
+
+export interface CsvStart {
+  /** The offset in the file of the first byte that will be pushed. */
+  readonly offset: number
+  /** Its line number, from 1. */
+  readonly line: number
+}
+
+export class CsvReader {
+  /** Holds the row that {@link next} found; positions in it are valid until the next {@link push} or {@link space}. */
+  buffer: Buffer
+  /** Fields of the row. */
+  fieldCount = 0
+  /** Where each field begins in {@link buffer}, without its quotes. */
+  readonly starts = new Int32Array(fieldsMax)
+  /** Where each field ends. */
+  readonly ends = new Int32Array(fieldsMax)
+  /** The row in {@link buffer}, without its line end. */
+  rowStart = 0
+  rowEnd = 0
+  /** The line that the row begins on, from 1. */
+  line: number
+  /** Why the row cannot be read; its bytes are then its first line, and it has no fields. */
+  fault: string | undefined
+
+  private readonly kinds = new Uint8Array(fieldsMax)
+  /** The unread bytes: `buffer[from, end)`. */
+  private from = 0
+  private end = 0
+  private ended = false
+  /** The file's offset of `buffer[0]`. */
+  private base: number
+  private nextLine: number
+  /** Newlines inside the row, once it is scanned. */
+  private newlines = 0
+  private scanned: 'row' | 'more' | 'fault' = 'more'
+
+  constructor(start: CsvStart, bufferBytes = 512 * 1024) {
+    this.buffer = Buffer.allocUnsafe(bufferBytes)
+    this.base = start.offset
+    this.line = start.line
+    this.nextLine = start.line
+  }
+
+  /** The offset in the file of the first byte behind the row. */
+  get nextOffset(): number {
+    return this.base + this.from
+  }
+
+  /** The line that follows the row. */
+  get nextRowLine(): number {
+    return this.nextLine
+  }
+
+  /** Room for at least `bytes` more; say by {@link filled} how many were put there. Ends the row that was found. */
+  space(bytes: number): Buffer {
+    if (this.from > 0) {
+      this.buffer.copyWithin(0, this.from, this.end)
+      this.base += this.from
+      this.end -= this.from
+      this.from = 0
+    }
+    if (this.buffer.length - this.end < bytes) {
+      const larger = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.end + bytes))
+      this.buffer.copy(larger, 0, 0, this.end)
+      this.buffer = larger
+    }
+    return this.buffer.subarray(this.end)
+  }
+
+  filled(bytes: number): void {
+    this.end += bytes
+  }
+
+  /** Takes a copy of the next bytes of the file. */
+  push(bytes: Uint8Array): void {
+    this.space(bytes.length).set(bytes)
+    this.filled(bytes.length)
+  }
+
+  /** No more bytes follow: the last row may lack its line end. */
+  finish(): void {
+    this.ended = true
+  }
+
+  /**
+   * Finds the next row.
+   *
+   * @returns `row` when it stands in the fields of this object (look at {@link fault} first), `more` when the bytes so far
+   *   hold no whole row, `end` behind the last one
+   */
+  next(): 'row' | 'more' | 'end' {
+    for (;;) {
+      if (this.base + this.from === 0 && !this.skipMark()) return 'more'
+      if (this.from === this.end) return this.ended ? 'end' : 'more'
+      this.line = this.nextLine
+      this.rowStart = this.from
+      const after = this.scan(this.from, this.end)
+      if (after - this.from > rowBytesMax)
+        this.spoil(`the row is longer than ${rowBytesMax} bytes: is a quote not closed?`)
+      else if (this.scanned === 'more') {
+        if (!this.ended) return 'more'
+        this.spoil('a quote is not closed')
+      } else if (this.scanned === 'fault') {
+        // The line must be here to its end, or the row would depend on the chunks.
+        if (!this.ended && this.lineEnd() < 0 && this.end - this.from <= rowBytesMax) return 'more'
+        this.spoil('text follows a closing quote')
+      } else {
+        this.from = after
+        this.nextLine += this.newlines
+        this.fault = undefined
+        if (this.fieldCount === 1 && this.rowStart === this.rowEnd) continue
+      }
+      return 'row'
+    }
+  }
+
+  /** The text of a field: its bytes as UTF-8, doubled quotes made single. */
+  text(field: number): string {
+    const text = this.buffer.toString('utf8', this.starts[field], this.ends[field])
+    return this.kinds[field] === doubledQuotes ? text.replaceAll('""', '"') : text
+  }
+
+  /** The row as it stands in the file, at most `bytesMax` of it. */
+  rowText(bytesMax: number): string {
+    return this.buffer.toString('utf8', this.rowStart, Math.min(this.rowEnd, this.rowStart + bytesMax))
+  }
+
+  /** Skips a byte order mark at the start of the file; false when that cannot be told yet. */
+  private skipMark(): boolean {
+    if (this.end < 3 && !this.ended) return false
+    if (this.end >= 3 && this.buffer[0] === 0xef && this.buffer[1] === 0xbb && this.buffer[2] === 0xbf) this.from = 3
+    return true
+  }
+
+  /** Makes a fault of the row's first line, or of as much of it as is held. */
+  private spoil(fault: string): void {
+    const at = this.lineEnd()
+    const found = at >= 0 && at - this.rowStart <= rowBytesMax
+    const stop = found ? at : Math.min(this.end, this.rowStart + rowBytesMax)
+    this.fault = fault
+    this.fieldCount = 0
+    this.rowEnd = found && at > this.rowStart && this.buffer[at - 1] === carriageReturn ? at - 1 : stop
+    this.from = found ? at + 1 : stop
+    if (found) this.nextLine++
+  }
+
+  /** The newline that ends the row's first line, or -1 while it is not here. */
+  private lineEnd(): number {
+    const at = this.buffer.indexOf(newline, this.rowStart)
+    return at < this.end ? at : -1
+  }
+
+  /** Splits the row at `from`; returns the position behind it and sets `scanned`. */
+  private scan(from: number, end: number): number {
+    const { buffer, starts, ends, kinds } = this
+    let at = from
+    let field = 0
+    this.newlines = 0
+    this.scanned = 'more'
+    for (;;) {
+      let start = at
+      let stop: number
+      let kind = plain
+      if (at < end && buffer[at] === quote) {
+        start = ++at
+        for (;;) {
+          while (at < end && buffer[at] !== quote) {
+            if (buffer[at] === newline) this.newlines++
+            at++
+          }
+          if (at >= end) return end
+          if (at + 1 >= end || buffer[at + 1] !== quote) break
+          kind = doubledQuotes
+          at += 2
+        }
+        stop = at++
+        if (at < end && buffer[at] === carriageReturn && (at + 1 >= end || buffer[at + 1] === newline)) at++
+        if (at < end && buffer[at] !== comma && buffer[at] !== newline) {
+          this.scanned = 'fault'
+          return at
+        }
+      } else {
+        while (at < end && buffer[at] !== comma && buffer[at] !== newline) at++
+        stop = at
+        if (stop > start && buffer[stop - 1] === carriageReturn && (at >= end || buffer[at] === newline)) stop--
+      }
+      if (field < fieldsMax) {
+        starts[field] = start
+        ends[field] = stop
+        kinds[field] = kind
+      }
+      field++
+      if (at >= end && !this.ended) return end
+      if (at >= end || buffer[at] === newline) break
+      at++
+    }
+    this.scanned = 'row'
+    this.fieldCount = field
+    this.rowEnd = at
+    if (at > from && buffer[at - 1] === carriageReturn) this.rowEnd--
+    if (at < end) {
+      this.newlines++
+      at++
+    }
+    return at
+  }
+}

@@ -11,8 +11,15 @@ import type { Scheduler } from './scheduler.ts'
 const soundMs = 1_500 * 3_600_000
 const flakyMs = 40 * 60_000
 
+interface Xid {
+  readonly xid: number
+  readonly weight: number
+  /** Whether it ends the job. */
+  readonly kills: boolean
+}
+
 /** XID codes (NVIDIA, "XID errors") and how often each comes, relative to the others. */
-const xids = [
+const xids: readonly Xid[] = [
   { xid: 31, weight: 40, kills: true }, // memory page fault of the process
   { xid: 13, weight: 15, kills: true }, // graphics engine exception
   { xid: 43, weight: 10, kills: true }, // the process stopped
@@ -21,7 +28,7 @@ const xids = [
   { xid: 79, weight: 8, kills: true }, // fallen off the bus
 ]
 
-/** Enters the faults of all GPUs from `fromMs` on. The flaky one has its first within ten minutes. */
+/** Enters the faults of all GPUs from `fromMs` on. The flaky one has its first within ten minutes, and is still there after. */
 export function plagueWithFaults(
   seed: number,
   agenda: Agenda,
@@ -33,16 +40,25 @@ export function plagueWithFaults(
   for (const gpu of gpus) {
     const random = new Random(keyOf(seed, 'faults', gpu.device.key))
     const meanMs = gpu === flaky ? flakyMs : soundMs
+    let possible = gpu === flaky ? xids.filter(({ xid }) => xid !== 79) : xids
     const fault = (ms: number): void => {
       agenda.at(ms + 1 + Math.ceil(random.exponential(meanMs)), fault)
-      if (!gpu.gone) breakDown(ms, gpu, random, scheduler, agenda)
+      if (!gpu.gone) breakDown(ms, gpu, random, possible, scheduler, agenda)
+      possible = xids
     }
     agenda.at(fromMs + Math.ceil(gpu === flaky ? random.between(120, 600) * 1000 : random.exponential(meanMs)), fault)
   }
 }
 
-function breakDown(ms: number, gpu: Gpu, random: Random, scheduler: Scheduler, agenda: Agenda): void {
-  const { xid, kills } = xids[random.weighted(xids.map((each) => each.weight))] as (typeof xids)[number]
+function breakDown(
+  ms: number,
+  gpu: Gpu,
+  random: Random,
+  possible: readonly Xid[],
+  scheduler: Scheduler,
+  agenda: Agenda,
+): void {
+  const { xid, kills } = possible[random.weighted(possible.map((each) => each.weight))] as Xid
   gpu.report(xid)
   gpu.pcieReplays += random.integer(3)
   gpu.eccSingleBit += random.integer(20)

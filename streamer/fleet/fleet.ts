@@ -57,8 +57,6 @@ const warmUpMs = 4 * 3_600_000
 /** Of all readings of a GPU, one in this many lacks one metric. */
 const blankEvery = 400
 
-const secondsMs = 1000
-
 export class Fleet {
   /** The GPUs of the inventory, host by host. Those that are `gone` at a moment have no values in it. */
   readonly gpus: readonly Gpu[]
@@ -83,6 +81,10 @@ export class Fleet {
     wantInteger('gpusPerHost', gpusPerHost, 1, 16)
     wantInteger('startMs', startMs, warmUpMs, 253_402_300_799_999)
     wantInteger('stepMs', stepMs, 1, 86_400_000)
+    const transfersPerMinute = options.transfersPerMinute ?? 20
+    if (!(transfersPerMinute >= 0 && transfersPerMinute <= 60_000)) {
+      throw new RangeError(`transfersPerMinute=${transfersPerMinute}: want a number from 0 to 60000`)
+    }
     const selected = options.metrics ?? sampleMetrics
     const { names, readers } = readersOf(selected)
     this.options = options
@@ -100,7 +102,7 @@ export class Fleet {
     this.castHot(gpuOf(cast.hot), scheduler)
     this.castStuck(gpuOf(cast.stuck), scheduler)
     this.castIdle(gpuOf(cast.idle), scheduler)
-    this.transfers = new Transfers(seed, this.agenda, fromMs, startMs, options.transfersPerMinute ?? 20)
+    this.transfers = new Transfers(seed, this.agenda, fromMs, startMs, transfersPerMinute)
     this.seek(startMs)
   }
 
@@ -196,7 +198,7 @@ export class Fleet {
   private castHot(gpu: Gpu | undefined, scheduler: Scheduler): void {
     if (gpu === undefined) return
     gpu.reserved = true
-    this.agenda.at(this.options.startMs + 90 * secondsMs, (ms) => {
+    this.agenda.at(this.options.startMs + 90_000, (ms) => {
       gpu.reserved = false
       const random = new Random(keyOf(this.options.seed, 'hot'))
       if (!gpu.gone) scheduler.start(ms, heavyPlan(random, 0, 3_600_000), [gpu])

@@ -8,7 +8,7 @@ import type { Agenda } from './agenda.ts'
 import { drift, exp, hash, keyOf, Random } from './prng.ts'
 import { formatTime } from './time.ts'
 
-export const sites: readonly string[] = ['SITE_A', 'SITE_B', 'SITE_C']
+const sites: readonly string[] = ['SITE_A', 'SITE_B', 'SITE_C']
 
 /** An attempt that has ended. `endMs` is its record's time. */
 export interface Attempt {
@@ -41,7 +41,7 @@ interface Link {
   badUntilMs: number
 }
 
-export interface Failure {
+interface Failure {
   readonly class: string
   readonly text: string
   /** Trying again makes sense. */

@@ -105,8 +105,8 @@ const kinds: readonly Kind[] = [
 ]
 
 const durationSigma = 0.8
-export const jobMsMin = 240_000
-export const jobMsMax = 36_000_000
+const jobMsMin = 240_000
+const jobMsMax = 36_000_000
 
 const teams = ['nlp', 'vision', 'genomics', 'climate', 'speech', 'robotics']
 const subjects = ['atlas', 'birch', 'comet', 'delta', 'ember', 'fjord', 'gauss', 'heron', 'iris', 'juno']
@@ -128,7 +128,7 @@ export interface Plan {
   ownerOf(rank: number): Owner
 }
 
-/** What the scheduler must expect of a fleet that takes jobs of at most `gpusMax`: GPU-milliseconds of the mean job. */
+/** GPU-milliseconds of the mean job, in a fleet where a job gets at most `gpusMax` GPUs. */
 export function meanJobGpuMs(gpusMax: number): number {
   const weights = kinds.reduce((sum, kind) => sum + kind.weight, 0)
   // The mean of a log-normal is its median times e^(sigma^2 / 2).

@@ -40,6 +40,9 @@ test('a failing file is told with its differences, and how it ended', async (t) 
         ok 2 - fine
         1..2
     not ok 1 - bad # time=23.815ms
+      ---
+      at: here
+      ...
     1..1
 not ok 1 - a.test.ts # time=243.655ms
   ---

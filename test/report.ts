@@ -34,10 +34,7 @@ export class Report {
   #fileEnds(passed: boolean, name: string, ms: string | undefined, skip: string | undefined): void {
     const took = ms === undefined ? '' : ` (${(Number(ms) / 1_000).toFixed(1)} s)`
     this.#print(`${passed ? 'ok    ' : 'FAILED'} ${name}${took}${skip === undefined ? '' : ` skipped: ${skip}`}`)
-    for (const line of this.#indented) {
-      const isSkip = /^ *ok \d+ .*# SKIP/.test(line)
-      if (isSkip || (!passed && !isNoise(line))) this.#print(line)
-    }
+    for (const line of passed ? this.#indented.filter(isSkip) : whatFailed(this.#indented)) this.#print(line)
     this.#indented = []
     this.#failing = !passed
   }
@@ -56,7 +53,21 @@ export class Report {
   }
 }
 
-/** What passed, plans and blank lines. */
-function isNoise(line: string): boolean {
-  return /^ *(ok \d+ .*|1\.\.\d+|# time=.*|# Subtest: .*|)$/.test(line)
+function isSkip(line: string): boolean {
+  return /^ *ok \d+ .*# SKIP/.test(line)
+}
+
+/** Leaves out what passed, plans and blank lines, and what is said about a subtest as a whole: its parts say it better. */
+function whatFailed(lines: readonly string[]): string[] {
+  const kept: string[] = []
+  let skipping = false
+  for (const line of lines) {
+    const isBlock = /^ *---$/.test(line)
+    if (isBlock && / # time=/.test(kept.at(-1) ?? '')) skipping = true
+    if (!skipping && (isSkip(line) || !/^ *(ok \d+ .*|1\.\.\d+|# time=.*|# Subtest: .*|)$/.test(line))) {
+      kept.push(line.replaceAll('\\#', '#'))
+    }
+    if (/^ *\.\.\.$/.test(line)) skipping = false
+  }
+  return kept
 }

@@ -97,7 +97,7 @@ export function startedProcess(child: ChildProcess, name: string): Started {
           act()
         }
         const fail = (why: string) =>
-          settle(() => reject(new Error(`${name}: waited for ${accepts}: ${why}\n${tail()}`)))
+          settle(() => reject(new Error(`${name}: waited for ${String(accepts)}: ${why}\n${tail()}`)))
         const look = () => {
           for (; seen < all.length; seen++) {
             const line = all[seen] as string

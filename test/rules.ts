@@ -1,0 +1,238 @@
+/**
+ * What the file tree promises (docs/ARCHITECTURE.md), as rules over a tree. Each returns its findings, one line each:
+ * where, what is wrong, what would be right. test/tidy.test.ts holds the checkout to them.
+ */
+
+import { dirname } from 'node:path'
+import { lineOf, type SourceFile, type Tree } from './tree.ts'
+
+export type Rule = (tree: Tree) => string[]
+
+interface Room {
+  /** The rooms that it may import. Types count as much as values. */
+  readonly imports: readonly string[]
+  /** A process of its own: it has the door (README.md, main.ts, settings.ts, routes.ts) and a pure core. */
+  readonly role?: true
+  /** Runs in a browser too: nothing of Node. */
+  readonly browser?: true
+  /** What several rooms share: a file that one folder alone needs belongs into that folder. */
+  readonly shared?: true
+  /** May read the environment and end the process. */
+  readonly process?: true
+}
+
+const everything =
+  'wire telemetry lib broker proxy streamer collector watcher store api dashboard cli test bench'.split(' ')
+
+/** Every top-level folder with sources. A room that does not exist yet has its line already. */
+export const rooms: Readonly<Record<string, Room>> = {
+  wire: { imports: [], browser: true, shared: true },
+  telemetry: { imports: [], browser: true },
+  lib: { imports: ['wire'], shared: true },
+  broker: { imports: ['wire', 'lib'], role: true },
+  proxy: { imports: ['wire', 'lib'], role: true },
+  streamer: { imports: ['wire', 'telemetry', 'lib'], role: true },
+  collector: { imports: ['wire', 'telemetry', 'store', 'lib'], role: true },
+  watcher: { imports: ['wire', 'telemetry', 'store', 'lib'], role: true },
+  store: { imports: ['telemetry', 'lib'] },
+  api: { imports: ['wire', 'telemetry', 'store', 'lib'], role: true },
+  dashboard: { imports: ['wire', 'telemetry', 'api'], browser: true },
+  cli: { imports: everything, process: true },
+  test: { imports: everything, process: true },
+  bench: { imports: everything, process: true },
+}
+
+/** The one file that another room sees of `api`. */
+const onlyDoor: Readonly<Record<string, string>> = { api: 'api/contract.ts' }
+
+/** What `npm install penstock` offers to others; it may re-export, and whatever it needs is shared by definition. */
+const published = 'wire/client.ts'
+
+/** The files of a role that touch the world; with those in {@link edges} all that is not its core. */
+const doorFiles = ['main.ts', 'settings.ts', 'routes.ts']
+
+/** Further files that are not core, and why. Keep it short: what is in here is not simulated. */
+export const edges: Readonly<Record<string, string>> = {
+  'broker/produce.ts': 'the handlers of routes.ts that write',
+  'broker/consume.ts': 'the handlers of routes.ts that read and acknowledge',
+  'broker/stream.ts': 'one reader: writes batches to the sink of its endless answer',
+  'broker/records.ts': 'reads request bodies and refuses them with a code of the table',
+}
+
+/** What a core is handed in, or leaves to its routes. */
+const impure: readonly (readonly [RegExp, string])[] = [
+  [/\bDate\.now\b|\bnew Date\(\s*\)|\bperformance\.now\b|\bprocess\.hrtime\b/g, 'reads the time: take a Clock'],
+  [/\b(setTimeout|setInterval|setImmediate)\b|'node:timers[^']*'/g, 'sets a timer: let main.ts drive it'],
+  [/'#wire\/problems'/g, 'knows the table of problems: return a code and let routes.ts throw it'],
+  [/'node:(http|https|http2|net|tls|dgram)'|'#lib\/http\/[^']*'|\bfetch\(/g, 'speaks HTTP: leave it to routes.ts'],
+]
+
+export const directions: Rule = ({ files }) => {
+  const findings: string[] = []
+  for (const { file, specifier, line, target } of allImports(files)) {
+    const at = `${file.path}:${line}`
+    if (target === undefined) continue
+    const to = target.split('/')[0] as string
+    if (specifier.startsWith('.')) {
+      if (to !== file.room)
+        findings.push(`${at}: '${specifier}' leaves ${file.room}/: write '#${withoutEnding(target)}'`)
+      else if (!/\.(ts|tsx|js)$/.test(specifier)) findings.push(`${at}: '${specifier}': write its ending, .ts`)
+      continue
+    }
+    if (/\.(ts|js)$/.test(specifier)) findings.push(`${at}: '${specifier}': write it without its ending`)
+    else if (to === file.room) findings.push(`${at}: '${specifier}' is in the same folder: write a relative path`)
+    else if (!mayImport(file, to)) {
+      const allowed = rooms[file.room]?.imports.join(', ') || 'nothing'
+      findings.push(`${at}: ${file.room}/ must not import ${to}/ ('${specifier}'); it may import ${allowed}`)
+    } else if (onlyDoor[to] !== undefined && target !== onlyDoor[to] && !rooms[file.room]?.process) {
+      findings.push(`${at}: of ${to}/ only ${onlyDoor[to]} may be imported, not '${specifier}'`)
+    }
+  }
+  return findings
+}
+
+export const resolvable: Rule = ({ files }) => {
+  const paths = new Set(files.map((file) => file.path))
+  return allImports(files)
+    .filter(({ target }) => target !== undefined && !paths.has(target))
+    .map(({ file, specifier, line, target }) => `${file.path}:${line}: '${specifier}': there is no ${target}`)
+}
+
+export const knownRooms: Rule = ({ files }) =>
+  [...new Set(files.map((file) => file.room))]
+    .filter((room) => rooms[room] === undefined)
+    .map((room) => `${room}/: not in the table of rooms in test/rules.ts: say there what it may import`)
+
+export const browserRooms: Rule = ({ files }) =>
+  allImports(files)
+    .filter(({ file, specifier }) => rooms[file.room]?.browser && !file.isTest && isOfNode(specifier))
+    .map(
+      ({ file, specifier, line }) =>
+        `${file.path}:${line}: ${file.room}/ runs in browsers and must not import '${specifier}': have it handed in`,
+    )
+
+export const pureCores: Rule = ({ files }) =>
+  files
+    .filter((file) => isCore(file))
+    .flatMap((file) =>
+      impure.flatMap(([pattern, why]) =>
+        found(file, pattern).map((what) => `${what} ${why} (or an edge, test/rules.ts)`),
+      ),
+    )
+
+export const environment: Rule = ({ files }) =>
+  files
+    .filter((file) => !file.isTest && !rooms[file.room]?.process)
+    .flatMap((file) =>
+      found(file, /\bprocess\.(env|exit|exitCode|argv)\b/g).map(
+        (what) => `${what} belongs to cli/: take settings, or throw and let cli/ end the process`,
+      ),
+    )
+
+export const doors: Rule = ({ files, readmes }) => {
+  const present = new Set(files.map((file) => file.path))
+  const findings: string[] = []
+  for (const room of new Set(files.map((file) => file.room))) {
+    if (rooms[room]?.role !== true) continue
+    for (const name of doorFiles)
+      if (!present.has(`${room}/${name}`)) findings.push(`${room}/${name}: missing; roles have one`)
+    if (!readmes.has(room)) findings.push(`${room}/README.md: missing; roles have one`)
+  }
+  return findings
+}
+
+export const guides: Rule = ({ files, readmes }) => {
+  const findings = new Set<string>()
+  for (const { path } of files) {
+    const folder = dirname(path)
+    const name = path.slice(folder.length + 1)
+    const readme = readmes.get(folder)
+    if (readme === undefined) findings.add(`${folder}/README.md: missing; say what lives here, in reading order`)
+    // A test stands beside its subject and needs no line, unless it has none.
+    else if (!name.endsWith('.test.ts') && !readme.includes(name)) {
+      findings.add(`${folder}/README.md: does not name ${name}`)
+    }
+  }
+  return [...findings]
+}
+
+export const exportsByName: Rule = ({ files }) => [
+  ...files.flatMap((file) =>
+    found(file, /^export default\b|^export \{[^}]*\bas default\b/gm).map((what) => `${what}: export it by its name`),
+  ),
+  ...allImports(files)
+    .filter(({ file, isReexport }) => isReexport && file.path !== published)
+    .map(({ file, line, specifier }) => `${file.path}:${line}: hands on '${specifier}': import it where it is used`),
+]
+
+export const sharedByTwo: Rule = ({ files }) => {
+  const shared = files.filter((file) => rooms[file.room]?.shared && !file.isTest)
+  return shared.flatMap((file) => {
+    const users = usersOf(file.path, files)
+    if (users.has(published) || users.size >= 2) return []
+    const who = users.size === 0 ? 'no folder needs it' : `only ${[...users].join()}/ needs it`
+    return [`${file.path}: ${who}: move it there, or delete it (${file.room}/ is for what two folders share)`]
+  })
+}
+
+export const shortFiles: Rule = ({ files }) =>
+  files
+    .filter((file) => file.lineCount > 400)
+    .map((file) => `${file.path}: ${file.lineCount} lines; over 400 a file asks to become two`)
+
+/** npm leaves out, silently, what the registry lacks; `npm ci` on another platform then fails (docs/decisions/004). */
+export function lockfileFindings(lock: {
+  packages: Record<string, { optionalDependencies?: Record<string, string> }>
+}) {
+  const names = new Set(Object.keys(lock.packages).map((path) => path.replace(/^.*node_modules\//, '')))
+  return Object.entries(lock.packages).flatMap(([path, entry]) =>
+    Object.keys(entry.optionalDependencies ?? {})
+      .filter((name) => !names.has(name))
+      .map(
+        (name) =>
+          `package-lock.json: ${path} wants ${name}, which has no entry: \`npm ci\` will fail; take another version`,
+      ),
+  )
+}
+
+function isCore(file: SourceFile): boolean {
+  const isDoor = doorFiles.some((name) => file.path === `${file.room}/${name}`)
+  return rooms[file.room]?.role === true && !file.isTest && !isDoor && edges[file.path] === undefined
+}
+
+function mayImport(file: SourceFile, to: string): boolean {
+  return rooms[file.room]?.imports.includes(to) === true || (to === 'test' && file.isTest)
+}
+
+/** The folders outside its own that need a file, by themselves or through other files of its folder. */
+function usersOf(path: string, files: readonly SourceFile[]): Set<string> {
+  const room = path.split('/')[0]
+  const users = new Set<string>()
+  const reached = new Set([path])
+  for (const target of reached) {
+    if (target === published) users.add(published)
+    for (const file of files) {
+      if (file.isTest || file.room === 'bench' || !file.imports.some((one) => one.target === target)) continue
+      if (file.room === room) reached.add(file.path)
+      else users.add(file.room)
+    }
+  }
+  return users
+}
+
+function isOfNode(specifier: string): boolean {
+  return specifier.startsWith('node:')
+}
+
+function allImports(files: readonly SourceFile[]) {
+  return files.flatMap((file) => file.imports.map((one) => ({ file, ...one })))
+}
+
+/** `broker/log.ts:17: Date.now` for each match. */
+function found(file: SourceFile, pattern: RegExp): string[] {
+  return [...file.code.matchAll(pattern)].map((match) => `${file.path}:${lineOf(file.code, match.index)}: ${match[0]}`)
+}
+
+function withoutEnding(path: string): string {
+  return path.replace(/\.(ts|tsx|js)$/, '')
+}

@@ -119,7 +119,7 @@ function readGpu(given: Record<string, unknown>): GpuRecord | Refused {
     (gpu_i_id === undefined || gpu_i_id === '' ? undefined : wrongName('gpu_i_id', gpu_i_id)) ??
     wrongLabels('labels', given.labels) ??
     wrongValue(value) ??
-    wrongRange(metric as string, value as number | null)
+    implausible(metric as string, value as number | null)
   if (refused !== undefined) return { refused }
   const text = given as Record<string, string | undefined>
   const record: GpuRecord = {
@@ -240,7 +240,8 @@ function wrongValue(value: unknown): string | undefined {
   return `value is ${describe(value)}: want a number, or null when the source reports none`
 }
 
-function wrongRange(name: string, value: number | null): string | undefined {
+/** Why a value of this metric cannot be true, or `undefined`. Names and units of every exporter version are known. */
+export function implausible(name: string, value: number | null): string | undefined {
   if (value === null) return undefined
   const known = metricOf(name)
   if (known === undefined) return undefined

@@ -78,6 +78,11 @@ export class CsvReader {
     return this.nextLine
   }
 
+  /** Whether the file ends within the row, or right behind it without a line end. */
+  get isCutOff(): boolean {
+    return this.ended && this.from === this.end && this.buffer[this.end - 1] !== newline
+  }
+
   /** Room for at least `bytes` more; say by {@link filled} how many were put there. Ends the row that was found. */
   space(bytes: number): Buffer {
     if (this.from > 0) {

@@ -1,0 +1,140 @@
+/** Reads one file from its checkpoint to its end: bytes, rows, batches, acknowledgements, checkpoints. */
+
+import { Batcher, type Batch } from './batch.ts'
+import type { FileCheckpoint } from './checkpoint.ts'
+import { SourceError, type OpenFile, type Text } from './files.ts'
+import { CsvReader } from './formats/csv.ts'
+import { formatOf, type Format } from './formats/format.ts'
+import { TimeShift, noSpan } from './formats/times.ts'
+import type { Lane, OpenLane } from './lane.ts'
+import type { Pace } from './pace.ts'
+import { Settling } from './settling.ts'
+
+/** Rows of a batch; a read of a file holds about half as many. */
+const batchRowsMax = 5000
+
+export interface FileRunOptions {
+  readonly topics: Readonly<Record<Format['name'], string>>
+  readonly openLane: OpenLane
+  readonly save: (checkpoint: FileCheckpoint) => Promise<void>
+  readonly pace: Pace
+  readonly nowMs: () => number
+  /** Waits so long, or until the run is to stop. */
+  readonly wait: (ms: number) => Promise<void>
+  /** How much later the times of each further pass are. */
+  readonly periodMs: number
+  readonly onFormat: (format: Format['name']) => void
+  readonly onBatch: (batch: Batch, topic: string) => void
+  readonly signal: AbortSignal
+}
+
+/**
+ * Sends the rest of the file. When the signal aborts it stops between two batches, settles those on their way, and returns.
+ *
+ * @throws SourceError for a file that cannot be read (further); what could be read of it is settled by then
+ */
+export async function runFile(file: OpenFile, start: FileCheckpoint, options: FileRunOptions): Promise<void> {
+  const head = await readHeader(file)
+  let { reader, text } = head
+  try {
+    const { format, header } = head
+    options.onFormat(format.name)
+    const times = new TimeShift(start.pass * options.periodMs, start.pass === 0 ? start.span : noSpan)
+    const mapper = format.mapper(times, start.pass)
+    if (start.offset > reader.nextOffset && !file.compressed && !format.needsAllRows) {
+      await text.close()
+      reader = new CsvReader(start)
+      text = file.text(start.offset)
+    }
+    const batcher = new Batcher(reader, mapper, format.fields, header)
+    while (batcher.skipTo(start.offset) === 'more') {
+      if (!(await text.fill(reader))) throw new SourceError(`${file.path} is shorter than what was read of it before`)
+    }
+    const topic = options.topics[format.name]
+    const lane = await options.openLane(topic, start.producer, start, options.signal)
+    try {
+      await sendAll(file, start, { batcher, reader, text, times, lane, topic }, options)
+    } finally {
+      await lane.close()
+    }
+  } finally {
+    await text.close()
+  }
+}
+
+interface Way {
+  readonly batcher: Batcher
+  readonly reader: CsvReader
+  readonly text: Text
+  readonly times: TimeShift
+  readonly lane: Lane
+  readonly topic: string
+}
+
+async function sendAll(file: OpenFile, start: FileCheckpoint, way: Way, options: FileRunOptions): Promise<void> {
+  const { batcher, reader, text, times, lane, topic } = way
+  const { pace, signal, nowMs } = options
+  const rowsMax = Math.min(batchRowsMax, pace.sliceRows)
+  const settling = new Settling(options.save)
+  let checkpoint = start
+  let ended = false
+  const advance = (rows: number, dead: number): FileCheckpoint => {
+    checkpoint = {
+      ...checkpoint,
+      ...lane.numbers,
+      offset: reader.nextOffset,
+      line: reader.nextRowLine,
+      rows: checkpoint.rows + rows,
+      dead: checkpoint.dead + dead,
+      span: checkpoint.pass === 0 ? times.span : checkpoint.span,
+    }
+    return checkpoint
+  }
+  try {
+    while (!signal.aborted) {
+      const batch = batcher.take(rowsMax)
+      if (batch !== undefined) {
+        const { records, dead } = batch
+        const done = Promise.all([
+          records.length > 0 ? lane.send(records) : undefined,
+          dead.length > 0 ? lane.bury(dead, file.path) : undefined,
+        ])
+        options.onBatch(batch, topic)
+        await settling.add(done, advance(records.length + dead.length, dead.length))
+        const waitMs = pace.take(records.length + dead.length, nowMs())
+        if (waitMs > 0) await options.wait(waitMs)
+      } else if (ended) {
+        await settling.add(Promise.resolve(), { ...advance(0, 0), atEnd: true })
+        break
+      } else if (!(await text.fill(reader))) {
+        reader.finish()
+        ended = true
+      }
+    }
+  } finally {
+    await settling.flush()
+  }
+}
+
+async function readHeader(
+  file: OpenFile,
+): Promise<{ readonly reader: CsvReader; readonly text: Text; readonly format: Format; readonly header: string }> {
+  const reader = new CsvReader({ offset: 0, line: 1 })
+  const text = file.text(0)
+  try {
+    for (;;) {
+      const found = reader.next()
+      if (found === 'row') break
+      if (found === 'end') throw new SourceError(`${file.path} is empty: want CSV with a header line`)
+      if (!(await text.fill(reader))) reader.finish()
+    }
+    if (reader.fault !== undefined) throw new SourceError(`${file.path} has no header line: ${reader.fault}`)
+    const columns = Array.from({ length: reader.fieldCount }, (_, field) => reader.text(field))
+    const format = formatOf(columns)
+    if ('refused' in format) throw new SourceError(`${file.path}: ${format.refused}`)
+    return { reader, text, format, header: reader.rowText(reader.rowEnd - reader.rowStart) }
+  } catch (error) {
+    await text.close()
+    throw error
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * What a file's rows become. A format is told by the header; its mapper turns each row into the text of one record, ready
+ * for the wire, or says why it cannot.
+ */
+
+import type { CsvReader } from './csv.ts'
+import { dcgmColumns, DcgmMapper } from './dcgm.ts'
+import type { TimeShift } from './times.ts'
+import { transferColumns, TransferMapper } from './transfers.ts'
+
+/** What a row became: a record, or the reason why it is none. */
+export type Mapped = { readonly json: string; readonly key: string } | { readonly refused: string }
+
+export interface Mapper {
+  /** Maps the row that the reader stands on. */
+  map(row: CsvReader): Mapped
+  /** Notes a row that was sent before, when a mapper needs to have seen all rows of the file; see {@link Format}. */
+  skip?(row: CsvReader): void
+}
+
+export interface Format {
+  readonly name: 'dcgm' | 'transfers'
+  readonly fields: number
+  /** A mapper must see all rows of the file from its first, so a resumed file is read from its start. */
+  readonly needsAllRows: boolean
+  /** @param pass 0, and one more for each time that the file is read again */
+  mapper(times: TimeShift, pass: number): Mapper
+}
+
+/** What the formats want, for messages. */
+const wanted =
+  'a DCGM export (timestamp, metric_name, uuid, value and more) or a transfer log (timestamp_iso or timestamp_unix, bytes, ' +
+  'and duration, status or site)'
+
+/**
+ * Tells the format by the names of the columns, in any order and case.
+ *
+ * @returns the reason when no format knows them
+ */
+export function formatOf(header: readonly string[]): Format | { readonly refused: string } {
+  const dcgm = dcgmColumns(header)
+  if (!('missing' in dcgm)) {
+    const columns = dcgm
+    return {
+      name: 'dcgm',
+      fields: header.length,
+      needsAllRows: false,
+      mapper: (times) => new DcgmMapper(columns, times),
+    }
+  }
+  const transfers = transferColumns(header)
+  if (!('missing' in transfers)) {
+    const columns = transfers
+    // Only a log without ids numbers its equal rows.
+    const needsAllRows = columns.id === undefined
+    return {
+      name: 'transfers',
+      fields: header.length,
+      needsAllRows,
+      mapper: (times, pass) => new TransferMapper(columns, times, pass),
+    }
+  }
+  const near = dcgm.missing.length === 1 ? `, it lacks ${dcgm.missing[0]} to be a DCGM export` : ''
+  return { refused: `the header is "${header.join(',').slice(0, 200)}"${near}: want ${wanted}` }
+}

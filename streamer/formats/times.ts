@@ -1,0 +1,71 @@
+/** Times of rows: turned into RFC 3339, shifted when a file is read again (`--loop`), and measured for that shift. */
+
+import { formatTime, parseTime, sourceTime } from '#telemetry/time'
+
+/** What one pass over a file shows of its times: first, last, and the smallest step between two that follow each other. */
+export interface TimeSpan {
+  readonly firstMs: number
+  readonly lastMs: number
+  readonly stepMs: number
+}
+
+export const noSpan: TimeSpan = { firstMs: Infinity, lastMs: -Infinity, stepMs: Infinity }
+
+export function joinSpans(a: TimeSpan, b: TimeSpan): TimeSpan {
+  return {
+    firstMs: Math.min(a.firstMs, b.firstMs),
+    lastMs: Math.max(a.lastMs, b.lastMs),
+    stepMs: Math.min(a.stepMs, b.stepMs),
+  }
+}
+
+/**
+ * How much later each further pass is: the whole span and one step of at least a second, in whole seconds, so that each pass
+ * makes new points and the passes join without a hole.
+ */
+export function loopPeriodMs(span: TimeSpan): number {
+  if (span.lastMs < span.firstMs) return 1000
+  const stepMs = Number.isFinite(span.stepMs) ? Math.max(1000, span.stepMs) : 1000
+  return Math.ceil((span.lastMs - span.firstMs + stepMs) / 1000) * 1000
+}
+
+export class TimeShift {
+  private readonly shiftMs: number
+  private seen: TimeSpan
+  private lastGiven: string | undefined
+  private lastTime: string | undefined
+  private lastMs = Number.NaN
+
+  /** @param span what was seen before, when a pass goes on */
+  constructor(shiftMs: number, span: TimeSpan) {
+    this.shiftMs = shiftMs
+    this.seen = span
+  }
+
+  /** The unshifted times so far. */
+  get span(): TimeSpan {
+    return this.seen
+  }
+
+  /** The record's time for a source's; `undefined` when that is none. Remembers the last one, since rows share times. */
+  read(given: string): string | undefined {
+    if (given === this.lastGiven) return this.lastTime
+    this.lastGiven = given
+    this.lastTime = this.readNew(given)
+    return this.lastTime
+  }
+
+  private readNew(given: string): string | undefined {
+    const time = sourceTime(given)
+    if (time === undefined) return undefined
+    const instant = parseTime(time)
+    if (instant === undefined) return undefined
+    const { ms, ns } = instant
+    const gapMs = Math.abs(ms - this.lastMs)
+    if (gapMs > 0 && gapMs < this.seen.stepMs) this.seen = { ...this.seen, stepMs: gapMs }
+    if (ms < this.seen.firstMs) this.seen = { ...this.seen, firstMs: ms }
+    if (ms > this.seen.lastMs) this.seen = { ...this.seen, lastMs: ms }
+    this.lastMs = ms
+    return this.shiftMs === 0 ? time : formatTime({ ms: ms + this.shiftMs, ns })
+  }
+}

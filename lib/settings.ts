@@ -178,6 +178,12 @@ export const commonSettings = {
     values: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     default: 'info',
   }),
+  stopGraceMs: setting.duration('STOP_GRACE', {
+    help: 'how long a role that stops waits for the requests that it is answering',
+    default: '10s',
+    min: '0',
+    max: '10m',
+  }),
   dataDir: setting.text('DATA_DIR', { help: 'the folder of everything that is kept', default: './data' }),
 }
 

@@ -1,0 +1,70 @@
+/**
+ * What `server.ts` and an engine know of each other. An engine reads requests off sockets and writes answers to them;
+ * it knows no routes, no tokens and no problems but those of requests that it cannot read.
+ */
+
+import type { Sink } from './http.ts'
+
+/** One request and its answer, as an engine sees them. */
+export interface Exchange {
+  readonly method: string
+  /** The request target as it came: path and query, perhaps with scheme and host before. */
+  readonly target: string
+  /** @param name in any case */
+  header(name: string): string | undefined
+  /** Calls back when the client goes away before the answer is complete. */
+  onGone(callback: () => void): void
+  /**
+   * Sends a whole answer. Does nothing when the client is gone.
+   *
+   * @param headers names and values in turns, `Content-Length` among them
+   * @param body `undefined` for an answer that has none (HEAD, 204)
+   * @throws TypeError for a header that is none, before anything is sent
+   */
+  reply(status: number, headers: readonly string[], body: string | Uint8Array | undefined): void
+  /** Sends the head of an answer at once, and lets the caller write the rest. */
+  stream(status: number, headers: readonly string[]): Sink
+}
+
+/** A request that is to be handled, once its body is there. */
+export interface Handling {
+  readonly bodyBytesMax: number
+  /** The body is complete. It may be overwritten as soon as this returns. */
+  handle(body: Uint8Array): void
+  /** The body is over `bodyBytesMax`: answer so. What is left of it is read and dropped. */
+  tooLarge(): void
+}
+
+/**
+ * Takes a request whose head has come, before its body is read. `undefined`: it is answered already, and a body that
+ * may still come is dropped.
+ */
+export type Accept = (exchange: Exchange) => Handling | undefined
+
+/** Bounds of what a client may make a process hold or wait for. */
+export interface HttpLimits {
+  /** A head longer than this is a 431. */
+  readonly headBytesMax: number
+  /** A request that has not arrived in this time is a 408. An answer may take as long as it likes. */
+  readonly requestMs: number
+  /** An idle connection is closed after this: longer than the pools of clients and proxies keep theirs. */
+  readonly keepAliveMs: number
+  /** `Sink.write` answers false from here on. */
+  readonly sinkBytesMax: number
+}
+
+export const httpLimits: HttpLimits = {
+  headBytesMax: 16 * 1024,
+  requestMs: 60_000,
+  keepAliveMs: 75_000,
+  sinkBytesMax: 256 * 1024,
+}
+
+export interface Engine {
+  readonly port: number
+  /** Takes no more connections, ends the streams, waits for open answers, and cuts what is left after `graceMs`. */
+  close(graceMs: number): Promise<void>
+}
+
+/** Opens an engine. Rejects with the system's error (`EADDRINUSE` …) when it cannot listen. */
+export type OpenEngine = (host: string, port: number, accept: Accept, limits: HttpLimits) => Promise<Engine>

@@ -1,0 +1,268 @@
+/** Serves a table of routes: what every route has in common, between the handlers and the engine. */
+
+import { Problem } from '#wire/problems'
+import type { Guard } from '../auth.ts'
+import type { Log } from '../log.ts'
+import type { Counter, Family, Metrics } from '../metrics.ts'
+import { parseTraceparent, requestId, type Trace } from '../trace.ts'
+import { type Exchange, type Handling, type HttpLimits, httpLimits, type OpenEngine } from './engine.ts'
+import type { Answer, Request, Route } from './http.ts'
+import { openNode } from './node.ts'
+import { problemAnswer } from './problem.ts'
+import { type Match, Router } from './router.ts'
+
+export interface ServeOptions {
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly port: number
+  readonly routes: readonly Route[]
+  /** Asked for each route that is not open, before the body is read. */
+  readonly guard: Guard
+  readonly log: Log
+  readonly metrics: Metrics
+  /** Default: {@link httpLimits}. */
+  readonly limits?: Partial<HttpLimits>
+}
+
+export interface Server {
+  /** Where a client on this machine reaches it, without a slash at the end. */
+  readonly url: string
+  readonly port: number
+  /** Takes no more connections, ends the streams, waits for open answers, and cuts what is left after `graceMs`. */
+  close(graceMs: number): Promise<void>
+}
+
+const bodyBytesMaxDefault = 1024 * 1024
+
+/**
+ * Opens a server. Rejects with an error for the operator when it cannot listen.
+ *
+ * @param openEngine default: the one of `node:http`
+ */
+export async function serve(options: ServeOptions, openEngine: OpenEngine = openNode): Promise<Server> {
+  const { host, port, limits } = options
+  const application = new Application(options)
+  const accept = (exchange: Exchange) => application.accept(exchange)
+  const engine = await openEngine(host, port, accept, { ...httpLimits, ...limits }).catch((error: unknown) => {
+    throw listenError(error, host, port)
+  })
+  return { url: urlOf(host, engine.port), port: engine.port, close: (graceMs) => engine.close(graceMs) }
+}
+
+class Application {
+  readonly #router: Router
+  readonly #guard: Guard
+  readonly #log: Log
+  readonly #requests: Family<'method' | 'route' | 'status', Counter>
+  /** The counters of `http_requests_total`, by route and status: looked up by number, not by labels. */
+  readonly #counters = new Map<Route | undefined, Map<number, Counter>>()
+
+  constructor({ routes, guard, log, metrics }: ServeOptions) {
+    this.#router = new Router(routes)
+    this.#guard = guard
+    this.#log = log
+    this.#requests = metrics.counter('http_requests_total', 'Requests answered', ['method', 'route', 'status'])
+  }
+
+  accept(exchange: Exchange): Handling | undefined {
+    const call = new Call(this, exchange)
+    try {
+      const match = this.#router.find(call.path)
+      if (match === undefined) throw new Problem('not_found', `there is nothing at ${call.path}`)
+      call.match(match)
+      if (call.route?.open !== true) this.#guard(call)
+      return call
+    } catch (error) {
+      this.fail(call, error)
+      return undefined
+    }
+  }
+
+  handle(call: Call, route: Route, body: Uint8Array): void {
+    try {
+      const answer = route.handle(call, body)
+      if (answer instanceof Promise) void this.#settle(call, answer)
+      else this.#send(call, answer)
+    } catch (error) {
+      this.fail(call, error)
+    }
+  }
+
+  async #settle(call: Call, promised: Promise<Answer>): Promise<void> {
+    try {
+      this.#send(call, await promised)
+    } catch (error) {
+      this.fail(call, error)
+    }
+  }
+
+  /** Answers with a problem: the one that was thrown, or `internal`. */
+  fail(call: Call, error: unknown): void {
+    let problem: Problem
+    if (error instanceof Problem) problem = error
+    else {
+      problem = new Problem('internal', `an error of ours; the log has it under the request id ${call.id}`)
+      this.#log.error({ err: error, request: call.id, method: call.method, path: call.path }, 'a request failed')
+    }
+    const { status, headers, body } = problemAnswer(problem)
+    headers.push('Content-Length', String(Buffer.byteLength(body)), 'X-Request-Id', call.id)
+    call.exchange.reply(status, headers, call.method === 'HEAD' ? undefined : body)
+    this.#count(call, status)
+  }
+
+  #send(call: Call, answer: Answer): void {
+    const { status = 200, headers: extra } = answer
+    if ('stream' in answer) {
+      this.#stream(call, status, answer)
+      return
+    }
+    const isJson = 'json' in answer
+    const body = isJson ? JSON.stringify(answer.json) : answer.bytes
+    const hasBody = status !== 204 && status !== 304
+    const headers = ['X-Request-Id', call.id]
+    if (hasBody) {
+      const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength
+      headers.push('Content-Type', isJson ? 'application/json' : answer.type, 'Content-Length', String(length))
+    }
+    if (extra !== undefined) for (const [name, value] of Object.entries(extra)) headers.push(name, value)
+    call.exchange.reply(status, headers, hasBody && call.method !== 'HEAD' ? body : undefined)
+    this.#count(call, status)
+  }
+
+  #stream(call: Call, status: number, answer: Extract<Answer, { stream: unknown }>): void {
+    const headers = ['Content-Type', answer.type, 'X-Request-Id', call.id]
+    // No cache may keep it, and no proxy (nginx and those that follow it) may hold it back to fill a buffer.
+    headers.push('Cache-Control', 'no-store', 'X-Accel-Buffering', 'no')
+    for (const [name, value] of Object.entries(answer.headers ?? {})) headers.push(name, value)
+    if (call.method === 'HEAD') call.exchange.reply(status, headers, undefined)
+    else {
+      const sink = call.exchange.stream(status, headers)
+      try {
+        answer.stream(sink)
+      } catch (error) {
+        // The head is out: all that is left to tell the client is that the answer is not complete.
+        this.#log.error({ err: error, request: call.id, path: call.path }, 'a stream failed')
+        sink.end()
+      }
+    }
+    this.#count(call, status)
+  }
+
+  #count(call: Call, status: number): void {
+    // HEAD is counted under the route that answers it.
+    let byStatus = this.#counters.get(call.route)
+    if (byStatus === undefined) this.#counters.set(call.route, (byStatus = new Map()))
+    let counter = byStatus.get(status)
+    if (counter === undefined) {
+      // What a client may invent (a path, a method) is no label: each would make a series of its own.
+      const { method = 'none', path = 'none' } = call.route ?? {}
+      counter = this.#requests.with({ method, route: path, status: String(status) })
+      byStatus.set(status, counter)
+    }
+    counter.inc()
+    if (this.#log.isLevelEnabled('debug')) {
+      this.#log.debug({ request: call.id, method: call.method, path: call.path, status }, 'answered')
+    }
+  }
+}
+
+const noParams: Readonly<Record<string, string>> = {}
+
+/** One request on its way: what its handler sees, and what the engine calls when its body is there. */
+class Call implements Request, Handling {
+  readonly exchange: Exchange
+  readonly id: string
+  readonly path: string
+  params: Readonly<Record<string, string>> = noParams
+  bodyBytesMax = 0
+  route: Route | undefined
+  readonly #application: Application
+  readonly #search: string
+  #query: URLSearchParams | undefined
+  #closed: AbortSignal | undefined
+
+  constructor(application: Application, exchange: Exchange) {
+    this.#application = application
+    this.exchange = exchange
+    this.id = requestId(exchange.header('x-request-id'))
+    const target = originForm(exchange.target)
+    const mark = target.indexOf('?')
+    this.path = mark === -1 ? target : target.slice(0, mark)
+    this.#search = mark === -1 ? '' : target.slice(mark + 1)
+  }
+
+  get method(): string {
+    return this.exchange.method
+  }
+
+  get query(): URLSearchParams {
+    return (this.#query ??= new URLSearchParams(this.#search))
+  }
+
+  get trace(): Trace | undefined {
+    return parseTraceparent(this.exchange.header('traceparent'))
+  }
+
+  get closed(): AbortSignal {
+    if (this.#closed === undefined) {
+      const controller = new AbortController()
+      this.#closed = controller.signal
+      this.exchange.onGone(() => controller.abort())
+    }
+    return this.#closed
+  }
+
+  header(name: string): string | undefined {
+    return this.exchange.header(name)
+  }
+
+  /** @throws Problem `method_not_allowed` */
+  match({ routes, params }: Match): void {
+    const { method } = this
+    this.route = routes.byMethod.get(method === 'HEAD' ? 'GET' : method)
+    if (this.route === undefined) {
+      const detail = `${routes.pattern} takes ${routes.allow.join(', ')}, not ${method}`
+      throw new Problem('method_not_allowed', detail, { allow: routes.allow })
+    }
+    this.params = params
+    const takesBody = this.route.method !== 'GET' && this.route.method !== 'DELETE'
+    this.bodyBytesMax = this.route.bodyBytesMax ?? (takesBody ? bodyBytesMaxDefault : 0)
+  }
+
+  handle(body: Uint8Array): void {
+    this.#application.handle(this, this.route as Route, body)
+  }
+
+  tooLarge(): void {
+    const max = this.bodyBytesMax
+    const detail = max === 0 ? 'this path takes no body' : `this path takes bodies of at most ${max} bytes`
+    this.#application.fail(this, new Problem('body_too_large', detail, { limit_bytes: max }))
+  }
+}
+
+/** A proxy may be sent `http://host/path` (RFC 9112, 3.2.2), and so may we: the host does not matter to us. */
+function originForm(target: string): string {
+  if (target.startsWith('/')) return target
+  return /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1] || target
+}
+
+/** Addresses that stand for all of a machine's are not ones that a client could connect to everywhere. */
+function urlOf(host: string, port: number): string {
+  const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`
+}
+
+function listenError(error: unknown, host: string, port: number): Error {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const because = { cause: error }
+  if (code === 'EADDRINUSE') {
+    return new Error(`port ${port} is in use: set PORT to another or stop the process that holds it`, because)
+  }
+  if (code === 'EACCES') {
+    return new Error(`port ${port} is not allowed to this user: set PORT to one above 1023`, because)
+  }
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+    return new Error(`HOST=${host}: this machine has no such address`, because)
+  }
+  return error instanceof Error ? error : new Error(String(error))
+}

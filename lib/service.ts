@@ -1,0 +1,91 @@
+/** What every role serves beside its own routes, and how it comes up. */
+
+import { isIP } from 'node:net'
+import { Problem } from '#wire/problems'
+import { tokenGuard } from './auth.ts'
+import type { Answer, Route } from './http/http.ts'
+import { serve, type Server } from './http/server.ts'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import { type CommonSettings, SettingsError } from './settings.ts'
+import { version } from './version.ts'
+
+export interface ServiceOptions {
+  readonly role: string
+  readonly settings: Pick<CommonSettings, 'host' | 'port' | 'serviceToken'>
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly routes: readonly Route[]
+  /** True, or why the role cannot do its work now. */
+  readonly ready: () => true | string
+  /** What `GET /ready` tells beside `ready: true`, such as the ordinal of a broker. */
+  readonly identity?: Readonly<Record<string, unknown>>
+  /** What `GET /status` tells of the role, behind `role`, `version` and `uptime_s`. */
+  readonly status: () => object | Promise<object>
+}
+
+/**
+ * Opens a role's server: its own routes and `/health`, `/ready`, `/metrics` (open) and `/status`. Logs one line,
+ * `listening`, with the url and the port: whoever started the process waits for it.
+ *
+ * @throws SettingsError for a HOST that would let everybody in without a token
+ */
+export async function openService(options: ServiceOptions): Promise<Server> {
+  const { settings, log, metrics, routes } = options
+  const server = await serve({
+    host: hostOf(settings),
+    port: settings.port,
+    routes: [...routes, ...ownRoutes(options)],
+    guard: tokenGuard(settings.serviceToken),
+    log,
+    metrics,
+  })
+  log.info({ url: server.url, port: server.port }, 'listening')
+  return server
+}
+
+function ownRoutes({ role, metrics, ready, identity = {}, status }: ServiceOptions): Route[] {
+  const startedMs = performance.now()
+  return [
+    { method: 'GET', path: '/health', open: true, handle: () => ({ json: { status: 'ok', version } }) },
+    {
+      method: 'GET',
+      path: '/ready',
+      open: true,
+      handle() {
+        const state = ready()
+        if (state !== true) throw new Problem('starting', state, { ready: false, role, ...identity, retry_after_s: 1 })
+        return { json: { ready: true, role, ...identity } }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      open: true,
+      async handle(): Promise<Answer> {
+        const { type, body } = await metrics.text()
+        return { type, bytes: body }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/status',
+      async handle(): Promise<Answer> {
+        const uptimeS = Math.round((performance.now() - startedMs) / 1_000)
+        return { json: { role, version, uptime_s: uptimeS, ...(await status()) } }
+      },
+    },
+  ]
+}
+
+/**
+ * The address to listen on: loopback only, unless there is a token.
+ *
+ * @throws SettingsError
+ */
+export function hostOf({ host, serviceToken }: Pick<CommonSettings, 'host' | 'serviceToken'>): string {
+  if (serviceToken !== undefined) return host ?? '0.0.0.0'
+  if (host === undefined) return '127.0.0.1'
+  if (host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))) return host
+  throw new SettingsError([`HOST=${host}: want a loopback address, or a SERVICE_TOKEN beside it`])
+}

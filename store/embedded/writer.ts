@@ -1,0 +1,290 @@
+/**
+ * Writes a batch: rows, inventory, newest values and ledger in one transaction. Two million rows a second go through here
+ * (docs/decisions/050-store-layout.md), so the loop over the records makes no object and no text that it can do without.
+ */
+
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import { addCounts, type BatchPart, type Counts, type LedgerRow, noCounts, type WriteBatch } from '../store.ts'
+import {
+  attributeColumns,
+  attributesOf,
+  type GpuState,
+  gpuKey,
+  isNewer,
+  isSeriesLabel,
+  type Known,
+  logKey,
+  type PointRecord,
+  readKnown,
+  type SeriesState,
+} from './known.ts'
+import { MultiRow } from './multirow.ts'
+import { TransferWriter } from './transfers.ts'
+import { gpuSeriesKey, metricSeriesKey } from '#telemetry/identity'
+import type { GpuRecord, TelemetryRecord } from '#telemetry/record'
+import { parseTime } from '#telemetry/time'
+
+const pointColumns = 'INSERT INTO points (s, series, ns, value) VALUES'
+
+export class Writer {
+  readonly #db: DatabaseSync
+  readonly #numbers: MultiRow
+  readonly #nulls: MultiRow
+  readonly #latest: MultiRow
+  readonly #transfers: TransferWriter
+  readonly #insertSeries: StatementSync
+  readonly #insertGpu: StatementSync
+  readonly #updateGpu: StatementSync
+  readonly #upsertLedger: StatementSync
+  /** `undefined` after a write that failed. */
+  #known: Known | undefined
+  readonly #touched: SeriesState[] = []
+
+  constructor(db: DatabaseSync) {
+    this.#db = db
+    this.#known = readKnown(db)
+    // Nearly every row is new, so the cheap statement comes first. It tells exactly how many were; only a chunk in which
+    // some were not is run again, as an update.
+    this.#numbers = new MultiRow(
+      db,
+      4,
+      (values) => `${pointColumns} ${values} ON CONFLICT DO NOTHING`,
+      (values) =>
+        `${pointColumns} ${values} ON CONFLICT DO UPDATE SET value = excluded.value WHERE value IS NOT excluded.value`,
+    )
+    this.#nulls = new MultiRow(db, 4, (values) => `${pointColumns} ${values} ON CONFLICT DO NOTHING`)
+    this.#latest = new MultiRow(
+      db,
+      6,
+      (values) => `INSERT OR REPLACE INTO latest (series, first_s, first_ns, s, ns, value) VALUES ${values}`,
+    )
+    this.#transfers = new TransferWriter(db)
+    this.#insertSeries = db.prepare('INSERT INTO series (id, key, metric, gpu, labels) VALUES (?, ?, ?, ?, ?)')
+    const columns = attributeColumns.join(', ')
+    this.#insertGpu = db.prepare(
+      `INSERT INTO gpus (id, uuid, gpu_i_id, ${columns}, labels) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    this.#updateGpu = db.prepare(`UPDATE gpus SET (${columns}, labels) = (?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ? `)
+    this.#upsertLedger = db.prepare('INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  }
+
+  /** @throws what SQLite throws; then nothing of the batch is written */
+  write(batch: WriteBatch): Counts {
+    this.#db.exec('BEGIN IMMEDIATE')
+    try {
+      const known = (this.#known ??= readKnown(this.#db))
+      let counts = noCounts
+      for (const part of batch.parts) counts = addCounts(counts, this.#writePart(known, batch.topic, part))
+      this.#writeInventory()
+      this.#writeLatest()
+      this.#db.exec('COMMIT')
+      return counts
+    } catch (error) {
+      this.#known = undefined
+      this.#touched.length = 0
+      // SQLite has rolled back already after some errors, a full disk among them.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+      throw error
+    }
+  }
+
+  #writePart(known: Known, topic: string, part: BatchPart): Counts {
+    assertRising(part)
+    const key = logKey(topic, part.logId)
+    const log = known.logs.get(key)
+    const settled = log?.next ?? 0
+    const firstNew = part.offsets.findIndex((offset) => offset >= settled)
+    const split = firstNew < 0 ? part.records.length : firstNew
+    this.#writeRecords(known, part.records, 0, split)
+    const { stored, notReported } = this.#writeRecords(known, part.records, split, part.records.length)
+    const written = part.records.length - split
+    const dead = part.dead.filter((offset) => offset >= settled).length
+    const counts: Counts = {
+      received: written + dead,
+      stored,
+      duplicate: written - stored - notReported,
+      not_reported: notReported,
+      dead,
+    }
+    const sum = log === undefined ? counts : addCounts(log, counts)
+    const row: LedgerRow = {
+      topic,
+      log_id: part.logId,
+      broker: part.broker,
+      partition: part.partition,
+      next: log === undefined || part.next > log.next ? part.next : log.next,
+      ...sum,
+    }
+    this.#upsertLedger.run(
+      ...[row.topic, row.log_id, row.broker, row.partition, row.next],
+      ...[row.received, row.stored, row.duplicate, row.not_reported, row.dead],
+    )
+    known.logs.set(key, row)
+    return counts
+  }
+
+  /** Writes records `from` to before `to`; says how many rows of each sort were new. */
+  #writeRecords(
+    known: Known,
+    records: readonly TelemetryRecord[],
+    from: number,
+    to: number,
+  ): { stored: number; notReported: number } {
+    let stored = 0
+    const ids: number[] = []
+    const seconds: number[] = []
+    const nanoseconds: number[] = []
+    const values: number[] = []
+    const numbers: number[] = []
+    const nulls: number[] = []
+    for (let index = from; index < to; index++) {
+      const record = records[index] as TelemetryRecord
+      const instant = parseTime(record.time)
+      if (instant === undefined) throw new Error(`a record of time ${record.time} got past readRecord`)
+      const s = Math.floor(instant.ms / 1000)
+      const ns = (instant.ms - s * 1000) * 1_000_000 + instant.ns
+      if (record.kind === 'transfer') {
+        if (this.#transfers.write(record, s, ns)) stored++
+        continue
+      }
+      const series = this.#seriesOf(known, record)
+      this.#sight(series, s, ns, record)
+      const row = ids.push(series.id) - 1
+      seconds.push(s)
+      nanoseconds.push(ns)
+      values.push(record.value ?? 0)
+      ;(record.value === null ? nulls : numbers).push(row)
+    }
+    // In the order of the table, so that a page is visited once. Batches come nearly so: the sort is one pass. It is stable,
+    // so of rows with one identity the one that arrived last is the last.
+    const order = (a: number, b: number): number =>
+      (seconds[a] as number) - (seconds[b] as number) ||
+      (ids[a] as number) - (ids[b] as number) ||
+      (nanoseconds[a] as number) - (nanoseconds[b] as number)
+    const fill = (rows: readonly number[], reported: boolean) => (args: SQLInputValue[], at: number, place: number) => {
+      const row = rows[place] as number
+      args[at] = seconds[row] as number
+      args[at + 1] = ids[row] as number
+      args[at + 2] = nanoseconds[row] as number
+      args[at + 3] = reported ? (values[row] as number) : null
+    }
+    stored += this.#numbers.run(numbers.length, fill(numbers.sort(order), true))
+    const notReported = this.#nulls.run(nulls.length, fill(nulls.sort(order), false))
+    return { stored, notReported }
+  }
+
+  #seriesOf(known: Known, record: PointRecord): SeriesState {
+    const key = record.kind === 'gpu' ? gpuSeriesKey(record) : `\0${metricSeriesKey(record)}`
+    const found = known.series.get(key)
+    if (found !== undefined) return found
+    const gpu = record.kind === 'gpu' ? this.#gpuOf(known, record) : undefined
+    const labels = record.kind === 'gpu' ? seriesLabelsOf(record) : record.tags
+    const id = known.nextSeriesId++
+    this.#insertSeries.run(id, key, record.metric, gpu?.id ?? null, JSON.stringify(labels))
+    const series: SeriesState = {
+      id,
+      gpu,
+      firstS: Infinity,
+      firstNs: 0,
+      s: -1,
+      ns: 0,
+      value: null,
+      touched: false,
+      newest: undefined,
+    }
+    known.series.set(key, series)
+    return series
+  }
+
+  #gpuOf(known: Known, record: GpuRecord): GpuState {
+    const key = gpuKey(record)
+    const found = known.gpus.get(key)
+    if (found !== undefined) return found
+    const gpu: GpuState = { id: known.nextGpuId++, attributes: attributesOf(record), s: -1, ns: 0 }
+    this.#insertGpu.run(gpu.id, record.uuid, record.gpu_i_id ?? '', ...attributeValues(gpu.attributes))
+    known.gpus.set(key, gpu)
+    return gpu
+  }
+
+  /** Takes a record into the series' first and newest time. */
+  #sight(series: SeriesState, s: number, ns: number, record: PointRecord): void {
+    if (s < series.firstS || (s === series.firstS && ns < series.firstNs)) {
+      series.firstS = s
+      series.firstNs = ns
+      this.#touch(series)
+    }
+    if (isNewer(s, ns, series)) {
+      series.s = s
+      series.ns = ns
+      series.value = record.value
+    } else if (s === series.s && ns === series.ns) {
+      series.value = record.value ?? series.value
+    } else return
+    series.newest = record
+    this.#touch(series)
+  }
+
+  #touch(series: SeriesState): void {
+    if (series.touched) return
+    series.touched = true
+    this.#touched.push(series)
+  }
+
+  /** Attributes are those of the GPU's newest sighting, so late rows leave them alone. */
+  #writeInventory(): void {
+    const sighted = new Map<GpuState, SeriesState>()
+    for (const series of this.#touched) {
+      const { gpu } = series
+      if (gpu === undefined || series.newest === undefined || isNewer(gpu.s, gpu.ns, series)) continue
+      const rival = sighted.get(gpu)
+      if (rival === undefined || !isNewer(rival.s, rival.ns, series)) sighted.set(gpu, series)
+    }
+    for (const [gpu, series] of sighted) {
+      gpu.s = series.s
+      gpu.ns = series.ns
+      const attributes = attributesOf(series.newest as GpuRecord)
+      if (attributes === gpu.attributes) continue
+      gpu.attributes = attributes
+      this.#updateGpu.run(...attributeValues(attributes), gpu.id)
+    }
+  }
+
+  #writeLatest(): void {
+    const touched = this.#touched.sort((a, b) => a.id - b.id)
+    this.#latest.run(touched.length, (args, at, row) => {
+      const series = touched[row] as SeriesState
+      args[at] = series.id
+      args[at + 1] = series.firstS
+      args[at + 2] = series.firstNs
+      args[at + 3] = series.s
+      args[at + 4] = series.ns
+      args[at + 5] = series.value
+    })
+    for (const series of touched) {
+      series.touched = false
+      series.newest = undefined
+    }
+    touched.length = 0
+  }
+}
+
+/** The ledger rests on the order of a log: what is below its next offset is settled. */
+function assertRising({ records, offsets, next }: BatchPart): void {
+  if (records.length !== offsets.length) throw new Error(`${records.length} records with ${offsets.length} offsets`)
+  let above = -1
+  for (const offset of offsets) {
+    if (offset <= above || offset >= next)
+      throw new Error(`offset ${offset} after ${above}, in a part that ends at ${next}`)
+    above = offset
+  }
+}
+
+function seriesLabelsOf(record: GpuRecord): Record<string, string> {
+  return Object.fromEntries(Object.entries(record.labels).filter(([name, text]) => isSeriesLabel(name) && text !== ''))
+}
+
+/** The columns that {@link attributesOf} wrote. */
+function attributeValues(attributes: string): string[] {
+  const values = JSON.parse(attributes) as unknown[]
+  return values.map((value) => (typeof value === 'string' ? value : JSON.stringify(value)))
+}

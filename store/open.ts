@@ -1,0 +1,23 @@
+import { join } from 'node:path'
+import { EmbeddedStore } from './embedded/engine.ts'
+import type { Store } from './store.ts'
+
+/** What picks the engine and says where its data is. */
+export interface StoreSettings {
+  readonly dataDir: string
+}
+
+/** Where the embedded engine keeps its file. */
+export function embeddedPath(dataDir: string): string {
+  return join(dataDir, 'store', 'penstock.db')
+}
+
+/**
+ * Opens the store that the settings name: the embedded engine, made when it is not there.
+ *
+ * @param options.readOnly for a second process: it may read while a collector writes
+ * @throws StoreError
+ */
+export function openStore(settings: StoreSettings, options: { readonly readOnly?: boolean } = {}): Promise<Store> {
+  return EmbeddedStore.open(embeddedPath(settings.dataDir), options)
+}

@@ -1,0 +1,237 @@
+/**
+ * What every store engine does. A collector writes, then acknowledges; everybody else reads.
+ *
+ * Rules that hold for every engine (the suite in `contract.ts` tests them):
+ *
+ * - Two records with one identity (`telemetry/identity.ts`) are one row. Writing a row again changes nothing.
+ * - Where one identity comes with two values, the later write wins; *not reported* never replaces a number.
+ * - What a write did and the ledger's account of it stand or fall together.
+ */
+
+import type { Offset, Ordinal, Partition } from '#wire/ids'
+import type { Labels, TelemetryRecord, TransferRecord } from '#telemetry/record'
+import type { Instant } from '#telemetry/time'
+
+export interface Store {
+  /**
+   * Writes a batch and its account in the ledger, or nothing at all. When it resolves, the batch survives a power cut.
+   *
+   * @throws StoreError
+   */
+  write(batch: WriteBatch): Promise<Counts>
+  /** The newest value of each series, by host, GPU and metric. */
+  latest(filter?: LatestFilter): Promise<LatestRow[]>
+  /** The inventory: every GPU and MIG slice ever seen, by host and index. */
+  gpus(filter?: GpuFilter): Promise<GpuRow[]>
+  hosts(): Promise<HostRow[]>
+  /** Namespaces that GPUs belong to by their newest sighting; `''` is none. */
+  namespaces(): Promise<NamespaceRow[]>
+  /** Values of one metric over time, one entry a series. */
+  range(query: RangeQuery): Promise<RangeSeries[]>
+  /** Transfers, newest first. */
+  transfers(query?: TransferQuery): Promise<TransferRow[]>
+  sites(): Promise<SiteRow[]>
+  /** What the ledger says. */
+  totals(): Promise<Totals>
+  /** What the store takes on its disk, in bytes; `undefined` where the engine cannot tell. */
+  bytes(): Promise<number | undefined>
+  /** After it, every call throws. */
+  close(): Promise<void>
+}
+
+/** Records of one topic, from one or more logs. */
+export interface WriteBatch {
+  readonly topic: string
+  readonly parts: readonly BatchPart[]
+}
+
+/**
+ * What a batch has of one log. Each record's offset comes with it, because the ledger counts a record once, however often
+ * the log delivers it: offsets below the log's next one are written again, which changes nothing, and are not counted.
+ */
+export interface BatchPart {
+  readonly logId: string
+  readonly broker: Ordinal
+  readonly partition: Partition
+  /** Records that went through `readRecord` and `normalise`. */
+  readonly records: readonly TelemetryRecord[]
+  /** The offset of each of the records, rising. */
+  readonly offsets: readonly Offset[]
+  /** Offsets of what went to the dead letters instead. */
+  readonly dead: readonly Offset[]
+  /** The offset behind the last one of this part: where the log is settled up to, once the batch is written. */
+  readonly next: Offset
+}
+
+/** Records by what became of them. Always: received = stored + duplicate + not_reported + dead. */
+export interface Counts {
+  readonly received: number
+  /** New rows with a value. */
+  readonly stored: number
+  /** Records whose identity the store had already. */
+  readonly duplicate: number
+  /** New rows without a value: the source named the metric and gave none. */
+  readonly not_reported: number
+  readonly dead: number
+}
+
+/** The account of one log of a topic. */
+export interface LedgerRow extends Counts {
+  readonly topic: string
+  readonly log_id: string
+  readonly broker: Ordinal
+  readonly partition: Partition
+  /** Every record below this offset is settled. */
+  readonly next: Offset
+}
+
+export interface Totals extends Counts {
+  readonly topics: Readonly<Record<string, Counts>>
+  readonly logs: readonly LedgerRow[]
+}
+
+/** Each given field narrows the answer. */
+export interface GpuFilter {
+  readonly hostname?: string | undefined
+  readonly uuid?: string | undefined
+  readonly namespace?: string | undefined
+}
+
+export interface LatestFilter extends GpuFilter {
+  readonly metric?: string | undefined
+}
+
+/** What the newest sighting of a GPU, or of a MIG slice, said about it. */
+export interface GpuAttributes {
+  readonly uuid: string
+  /** `''` where the GPU is not sliced. */
+  readonly gpu_i_id: string
+  readonly hostname: string
+  readonly gpu_id: string
+  readonly device_id: string
+  readonly model_name: string
+  readonly container: string
+  readonly pod: string
+  readonly namespace: string
+}
+
+export interface GpuRow extends GpuAttributes {
+  /** Such as the driver's version; labels that make a series of its own stand at the series. */
+  readonly labels: Labels
+  readonly first_seen: string
+  readonly last_seen: string
+  /** Canonical names of the metrics that it has. */
+  readonly metrics: readonly string[]
+}
+
+export interface LatestRow extends GpuAttributes {
+  /** For `metric`, the fields of a GPU are empty. */
+  readonly kind: 'gpu' | 'metric'
+  readonly metric: string
+  /** Labels that make the series one of its own (a link, an XID); all tags of a `metric` series. */
+  readonly labels: Labels
+  /** RFC 3339, UTC. */
+  readonly time: string
+  /** `null`: not reported. */
+  readonly value: number | null
+}
+
+export interface HostRow {
+  readonly hostname: string
+  /** GPUs by uuid: the slices of one are one. */
+  readonly gpus: number
+  readonly last_seen: string
+}
+
+export interface NamespaceRow {
+  readonly namespace: string
+  readonly gpus: number
+  readonly pods: number
+}
+
+/** What the values of a window become. `count` counts values, not rows that were not reported. */
+export const rangeFunctions = ['mean', 'min', 'max', 'sum', 'last', 'count'] as const
+export type RangeFunction = (typeof rangeFunctions)[number]
+
+export interface RangeQuery {
+  readonly metric: string
+  /** Left out: series of the kind `metric`, and that metric of every GPU. */
+  readonly uuid?: string | undefined
+  readonly gpu_i_id?: string | undefined
+  /** Included; default: from the first value. */
+  readonly start?: Instant | undefined
+  /** Not included; default: up to the last value. */
+  readonly end?: Instant | undefined
+  /** One value a window of this length, in ms; windows begin at multiples of it since 1970. Left out: the rows as they are. */
+  readonly windowMs?: number | undefined
+  /** Only with `windowMs`; default `mean`. */
+  readonly fn?: RangeFunction | undefined
+  /** Values a series at most. The next page starts a nanosecond (with windows: a window) after the last one. */
+  readonly limit?: number | undefined
+}
+
+/** Values of a series that a range answers with when it names no limit. */
+export const rangeLimitDefault = 10_000
+
+export interface RangeSeries {
+  readonly kind: 'gpu' | 'metric'
+  readonly metric: string
+  readonly uuid: string
+  readonly gpu_i_id: string
+  readonly labels: Labels
+  readonly values: readonly RangeValue[]
+}
+
+export interface RangeValue {
+  /** Of the row, or of the start of its window. */
+  readonly time: string
+  /** `null`: not reported, in a window by any of its rows. */
+  readonly value: number | null
+}
+
+export interface TransferQuery {
+  readonly site?: string | undefined
+  readonly status?: string | undefined
+  /** Included. */
+  readonly start?: Instant | undefined
+  /** Not included. */
+  readonly end?: Instant | undefined
+  /** Default 100. */
+  readonly limit?: number | undefined
+  /** The last row of the page before: what follows it. */
+  readonly after?: { readonly time: Instant; readonly id: string } | undefined
+}
+
+export type TransferRow = Omit<TransferRecord, 'kind'>
+
+export interface SiteRow {
+  readonly site: string
+  readonly transfers: number
+  /** By status, such as `{"success":12,"failed":1}`. */
+  readonly statuses: Readonly<Record<string, number>>
+  /** Sum over the transfers that reported it. */
+  readonly bytes: number
+  readonly duration_s: number
+  readonly last: string
+}
+
+/** Counts with nothing in them. */
+export const noCounts: Counts = { received: 0, stored: 0, duplicate: 0, not_reported: 0, dead: 0 }
+
+/** The sum of two accounts. */
+export function addCounts(a: Counts, b: Counts): Counts {
+  return {
+    received: a.received + b.received,
+    stored: a.stored + b.stored,
+    duplicate: a.duplicate + b.duplicate,
+    not_reported: a.not_reported + b.not_reported,
+    dead: a.dead + b.dead,
+  }
+}
+
+/** The totals of a ledger: all of it, and by topic. */
+export function totalsOf(logs: readonly LedgerRow[]): Totals {
+  const topics: Record<string, Counts> = {}
+  for (const log of logs) topics[log.topic] = addCounts(topics[log.topic] ?? noCounts, log)
+  return { ...Object.values(topics).reduce(addCounts, noCounts), topics, logs }
+}

@@ -38,6 +38,8 @@ export interface StartOptions {
 }
 
 export interface RoleOptions extends StartOptions {
+  /** The `penstock` to run, when not this checkout's. */
+  readonly launcher?: string
   readonly args?: readonly string[]
   /** `false`: return once it listens, for a role that cannot become ready yet. */
   readonly awaitReady?: boolean
@@ -78,9 +80,9 @@ export function start(t: Scope, command: string, args: readonly string[], option
   return started
 }
 
-/** Starts `penstock` of this checkout with the arguments, on the Node that runs the test. */
-export function startPenstock(t: Scope, args: readonly string[], options: StartOptions = {}): Started {
-  return start(t, process.execPath, [join(root, 'cli/penstock.js'), ...args], options)
+/** Starts `penstock`, of this checkout unless told, with the arguments, on the Node that runs the test. */
+export function startPenstock(t: Scope, args: readonly string[], options: RoleOptions = {}): Started {
+  return start(t, process.execPath, [options.launcher ?? join(root, 'cli/penstock.js'), ...args], options)
 }
 
 /**

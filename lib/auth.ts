@@ -1,6 +1,6 @@
 /** Authorization between the roles: one shared token, sent as `Authorization: Bearer …` (RFC 6750). */
 
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import { Problem } from '#wire/problems'
 import type { Request } from './http/http.ts'
 
@@ -26,5 +26,5 @@ export function tokenGuard(token: string | undefined): Guard {
 }
 
 function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
+  return hash('sha256', text, 'buffer')
 }

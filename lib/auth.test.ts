@@ -1,0 +1,44 @@
+import { test } from 'tap'
+import type { Problem } from '#wire/problems'
+import { tokenGuard } from './auth.ts'
+import type { Request } from './http/http.ts'
+
+function asks(authorization: string | undefined): Request {
+  return { header: () => authorization } as unknown as Request
+}
+
+function refusalOf(token: string, authorization: string | undefined): string {
+  try {
+    tokenGuard(token)(asks(authorization))
+  } catch (error) {
+    return (error as Problem).code
+  }
+  return 'passed'
+}
+
+test('the right token passes, and only that', (t) => {
+  t.equal(refusalOf('hunter2', 'Bearer hunter2'), 'passed')
+  t.equal(refusalOf('hunter2', 'bearer hunter2'), 'passed')
+  for (const header of [
+    undefined,
+    '',
+    'Bearer',
+    'Bearer ',
+    'Bearer hunter',
+    'Bearer hunter22',
+    'Bearer Hunter2',
+    'Basic hunter2',
+    'hunter2',
+    'Bearer hunter2 x',
+    'Bearer hunter2, Bearer hunter2',
+    'Bearer \0',
+  ]) {
+    t.equal(refusalOf('hunter2', header), 'unauthorized', String(header))
+  }
+  t.end()
+})
+
+test('without a token all pass', (t) => {
+  tokenGuard(undefined)(asks(undefined))
+  t.end()
+})

@@ -68,7 +68,8 @@ export class Batcher {
   skipTo(offset: number): 'there' | 'more' {
     const { reader } = this
     while (reader.nextOffset < offset) {
-      if (reader.next() !== 'row') return 'more'
+      // Empty lines before the offset are passed over by a `next` that finds no row.
+      if (reader.next() !== 'row') return reader.nextOffset < offset ? 'more' : 'there'
       if (reader.fault === undefined && reader.fieldCount === this.fields) this.mapper.skip?.(reader)
     }
     return 'there'

@@ -37,7 +37,8 @@ export async function findFiles(entries: readonly string[]): Promise<Found> {
       const names = (await readdir(entry)).filter((name) => /\.csv(\.gz)?$/i.test(name) && !name.startsWith('.'))
       for (const name of names.sort()) if ((await kindOf(join(entry, name))) === 'file') files.add(resolve(entry, name))
     } else if (globCharacters.test(entry)) {
-      const names = await Array.fromAsync(glob(entry))
+      const names: string[] = []
+      for await (const name of glob(entry)) names.push(name)
       for (const name of names.sort()) if ((await kindOf(name)) === 'file') files.add(resolve(name))
       if (names.length === 0) missing.push({ name: entry, reason: `no file matches ${entry}` })
     } else missing.push({ name: entry, reason: kind === undefined ? `${entry} does not exist` : `${entry} is no file` })

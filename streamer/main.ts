@@ -1,0 +1,169 @@
+/** The role `streamer`: its sources, its way to the broker, its log lines, and a stop that settles what is on its way. */
+
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { systemClock } from '#lib/clock'
+import { createLog, type Log } from '#lib/log'
+import { createMetrics, type Metrics } from '#lib/metrics'
+import { openService } from '#lib/service'
+import { aborted } from '#lib/stop'
+import { defaultBackoff, sleep } from '#wire/retry'
+import type { Batch } from './batch.ts'
+import { openCheckpoints } from './checkpoint-store.ts'
+import { Demo } from './demo.ts'
+import { Feed } from './feed.ts'
+import { outlet } from './outlet.ts'
+import { Pace } from './pace.ts'
+import { streamerRoutes } from './routes.ts'
+import type { StreamerSettings } from './settings.ts'
+import { Streamer, type SourceStatus } from './streamer.ts'
+
+/** How often the log says how far the reading is. */
+const progressMs = 5_000
+
+const heartbeatMs = 10_000
+
+/**
+ * Streams until the signal aborts, and keeps serving when there is nothing left to read.
+ *
+ * @throws Error with a line for the operator: the data folder cannot be opened, the port is taken, the broker refuses
+ */
+export async function run(settings: StreamerSettings, signal: AbortSignal): Promise<void> {
+  const log = createLog('streamer', settings.logLevel)
+  const metrics = createMetrics('streamer')
+  const checkpoints = await openCheckpoints(join(settings.dataDir, 'streamer'))
+  // Aborted when the wait for acknowledgements is over: `signal` only ends the reading.
+  const giveUp = new AbortController()
+  const ended = new AbortController()
+  const stopReading = AbortSignal.any([signal, ended.signal])
+  try {
+    const feed = new Feed()
+    const count = countersOf(metrics)
+    const { wallMs, monotonicMs } = systemClock
+    const shared = {
+      topics: { dcgm: settings.msgQueueTopic, transfers: settings.transfersTopic },
+      openLane: outlet(
+        { url: settings.msgQueueAddr, token: settings.serviceToken, onWarning: (text) => log.warn(text) },
+        defaultBackoff,
+        giveUp.signal,
+      ),
+      checkpoints,
+      wait: (ms: number) => sleep(ms, stopReading).catch(() => {}),
+      newProducer: () => `streamer-${randomBytes(8).toString('hex')}`,
+      onBatch(batch: Pick<Batch, 'records' | 'dead'>, topic: string) {
+        feed.publish(batch.records)
+        count(batch, topic)
+      },
+    }
+    const streamer = new Streamer({
+      ...shared,
+      entries: settings.csv,
+      loop: settings.loop,
+      rescanMs: settings.rescanMs,
+      pace: new Pace(settings.rate ?? Infinity, monotonicMs()),
+      nowMs: monotonicMs,
+      onError: (message) => log.error(message),
+      onDone: (source) => log.info(figuresOf(source), `${source.name} is at its end`),
+    })
+    const model = { seed: settings.demoSeed, hosts: settings.demoHosts, stepMs: settings.demoStepMs }
+    const demo = settings.demo
+      ? new Demo({ ...shared, model, historyMs: settings.demoHistoryMs, nowMs: wallMs })
+      : undefined
+    const sources = (): readonly SourceStatus[] => [...streamer.sources, ...(demo === undefined ? [] : [demo.status])]
+    gaugesOf(metrics, sources, feed)
+
+    const server = await openService({
+      role: 'streamer',
+      settings,
+      log,
+      metrics,
+      routes: streamerRoutes(feed),
+      ready: () => true,
+      status: () => statusOf(sources(), streamer.done && demo === undefined),
+    })
+    const beat = setInterval(() => feed.beat(), heartbeatMs)
+    const progress = logProgress(log, sources)
+    if (settings.csv.length === 0 && demo === undefined) log.warn('nothing to read: set CSV, or DEMO=true')
+    let failure: unknown
+    try {
+      const works = [streamer.run(stopReading), ...(demo === undefined ? [] : [demo.run(stopReading)])]
+      const giveUpLater = aborted(signal).then(() => sleep(settings.stopGraceMs, giveUp.signal).catch(() => {}))
+      void giveUpLater.then(() => giveUp.abort(new Error('stopping')))
+      await settled(works, () => {
+        ended.abort(new Error('another source failed'))
+        giveUp.abort(new Error('another source failed'))
+      })
+      await aborted(signal)
+    } catch (error) {
+      failure = signal.aborted ? undefined : error
+    } finally {
+      giveUp.abort(new Error('stopping'))
+      clearInterval(beat)
+      clearInterval(progress)
+      feed.close()
+      await server.close(settings.stopGraceMs)
+    }
+    if (failure !== undefined) throw failure
+  } finally {
+    await checkpoints.close()
+  }
+}
+
+/** Waits for all; when one fails, the others are ended before its error is thrown. */
+async function settled(works: readonly Promise<void>[], endAll: () => void): Promise<void> {
+  for (const work of works) work.catch(endAll)
+  const results = await Promise.allSettled(works)
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+}
+
+/** The body of `/status`. What it counts is durable: acknowledged by the broker and in the checkpoint. */
+function statusOf(sources: readonly SourceStatus[], done: boolean): Record<string, unknown> {
+  const read = sources.reduce((sum, { rows }) => sum + rows, 0)
+  const dead = sources.reduce((sum, source) => sum + source.dead, 0)
+  return { sources, read, sent: read - dead, dead, done }
+}
+
+function countersOf(metrics: Metrics): (batch: Pick<Batch, 'records' | 'dead'>, topic: string) => void {
+  const points = metrics.counter('telemetry_data_points_total', 'Records made of the rows of sources')
+  const produced = metrics.counter('messages_produced_total', 'Records handed to the producer', ['topic'])
+  const dead = metrics.counter('penstock_streamer_dead_rows_total', 'Rows that no record could be made of', ['topic'])
+  return ({ records, dead: rows }, topic) => {
+    points.inc(records.length)
+    produced.with({ topic }).inc(records.length)
+    if (rows.length > 0) dead.with({ topic }).inc(rows.length)
+  }
+}
+
+function gaugesOf(metrics: Metrics, sources: () => readonly SourceStatus[], feed: Feed): void {
+  const rows = metrics.gauge('penstock_streamer_settled_rows', 'Rows acknowledged or dead-lettered, over all sources')
+  const open = metrics.gauge('penstock_streamer_sources', 'Sources by state', ['state'])
+  const readers = metrics.gauge('penstock_streamer_stream_readers', 'Readers of GET /stream')
+  metrics.onScrape(() => {
+    const all = sources()
+    rows.set(all.reduce((sum, source) => sum + source.rows, 0))
+    const failed = all.filter(({ error }) => error !== undefined).length
+    const done = all.filter((source) => source.done && source.error === undefined).length
+    open.with({ state: 'failed' }).set(failed)
+    open.with({ state: 'done' }).set(done)
+    open.with({ state: 'reading' }).set(all.length - failed - done)
+    readers.set(feed.readerCount)
+  })
+}
+
+/** A line now and then while something moves. */
+function logProgress(log: Log, sources: () => readonly SourceStatus[]): NodeJS.Timeout {
+  let before = 0
+  return setInterval(() => {
+    const all = sources()
+    const rows = all.reduce((sum, source) => sum + source.rows, 0)
+    const reading = all.filter(({ done }) => !done)
+    if (rows === before || reading.length === 0) return
+    const rate = Math.round(((rows - before) * 1000) / progressMs)
+    before = rows
+    log.info({ rows, rows_per_s: rate, reading: reading.map(figuresOf) }, 'streaming')
+  }, progressMs)
+}
+
+function figuresOf({ name, bytes, size, rows, dead }: SourceStatus): Record<string, unknown> {
+  return { source: name, rows, dead, bytes, size }
+}

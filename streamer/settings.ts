@@ -1,0 +1,55 @@
+/** The settings of the streamer. */
+
+import { commonSettings, setting, type Settings } from '#lib/settings'
+
+export const streamerSettings = {
+  ...commonSettings,
+  csv: setting.list('CSV', {
+    help:
+      'what to read: CSV files (also .csv.gz), folders of them and globs, in this order; their header tells the format ' +
+      '(DCGM export, transfer log)',
+    want: 'files, folders and globs with commas',
+    default: '',
+  }),
+  rate: setting.integer('RATE', { help: 'rows a second, over all files; default as fast as possible', min: 1 }),
+  loop: setting.boolean('LOOP', {
+    help:
+      'read the files again and again: each pass shifts all times by the span of the first one plus its smallest step (at ' +
+      'least 1s), so that it makes new points; transfers get new ids',
+    default: 'false',
+  }),
+  demo: setting.boolean('DEMO', { help: 'stream a model of a GPU fleet at work', default: 'false' }),
+  demoSeed: setting.integer('DEMO_SEED', {
+    help: 'another number is another fleet',
+    default: '1',
+    min: 0,
+    max: 2 ** 31,
+  }),
+  demoHosts: setting.integer('DEMO_HOSTS', { help: 'hosts of the demo, 8 GPUs each', default: '4', min: 1, max: 1000 }),
+  demoStepMs: setting.duration('DEMO_STEP', {
+    help: 'from one reading of the demo to the next',
+    default: '5s',
+    min: '100ms',
+    max: '10m',
+  }),
+  demoHistoryMs: setting.duration('DEMO_HISTORY', {
+    help: 'how far back the demo begins, and how much it makes up for after a stop',
+    default: '30m',
+    min: '0',
+    max: '7d',
+  }),
+  msgQueueAddr: setting.url('MSG_QUEUE_ADDR', {
+    help: 'the broker or proxy to send to',
+    default: 'http://127.0.0.1:8081',
+  }),
+  msgQueueTopic: setting.text('MSG_QUEUE_TOPIC', { help: 'the topic of GPU metrics', default: 'telemetry' }),
+  transfersTopic: setting.text('TRANSFERS_TOPIC', { help: 'the topic of transfers', default: 'transfers' }),
+  rescanMs: setting.duration('RESCAN', {
+    help: 'how often folders and globs are looked at again',
+    default: '2s',
+    min: '100ms',
+    max: '1h',
+  }),
+}
+
+export type StreamerSettings = Settings<typeof streamerSettings>

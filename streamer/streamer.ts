@@ -1,0 +1,195 @@
+/**
+ * Goes through the sources: one file after the other, so that memory and order stay plain, and round again with `--loop`.
+ * A file that cannot be read is told in its status and does not hold up the others.
+ */
+
+import type { Batch } from './batch.ts'
+import { judge, newCheckpoint, nextPass, type FileCheckpoint } from './checkpoint.ts'
+import type { CheckpointStore } from './checkpoint-store.ts'
+import { canGrow, findFiles, openFile, SourceError, sourceName, type OpenFile } from './files.ts'
+import { runFile } from './file-run.ts'
+import type { Format } from './formats/format.ts'
+import { joinSpans, loopPeriodMs, noSpan } from './formats/times.ts'
+import type { OpenLane } from './lane.ts'
+import type { Pace } from './pace.ts'
+
+/** A source as `/status` tells it. */
+export interface SourceStatus {
+  readonly name: string
+  readonly path: string
+  readonly format: Format['name'] | 'demo' | undefined
+  /** How much of its text is settled, and its size on disk: they are of one kind unless it is compressed. */
+  readonly bytes: number
+  readonly size: number
+  readonly rows: number
+  readonly dead: number
+  readonly done: boolean
+  readonly error?: string
+}
+
+export interface StreamerOptions {
+  readonly entries: readonly string[]
+  readonly loop: boolean
+  readonly rescanMs: number
+  readonly topics: Readonly<Record<Format['name'], string>>
+  readonly openLane: OpenLane
+  readonly checkpoints: CheckpointStore
+  readonly pace: Pace
+  readonly nowMs: () => number
+  readonly wait: (ms: number) => Promise<void>
+  /** A name that no other producer has. */
+  readonly newProducer: () => string
+  readonly onBatch: (batch: Batch, topic: string) => void
+  /** One line about a source that an operator must know of. */
+  readonly onError: (message: string) => void
+  readonly onDone: (source: SourceStatus) => void
+}
+
+export class Streamer {
+  private readonly options: StreamerOptions
+  private readonly statuses = new Map<string, SourceStatus>()
+  private idle = false
+
+  constructor(options: StreamerOptions) {
+    this.options = options
+  }
+
+  get sources(): readonly SourceStatus[] {
+    return [...this.statuses.values()]
+  }
+
+  /** Every source is at its end, and everything is acknowledged. */
+  get done(): boolean {
+    return this.idle
+  }
+
+  /** Returns when the signal aborts, and when nothing can come any more. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { entries, loop, rescanMs, wait } = this.options
+    for (let pass = 0; !signal.aborted;) {
+      const files = await this.find()
+      const settled = await this.runPass(files, pass, signal)
+      if (signal.aborted) return
+      if (loop && settled > 0) {
+        pass++
+        continue
+      }
+      this.idle = true
+      if (!(await canGrow(entries))) return
+      await wait(rescanMs)
+    }
+  }
+
+  private async find(): Promise<readonly string[]> {
+    const { files, missing } = await findFiles(this.options.entries)
+    for (const name of this.statuses.keys()) {
+      // What was missing and is there now is a source under its own name.
+      if (this.statuses.get(name)?.path === '' && !missing.some((each) => each.name === name))
+        this.statuses.delete(name)
+    }
+    for (const { name, reason } of missing) {
+      if (!this.statuses.has(name)) this.fail({ ...emptyStatus(name), path: '' }, reason)
+    }
+    return files
+  }
+
+  /** Reads what is unread of each file in this pass; returns how many are settled in it. */
+  private async runPass(files: readonly string[], pass: number, signal: AbortSignal): Promise<number> {
+    let settled = 0
+    for (const path of files) {
+      if (signal.aborted) break
+      try {
+        if (await this.runOne(path, pass, signal)) settled++
+      } catch (error) {
+        if (!(error instanceof SourceError)) throw error
+        this.fail(this.statuses.get(path) ?? emptyStatus(path), error.message)
+      }
+    }
+    return settled
+  }
+
+  private async runOne(path: string, pass: number, signal: AbortSignal): Promise<boolean> {
+    const { checkpoints, openLane, newProducer, pace, nowMs, wait, topics, onBatch } = this.options
+    const failed = this.statuses.get(path)
+    const file = await openFile(path)
+    try {
+      // A broken file is looked at again only when it is another one.
+      if (failed?.error !== undefined && failed.size === file.fingerprint.size) return false
+      let checkpoint = await this.checkpointOf(file)
+      if (checkpoint?.atEnd === true && checkpoint.pass < pass) checkpoint = nextPass(checkpoint)
+      if (checkpoint === undefined) {
+        checkpoint = newCheckpoint(file.fingerprint, newProducer(), noSpan)
+        // The producer's name must be known before anything is sent under it.
+        await checkpoints.put(path, checkpoint, 'synced')
+      }
+      const { size } = file.fingerprint
+      this.show(path, size, checkpoint, failed?.format)
+      if (checkpoint.atEnd) return true
+      this.idle = false
+      let last = checkpoint
+      await runFile(file, checkpoint, {
+        topics,
+        openLane,
+        pace,
+        nowMs,
+        wait,
+        onBatch,
+        signal,
+        periodMs: checkpoint.pass === 0 ? 0 : await this.periodMs(),
+        onFormat: (format) => this.show(path, size, last, format),
+        save: async (next) => {
+          await checkpoints.put(path, next, 'written')
+          last = next
+          this.show(path, size, next, this.statuses.get(path)?.format)
+        },
+      })
+      if (!last.atEnd) return false
+      this.options.onDone(this.statuses.get(path) as SourceStatus)
+      return true
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** What is known of this file, brought to the state it is in; `undefined` when it is to be read anew. */
+  private async checkpointOf(file: OpenFile): Promise<FileCheckpoint | undefined> {
+    const checkpoint = await this.options.checkpoints.get(file.path)
+    if (checkpoint === undefined) return undefined
+    const { headBytes } = checkpoint.fingerprint
+    const seen = { ...file.fingerprint, headBytes, head: await file.headOf(headBytes) }
+    const verdict = judge(checkpoint, seen, file.compressed)
+    if (verdict === 'new') return undefined
+    return verdict === 'settled' ? checkpoint : { ...checkpoint, atEnd: false }
+  }
+
+  /** One period for all files, so that they stay in step; the first pass over all of them fixes it. */
+  private async periodMs(): Promise<number> {
+    const { checkpoints } = this.options
+    const known = await checkpoints.periodMs()
+    if (known !== undefined) return known
+    let span = noSpan
+    for (const { path } of this.sources) {
+      const checkpoint = await checkpoints.get(path)
+      if (checkpoint !== undefined) span = joinSpans(span, checkpoint.span)
+    }
+    const periodMs = loopPeriodMs(span)
+    await checkpoints.putPeriodMs(periodMs)
+    return periodMs
+  }
+
+  private show(path: string, size: number, checkpoint: FileCheckpoint, format: SourceStatus['format']): void {
+    const { offset, rows, dead, atEnd } = checkpoint
+    this.statuses.set(path, { name: sourceName(path), path, format, bytes: offset, size, rows, dead, done: atEnd })
+  }
+
+  private fail(status: SourceStatus, error: string): void {
+    const before = this.statuses.get(status.path === '' ? status.name : status.path)
+    if (before?.error === error) return
+    this.statuses.set(status.path === '' ? status.name : status.path, { ...status, error, done: true })
+    this.options.onError(error)
+  }
+}
+
+function emptyStatus(path: string): SourceStatus {
+  return { name: sourceName(path), path, format: undefined, bytes: 0, size: 0, rows: 0, dead: 0, done: false }
+}

@@ -8,7 +8,6 @@
  * - What a write did and the ledger's account of it stand or fall together.
  */
 
-import type { Offset, Ordinal, Partition } from '#wire/ids'
 import type { Labels, TelemetryRecord, TransferRecord } from '#telemetry/record'
 import type { Instant } from '#telemetry/time'
 
@@ -51,16 +50,16 @@ export interface WriteBatch {
  */
 export interface BatchPart {
   readonly logId: string
-  readonly broker: Ordinal
-  readonly partition: Partition
+  readonly broker: number
+  readonly partition: number
   /** Records that went through `readRecord` and `normalise`. */
   readonly records: readonly TelemetryRecord[]
   /** The offset of each of the records, rising. */
-  readonly offsets: readonly Offset[]
+  readonly offsets: readonly number[]
   /** Offsets of what went to the dead letters instead. */
-  readonly dead: readonly Offset[]
+  readonly dead: readonly number[]
   /** The offset behind the last one of this part: where the log is settled up to, once the batch is written. */
-  readonly next: Offset
+  readonly next: number
 }
 
 /** Records by what became of them. Always: received = stored + duplicate + not_reported + dead. */
@@ -79,10 +78,10 @@ export interface Counts {
 export interface LedgerRow extends Counts {
   readonly topic: string
   readonly log_id: string
-  readonly broker: Ordinal
-  readonly partition: Partition
+  readonly broker: number
+  readonly partition: number
   /** Every record below this offset is settled. */
-  readonly next: Offset
+  readonly next: number
 }
 
 export interface Totals extends Counts {

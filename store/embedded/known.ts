@@ -31,8 +31,9 @@ export interface SeriesState {
   value: number | null
   /** Whether this write changed one of the above. */
   touched: boolean
-  /** The record that this write made the newest. */
+  /** The record that this write made the newest, and its place among the records of the write. */
   newest: PointRecord | undefined
+  newestPlace: number
 }
 
 export interface Known {
@@ -65,6 +66,7 @@ export function readKnown(db: DatabaseSync): Known {
       value: row.value,
       touched: false,
       newest: undefined,
+      newestPlace: 0,
     })
     known.nextSeriesId = Math.max(known.nextSeriesId, row.id + 1)
   }

@@ -36,12 +36,9 @@ export class TransferWriter {
 
   /** @returns whether its id is new */
   write(record: TransferRecord, s: number, ns: number): boolean {
-    const row: SQLInputValue[] = [
-      ...[record.id, s, ns, record.site, record.source, record.destination, record.bytes, record.duration_s],
-      ...[record.status, record.error, record.started ?? null, record.source_site ?? null],
-      ...[record.destination_site ?? null, record.attempt ?? null],
-      ...[record.final === undefined ? null : Number(record.final), record.error_class ?? null],
-    ]
+    const final = record.final === undefined ? null : Number(record.final)
+    const fields: Partial<StoredTransfer> = { ...record, s, ns, final }
+    const row: SQLInputValue[] = columns.map((name) => fields[name] ?? null)
     const isNew = Number(this.#insert.run(...row).changes) === 1
     if (!isNew) this.#update.run(...row)
     return isNew

@@ -39,6 +39,7 @@ export class Writer {
   /** `undefined` after a write that failed. */
   #known: Known | undefined
   readonly #touched: SeriesState[] = []
+  #place = 0
 
   constructor(db: DatabaseSync) {
     this.#db = db
@@ -65,7 +66,10 @@ export class Writer {
       `INSERT INTO gpus (id, uuid, gpu_i_id, ${columns}, labels) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     this.#updateGpu = db.prepare(`UPDATE gpus SET (${columns}, labels) = (?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ? `)
-    this.#upsertLedger = db.prepare('INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+    this.#upsertLedger = db.prepare(`
+      INSERT OR REPLACE INTO ledger
+      VALUES (:topic, :log_id, :broker, :partition, :next, :received, :stored, :duplicate, :not_reported, :dead)
+    `)
   }
 
   /** @throws what SQLite throws; then nothing of the batch is written */
@@ -115,10 +119,7 @@ export class Writer {
       next: log === undefined || part.next > log.next ? part.next : log.next,
       ...sum,
     }
-    this.#upsertLedger.run(
-      ...[row.topic, row.log_id, row.broker, row.partition, row.next],
-      ...[row.received, row.stored, row.duplicate, row.not_reported, row.dead],
-    )
+    this.#upsertLedger.run({ ...row })
     known.logs.set(key, row)
     return counts
   }
@@ -191,6 +192,7 @@ export class Writer {
       value: null,
       touched: false,
       newest: undefined,
+      newestPlace: 0,
     }
     known.series.set(key, series)
     return series
@@ -221,6 +223,7 @@ export class Writer {
       series.value = record.value ?? series.value
     } else return
     series.newest = record
+    series.newestPlace = this.#place++
     this.#touch(series)
   }
 
@@ -237,7 +240,7 @@ export class Writer {
       const { gpu } = series
       if (gpu === undefined || series.newest === undefined || isNewer(gpu.s, gpu.ns, series)) continue
       const rival = sighted.get(gpu)
-      if (rival === undefined || !isNewer(rival.s, rival.ns, series)) sighted.set(gpu, series)
+      if (rival === undefined || isLaterSighting(series, rival)) sighted.set(gpu, series)
     }
     for (const [gpu, series] of sighted) {
       gpu.s = series.s
@@ -281,6 +284,10 @@ function assertRising({ records, offsets, next }: BatchPart): void {
 
 function seriesLabelsOf(record: GpuRecord): Record<string, string> {
   return Object.fromEntries(Object.entries(record.labels).filter(([name, text]) => isSeriesLabel(name) && text !== ''))
+}
+
+function isLaterSighting(a: SeriesState, b: SeriesState): boolean {
+  return isNewer(a.s, a.ns, b) || (!isNewer(b.s, b.ns, a) && a.newestPlace > b.newestPlace)
 }
 
 /** The columns that {@link attributesOf} wrote. */

@@ -1,0 +1,29 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type EngineUnderTest, storeContract } from './contract.ts'
+import { storeModels } from './models.ts'
+import { openStore } from './open.ts'
+
+const embedded: EngineUnderTest = {
+  name: 'embedded',
+  async open(t) {
+    const dataDir = mkdtempSync(join(tmpdir(), 'penstock-store-'))
+    let store = await openStore({ dataDir })
+    t.teardown(async () => {
+      await store.close().catch(() => undefined)
+      rmSync(dataDir, { recursive: true, force: true })
+    })
+    return {
+      store,
+      async reopen() {
+        await store.close()
+        store = await openStore({ dataDir })
+        return store
+      },
+    }
+  },
+}
+
+storeContract(embedded)
+storeModels(embedded)

@@ -1,0 +1,156 @@
+/** The part of the suite that compares an engine with the obvious: lists and maps. */
+
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { test } from 'tap'
+import { identityOf } from '#telemetry/identity'
+import type { TelemetryRecord } from '#telemetry/record'
+import { formatTime, type Instant } from '#telemetry/time'
+import type { EngineUnderTest } from './contract.ts'
+import { batchOf, gpuRecord, partOf, transferRecord } from './samples.ts'
+import { type RangeFunction, rangeFunctions } from './store.ts'
+
+const start = Date.parse('2025-07-18T20:00:00Z')
+const utilisation = { metric: 'DCGM_FI_DEV_GPU_UTIL' }
+
+export function storeModels(engine: EngineUnderTest): void {
+  const name = (text: string): string => `${engine.name}: ${text}`
+
+  test(name('a range and its windows are what a list of the values says'), async (t) => {
+    const moment = fc.record({ ms: fc.integer({ min: 0, max: 20_000 }), ns: fc.constantFrom(0, 0, 1, 999_999) })
+    const value = fc.option(fc.integer({ min: -5, max: 100 }))
+    const bound = fc.option(moment, { nil: undefined })
+    const points = fc.uniqueArray(fc.tuple(moment, value), { maxLength: 60, selector: ([{ ms, ns }]) => `${ms}.${ns}` })
+    const windowed = fc.option(fc.constantFrom(1, 10, 1000, 1500, 7000), { nil: undefined })
+    const property = fc.asyncProperty(
+      ...([
+        points,
+        bound,
+        bound,
+        windowed,
+        fc.constantFrom(...rangeFunctions),
+        fc.integer({ min: 1, max: 70 }),
+      ] as const),
+      async (given, from, to, windowMs, fn, limit) => {
+        const { store } = await engine.open(t)
+        const absolute = (instant: Instant): Instant => ({ ms: start + instant.ms, ns: instant.ns })
+        const noise = given.map(([moment]) => gpuRecord({ time: formatTime(absolute(moment)), uuid: 'GPU-other' }))
+        const records = given.map(([moment, value]) => gpuRecord({ time: formatTime(absolute(moment)), value }))
+        await store.write(batchOf(partOf([...noise, ...records])))
+        const bounds = { start: from && absolute(from), end: to && absolute(to) }
+        const [series] = await store.range({ ...utilisation, uuid: 'GPU-a', ...bounds, windowMs, fn, limit })
+        const order = (a: Instant, b: Instant): number => a.ms - b.ms || a.ns - b.ns
+        const inside = given
+          .filter(
+            ([moment]) =>
+              (from === undefined || order(moment, from) >= 0) && (to === undefined || order(moment, to) < 0),
+          )
+          .sort(([a], [b]) => order(a, b))
+        const expected =
+          windowMs === undefined
+            ? inside.map(([moment, value]) => ({ time: formatTime(absolute(moment)), value }))
+            : windowsOf(inside, windowMs, fn)
+        const got = (series?.values ?? []).map(({ time, value }) => ({ time, value: rounded(value) }))
+        assert.deepEqual(got, expected.slice(0, limit))
+        await store.close()
+      },
+    )
+    await fc.assert(property, { numRuns: 40 })
+  })
+
+  test(name('the ledger counts each record of a log once, however often it is delivered'), async (t) => {
+    const record = fc.oneof(
+      {
+        weight: 8,
+        arbitrary: fc.record({ second: fc.nat(3), metric: fc.constantFrom('A', 'B'), value: fc.option(fc.nat(3)) }),
+      },
+      { weight: 1, arbitrary: fc.constant('dead' as const) },
+      { weight: 1, arbitrary: fc.constantFrom('t1', 't2') },
+    )
+    const log = fc.array(record, { minLength: 1, maxLength: 40 })
+    const delivery = fc.record({
+      log: fc.nat(1),
+      back: fc.nat(10),
+      count: fc.nat(15),
+      restart: fc.integer({ min: 0, max: 9 }),
+    })
+    const property = fc.asyncProperty(log, log, fc.array(delivery, { maxLength: 25 }), async (a, b, deliveries) => {
+      const logs = [a, b].map((items) =>
+        items.map((item) => {
+          if (item === 'dead') return undefined
+          if (typeof item === 'string') return transferRecord({ id: item })
+          return gpuRecord({
+            metric: item.metric,
+            value: item.value,
+            time: formatTime({ ms: start + item.second * 1000, ns: 0 }),
+          })
+        }),
+      )
+      const opened = await engine.open(t)
+      let store = opened.store
+      const settled = [0, 0]
+      const model = new Map<string, number | null>()
+      for (const { log, back, count, restart } of deliveries) {
+        // What a broker does after a lost ack: it starts again somewhere below what was written.
+        const from = Math.max(0, (settled[log] as number) - back)
+        const records = (logs[log] as (TelemetryRecord | undefined)[]).slice(from, from + count)
+        await store.write(batchOf(partOf(records, from, String(log).repeat(16))))
+        settled[log] = Math.max(settled[log] as number, from + records.length)
+        for (const record of records) if (record !== undefined) apply(model, record)
+        if (restart === 0) store = await opened.reopen()
+        const totals = await store.totals()
+        assert.equal(totals.received, (settled[0] as number) + (settled[1] as number))
+        const { stored, duplicate, not_reported, dead } = totals
+        assert.equal(totals.received, stored + duplicate + not_reported + dead)
+        assert.equal(totals.stored + totals.not_reported, model.size)
+      }
+      const points = (await store.range({ metric: 'A' })).concat(await store.range({ metric: 'B' }))
+      const values = points.flatMap(({ metric, values }) =>
+        values.map(({ time, value }) => [identityOf(gpuRecord({ metric, time })), value] as const),
+      )
+      const expected = [...model].filter(([identity]) => identity.startsWith('gpu'))
+      assert.deepEqual(Object.fromEntries(values), Object.fromEntries(expected))
+      await store.close()
+    })
+    await fc.assert(property, { numRuns: 40 })
+  })
+}
+
+/** What a store must hold after one more record. */
+function apply(model: Map<string, number | null>, record: TelemetryRecord): void {
+  const identity = identityOf(record)
+  const value = record.kind === 'transfer' ? 0 : record.value
+  model.set(identity, value ?? model.get(identity) ?? null)
+}
+
+/** Windows the obvious way; the times are relative to {@link start}, which is a multiple of no window but of 1 ms. */
+function windowsOf(points: readonly (readonly [Instant, number | null])[], windowMs: number, fn: RangeFunction) {
+  const windows = new Map<number, number[]>()
+  for (const [{ ms }, value] of points) {
+    const place = Math.floor((start + ms) / windowMs)
+    const values = windows.get(place) ?? []
+    windows.set(place, value === null ? values : [...values, value])
+  }
+  return [...windows].map(([place, values]) => ({
+    time: formatTime({ ms: place * windowMs, ns: 0 }),
+    value: rounded(aggregate(values, fn)),
+  }))
+}
+
+function aggregate(values: readonly number[], fn: RangeFunction): number | null {
+  const total = values.reduce((a, b) => a + b, 0)
+  if (fn === 'count') return values.length
+  if (values.length === 0) return null
+  return {
+    mean: total / values.length,
+    sum: total,
+    min: Math.min(...values),
+    max: Math.max(...values),
+    last: values.at(-1) as number,
+  }[fn]
+}
+
+/** Sums in another order differ in the last digits. */
+function rounded(value: number | null): number | null {
+  return value === null ? null : Number(value.toPrecision(12))
+}

@@ -63,13 +63,12 @@ export class Consumers {
     const topic = topicOf(this.#broker, asked.topic)
     const logs = logsOf(topic, asked.partition)
     if (asked.group === undefined) {
-      const starts = await startsOf(asked.from ?? request.header('last-event-id'), logs, this.#broker)
+      const starts = await startsOf(cursorOf(asked.from, request, logs), logs, this.#broker)
       return this.#stream(topic, logs, (stream) => {
-        return new PlainSession(
-          logs,
-          (log) => starts.get(log.partition) ?? log.end,
-          () => stream.wake(),
-        )
+        // The end is looked up here, when the stream begins: what is appended after that belongs to it.
+        const from = new Map(logs.map((log) => [log.partition, starts.get(log.partition) ?? log.end]))
+        stream.announce(from)
+        return new PlainSession(logs, from, () => stream.wake())
       })
     }
     const group = await this.#group(topic, asked.group, asked.from)
@@ -185,6 +184,19 @@ function logsOf(topic: Topic, partition: number | undefined): readonly Log[] {
   return [log]
 }
 
+/** What a plain reader asked for. A browser that reconnects has one id, which will do for one log. */
+function cursorOf(from: string | undefined, request: Request, logs: readonly Log[]): string | undefined {
+  const lastId = request.header('last-event-id')
+  if (from !== undefined || lastId === undefined || lastId === '') return from
+  if (logs.length > 1) {
+    throw new Problem(
+      'cursor_needed',
+      `Last-Event-ID names one log, and there are ${logs.length}: give from=, or partition=`,
+    )
+  }
+  return lastId
+}
+
 /** Where a plain reader begins in each log; the end of it where nothing is said. */
 async function startsOf(
   from: string | undefined,
@@ -223,9 +235,8 @@ function afterIds(from: string, logs: readonly Log[], broker: Broker): ReadonlyM
     if (log === undefined) throw new Problem('unknown_partition', `${text} is of no partition of this stream`)
     starts.set(id.partition, Math.min(Math.max(id.offset + 1, log.first), log.end) as Offset)
   }
-  if (starts.size < logs.length) {
-    throw new Problem('cursor_needed', `${starts.size} ids for ${logs.length} logs: name one id a log`)
-  }
+  // A log that the reader has no id of is one that it has seen nothing of.
+  for (const log of logs) if (!starts.has(log.partition)) starts.set(log.partition, log.first)
   return starts
 }
 

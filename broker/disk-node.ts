@@ -16,7 +16,8 @@ export const nodeDisk: Disk = {
     try {
       return (await fs.readdir(folder)).sort()
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT' || code === 'ENOTDIR') return []
       throw error
     }
   },

@@ -5,7 +5,7 @@
  * Every call may reject with the system's error (`code` `ENOSPC`, `EIO`, `EROFS` …).
  */
 export interface Disk {
-  /** The names in a folder, sorted; none when the folder is not there. */
+  /** The names in a folder, sorted; none when the folder is not there, or is a file. */
   list(folder: string): Promise<readonly string[]>
   /** Makes a folder with its parents; the names are durable when it resolves. */
   makeFolder(folder: string): Promise<void>

@@ -38,7 +38,9 @@ export class Journal {
   readonly #queue: CommitQueue<(outcome: 'durable' | NotWritten) => void>
   #file: DiskFile | undefined
   #bytes = 0
-  #next = 0 as Offset
+  /** Numbers of records go up by two, so that a snapshot has one of its own before the records that wait behind it. */
+  #issued = 0
+  #written = 0
   #lastMs = 0
 
   /**
@@ -76,9 +78,11 @@ export class Journal {
         place: () => this.#place(),
         committed: (entries, end) => {
           this.#bytes = end
+          this.#written += 2 * entries.length
           for (const resolve of entries) resolve('durable')
         },
         failed: (entries, error) => {
+          this.#issued = this.#written
           for (const resolve of entries) resolve(isDiskFull(error) ? 'disk_full' : 'not_writable')
         },
         broken: (error) => report(`the journal ${this.#path} cannot be written any more: ${error.message}`),
@@ -91,7 +95,8 @@ export class Journal {
   note(progress: GroupProgress, nowMs: number): Promise<'durable' | NotWritten> {
     this.#lastMs = Math.max(this.#lastMs, nowMs)
     const { promise, resolve } = Promise.withResolvers<'durable' | NotWritten>()
-    this.#queue.push(this.#frame(progress), resolve)
+    this.#issued += 2
+    this.#queue.push(this.#frame(this.#issued, progress), resolve)
     return promise
   }
 
@@ -105,12 +110,14 @@ export class Journal {
     return `${this.#folder}/${this.#head.topic}.log`
   }
 
-  #frame(progress: GroupProgress): Buffer {
-    const logs: Record<string, Progress> = {}
-    for (const [partition, state] of progress) logs[partition] = state
+  #frame(number: number, progress: GroupProgress): Buffer {
+    const logs: Record<string, Partial<Progress>> = {}
+    for (const [partition, { floor, acknowledged }] of progress) {
+      logs[partition] = acknowledged.length === 0 ? { floor } : { floor, acknowledged }
+    }
     const records = readRecords(Buffer.from(JSON.stringify({ logs })), 'ndjson', Infinity) as Records
     const meta: BatchMeta = {
-      firstOffset: this.#next,
+      firstOffset: number as Offset,
       appendMs: this.#lastMs,
       producer: undefined,
       sequence: undefined,
@@ -118,7 +125,6 @@ export class Journal {
     }
     const target = Buffer.allocUnsafe(framedBytesMax(records, meta))
     const end = frameBatch(records, meta, this.#head, target, 0)
-    this.#next = (this.#next + 1) as Offset
     return target.subarray(0, end)
   }
 
@@ -133,8 +139,9 @@ export class Journal {
     await this.#file?.close()
     this.#file = undefined
     await this.#disk.makeFolder(this.#folder)
-    const head = Buffer.from(formatLogHead({ ...this.#head, firstOffset: this.#next }), 'latin1')
-    const content = Buffer.concat([head, this.#frame(this.#snapshot())])
+    const number = this.#written + 1
+    const head = Buffer.from(formatLogHead({ ...this.#head, firstOffset: number as Offset }), 'latin1')
+    const content = Buffer.concat([head, this.#frame(number, this.#snapshot())])
     await replaceWhole(this.#disk, this.#folder, `${this.#head.topic}.log`, content)
     this.#bytes = content.length
   }
@@ -154,7 +161,7 @@ export class Journal {
       }
     })
     if (scanned === undefined) return progress
-    this.#next = scanned.next
+    this.#issued = this.#written = scanned.next
     this.#bytes = scanned.end
     if (scanned.damaged.length > 0) report(`${this.#path} is damaged: some records may be delivered again`)
     if (scanned.end < scanned.bytes) {

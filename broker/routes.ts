@@ -10,10 +10,19 @@ import type { Topic } from './topic.ts'
 /** An acknowledgement of 10,000 ids of the longest kind. */
 const ackBytesMax = 512 * 1024
 
-/** The routes of a broker, but those that every role has. */
+/** What the routes serve, once the logs are recovered. */
+export interface Engine {
+  readonly broker: Broker
+  readonly consumers: Consumers
+}
+
+/**
+ * The routes of a broker, but those that every role has.
+ *
+ * @param engine throws the Problem `starting` until the logs are recovered
+ */
 export function brokerRoutes(
-  broker: Broker,
-  consumers: Consumers,
+  engine: () => Engine,
   limits: { readonly maxBodyBytes: number; readonly maxRecordBytes: number },
   onProduced: OnProduced,
 ): Route[] {
@@ -23,23 +32,27 @@ export function brokerRoutes(
       method: 'POST',
       path: '/produce',
       bodyBytesMax,
-      handle: (request, body) => produce(broker, request, body, maxRecordBytes, onProduced),
+      handle: (request, body) => produce(engine().broker, request, body, maxRecordBytes, onProduced),
     },
     {
       method: 'POST',
       path: '/dead',
       bodyBytesMax,
       // A dead letter carries the record it speaks of, and says more.
-      handle: (request, body) => bury(broker, request, body, 2 * maxRecordBytes, onProduced),
+      handle: (request, body) => bury(engine().broker, request, body, 2 * maxRecordBytes, onProduced),
     },
-    { method: 'GET', path: '/consume', handle: (request) => consumers.open(request) },
+    { method: 'GET', path: '/consume', handle: (request) => engine().consumers.open(request) },
     {
       method: 'POST',
       path: '/ack',
       bodyBytesMax: ackBytesMax,
-      handle: (request, body) => consumers.acknowledge(request, body),
+      handle: (request, body) => engine().consumers.acknowledge(request, body),
     },
-    { method: 'GET', path: '/topics', handle: () => ({ json: { topics: [...broker.topics].map(describeTopic) } }) },
+    {
+      method: 'GET',
+      path: '/topics',
+      handle: () => ({ json: { topics: [...engine().broker.topics].map(describeTopic) } }),
+    },
   ]
 }
 
@@ -51,6 +64,7 @@ function describeTopic(topic: Topic): Record<string, unknown> {
     durability: topic.options.durability,
     ...(topic.isDead ? { dead_letters: true } : {}),
     logs: topic.logs.map((log) => ({
+      broker: log.broker,
       partition: log.partition,
       log_id: log.logId,
       first: log.first,
@@ -73,7 +87,7 @@ function figuresOf(topic: Topic): Record<string, unknown> {
     bytes: sum(topic.logs, (log) => log.bytes),
     groups: Object.fromEntries(
       topic.groups.map((group) => {
-        const logs = topic.logs.map(({ partition }) => ({ partition, ...group.figures(partition) }))
+        const logs = topic.logs.map(({ broker, partition }) => ({ broker, partition, ...group.figures(partition) }))
         return [
           group.name,
           {
@@ -81,7 +95,14 @@ function figuresOf(topic: Topic): Record<string, unknown> {
             lag: sum(logs, (log) => log.lag),
             in_flight: sum(logs, (log) => log.inFlight),
             consumers: group.members.size,
-            logs: logs.map(({ partition, floor, next, lag, holder }) => ({ partition, floor, next, lag, holder })),
+            logs: logs.map(({ broker, partition, floor, next, lag, holder }) => ({
+              broker,
+              partition,
+              floor,
+              next,
+              lag,
+              holder,
+            })),
           },
         ]
       }),

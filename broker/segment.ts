@@ -91,7 +91,7 @@ export async function scanSegment(
   found: (batch: FoundBatch, bytes: Buffer, position: number) => void,
 ): Promise<Scanned | undefined> {
   const size = await file.size()
-  const reader = new WindowReader(file)
+  const reader = new WindowReader(file, size)
   const damaged: { from: number; to: number }[] = []
   const own = await readHead(path, reader, size)
   const head = own?.head ?? expected
@@ -167,13 +167,15 @@ export async function nextGoodBatch(
 /** Reads batches of a file one behind the other through a window that grows to the largest batch. */
 export class WindowReader {
   readonly #file: DiskFile
-  #buffer = Buffer.allocUnsafeSlow(windowBytes)
+  #buffer: Buffer
   #filled = 0
   /** Where the window starts in the file. */
   start = 0
 
-  constructor(file: DiskFile) {
+  /** @param size how much there is to read, in bytes: a small file gets a small window */
+  constructor(file: DiskFile, size: number) {
     this.#file = file
+    this.#buffer = Buffer.allocUnsafeSlow(Math.min(windowBytes, Math.max(size, 512)))
   }
 
   /** What the window holds. Valid until the next call. */

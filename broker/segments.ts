@@ -154,8 +154,8 @@ export class Segments {
     const file = await this.#disk.open(segment.path)
     const batches: StoredBatch[] = []
     try {
-      const reader = new WindowReader(file)
       const size = segment.bytes
+      const reader = new WindowReader(file, size - from)
       let bytes = 0
       let next: number = segment.first
       let position = from

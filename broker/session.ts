@@ -22,14 +22,17 @@ export interface Session {
 /** A reader without a group: no state outlives the connection. */
 export class PlainSession implements Session {
   readonly #logs: readonly Log[]
-  readonly #cursors = new Map<Partition, Offset>()
+  readonly #cursors: Map<Partition, Offset>
   readonly #unsubscribe: (() => void)[]
   #turn = 0
 
-  /** @param wake is called when there may be more to send */
-  constructor(logs: readonly Log[], from: (log: Log) => Offset, wake: () => void) {
+  /**
+   * @param from where to begin in each log
+   * @param wake is called when there may be more to send
+   */
+  constructor(logs: readonly Log[], from: ReadonlyMap<Partition, Offset>, wake: () => void) {
     this.#logs = logs
-    for (const log of logs) this.#cursors.set(log.partition, from(log))
+    this.#cursors = new Map(from)
     this.#unsubscribe = logs.map((log) => log.onVisible(wake))
   }
 

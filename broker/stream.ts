@@ -44,6 +44,11 @@ export class ConsumeStream {
     return this.#closed
   }
 
+  /** Says where each log begins in this stream, so that a reader can come back to a log that it got nothing of. */
+  announce(from: ReadonlyMap<Partition, Offset>): void {
+    for (const [partition, offset] of from) this.#head(this.#logs.get(partition) as Log, offset)
+  }
+
   /** Begins to send. */
   start(session: Session): void {
     if (this.#closed) {
@@ -126,10 +131,7 @@ export class ConsumeStream {
   }
 
   #sendBatch(log: Log, work: Work, batch: StoredBatch, next: Offset): void {
-    if (!this.#headed.has(log.partition)) {
-      this.#headed.add(log.partition)
-      this.#sink.write(Buffer.from(formatLogHead({ ...identityOf(log), firstOffset: work.from }), 'latin1'))
-    }
+    if (!this.#headed.has(log.partition)) this.#head(log, work.from)
     if (batch.first > work.from) this.#gap(log, work.from, batch.first)
     const from = Math.max(work.from, batch.first)
     if (work.again === undefined && from === batch.first && next === batch.next) {
@@ -142,6 +144,11 @@ export class ConsumeStream {
     }
     this.#sentSinceBeat = true
     this.#onSent(next - from, log)
+  }
+
+  #head(log: Log, firstOffset: Offset): void {
+    this.#headed.add(log.partition)
+    this.#sink.write(Buffer.from(formatLogHead({ ...identityOf(log), firstOffset }), 'latin1'))
   }
 
   #gap(log: Log, from: Offset, to: Offset): void {

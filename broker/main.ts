@@ -1,0 +1,128 @@
+/** The role `broker`: opens the logs, serves them, and closes them in order. */
+
+import { randomBytes } from 'node:crypto'
+
+import { systemClock } from '#lib/clock'
+import { createLog, type Log } from '#lib/log'
+import { createMetrics, type Counter, type Family, type Metrics } from '#lib/metrics'
+import { openService } from '#lib/service'
+import { SettingsError } from '#lib/settings'
+import { aborted } from '#lib/stop'
+import type { Ordinal } from '#wire/ids'
+import { Problem } from '#wire/problems'
+
+import { Broker } from './broker.ts'
+import { Consumers } from './consume.ts'
+import { nodeDisk } from './disk-node.ts'
+import { brokerRoutes, describeTopics, type Engine } from './routes.ts'
+import type { BrokerSettings } from './settings.ts'
+import type { TopicOptions } from './topic.ts'
+
+/** A lease ends within a second of its deadline. */
+const tickMs = 250
+
+/** An idle stream says so often that it is alive; clients give up after three of these. */
+const heartbeatMs = 10_000
+
+/** How long open requests may take to end when the broker stops. */
+const stopGraceMs = 5_000
+
+/** Runs a broker until the signal aborts. Rejects when the data folder cannot be opened, or the port is taken. */
+export async function run(settings: BrokerSettings, signal: AbortSignal): Promise<void> {
+  const log = createLog('broker', settings.logLevel)
+  const metrics = createMetrics('broker')
+  const produced = perTopic(metrics.counter('messages_produced_total', 'Records appended and acknowledged', ['topic']))
+  const consumed = perTopic(metrics.counter('messages_consumed_total', 'Records sent to consumers', ['topic']))
+  let engine: Engine | undefined
+  const opened = (): Engine => {
+    if (engine === undefined) throw new Problem('starting', 'the logs are being recovered', { retry_after_s: 1 })
+    return engine
+  }
+  // It listens before the logs are read: a probe must see that a broker with a long recovery is alive.
+  const server = await openService({
+    role: 'broker',
+    settings,
+    log,
+    metrics,
+    routes: brokerRoutes(opened, settings, (topic, records) => produced(topic).inc(records)),
+    identity: { broker: settings.brokerIndex },
+    ready: () => (engine === undefined ? 'the logs are being recovered' : (engine.broker.notWritable ?? true)),
+    status: () => ({ broker: settings.brokerIndex, topics: describeTopics(opened().broker) }),
+  })
+  try {
+    const broker = await openBroker(settings, log)
+    const defaults = { visibilityMs: settings.visibilityTimeoutMs, maxInFlight: settings.maxInFlight }
+    const consumers = new Consumers(broker, defaults, (topic, records) => consumed(topic).inc(records))
+    watchQueues(metrics, broker)
+    engine = { broker, consumers }
+  } catch (error) {
+    await server.close(0)
+    throw error
+  }
+  const { broker, consumers } = engine
+  const tick = setInterval(() => broker.tick(), tickMs)
+  const beat = setInterval(() => consumers.beat(), heartbeatMs)
+
+  await aborted(signal)
+  clearInterval(beat)
+  consumers.cutAll('the broker is stopping')
+  await server.close(stopGraceMs)
+  clearInterval(tick)
+  await broker.close()
+}
+
+async function openBroker(settings: BrokerSettings, log: Log): Promise<Broker> {
+  const startedMs = systemClock.monotonicMs()
+  const broker = await Broker.open(systemClock, nodeDisk, {
+    ordinal: settings.brokerIndex as Ordinal,
+    folder: settings.dataDir,
+    topics: topicsOf(settings),
+    memoryBytes: settings.memoryBytes,
+    segmentBytesMax: settings.segmentBytes,
+    newLogId: () => randomBytes(8).toString('hex'),
+    report: (problem) => log.error(problem),
+  })
+  log.info({ recovery_ms: Math.round(systemClock.monotonicMs() - startedMs) }, 'the logs are open')
+  return broker
+}
+
+function topicsOf(settings: BrokerSettings): ReadonlyMap<string, TopicOptions> {
+  const { partitionsPerTopic, maxPartitions } = settings
+  const topics = new Map<string, TopicOptions>()
+  for (const { name, partitions = partitionsPerTopic, durability } of settings.topics) {
+    if (partitions > maxPartitions) {
+      throw new SettingsError([
+        `TOPICS=${name}:partitions=${partitions}: want at most MAX_PARTITIONS, ${maxPartitions}`,
+      ])
+    }
+    topics.set(name, { partitions, durability })
+  }
+  return topics
+}
+
+/** The counter of a topic, looked up once. */
+function perTopic(family: Family<'topic', Counter>): (topic: string) => Counter {
+  const counters = new Map<string, Counter>()
+  return (topic) => {
+    let counter = counters.get(topic)
+    if (counter === undefined) counters.set(topic, (counter = family.with({ topic })))
+    return counter
+  }
+}
+
+function watchQueues(metrics: Metrics, broker: Broker): void {
+  const size = metrics.gauge(
+    'message_queue_size',
+    'Records that the slowest group of the topic has not acknowledged; all that are kept where there is no group',
+    ['topic', 'partition'],
+  )
+  metrics.onScrape(() => {
+    for (const topic of broker.topics) {
+      for (const log of topic.logs) {
+        const lags = topic.groups.map((group) => group.figures(log.partition).lag)
+        const waiting = lags.length === 0 ? log.end - log.first : Math.max(...lags)
+        size.with({ topic: topic.name, partition: String(log.partition) }).set(waiting)
+      }
+    }
+  })
+}

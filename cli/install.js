@@ -47,7 +47,7 @@ async function installAlone() {
 async function install() {
   const startedMs = Date.now()
   const seconds = () => `${Math.round((Date.now() - startedMs) / 1_000)} s`
-  say('installing the dependencies with `npm ci` (once; half a minute or so)')
+  say('installing the dependencies with `npm ci` (once; half a minute, more on a slow network)')
   const progress = setInterval(() => say(`still installing, ${seconds()}`), 10_000)
   const failure = await npmCi()
   clearInterval(progress)

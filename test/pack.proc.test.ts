@@ -1,10 +1,13 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { test } from 'tap'
+import { t as file, test } from 'tap'
 import { root, start, startPenstock, startRole, temporaryFolder, type Scope } from './start.ts'
 import { skipWithout, tools } from './tools.ts'
 
 const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version
+
+// Packs, compiles and installs: longer than other files take, on a busy machine.
+file.setTimeout(170_000)
 
 /** What a company's network needs for npm to work. */
 const network = Object.fromEntries(

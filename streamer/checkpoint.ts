@@ -4,6 +4,7 @@
  * those. So a kill at any moment neither skips a row nor repeats one.
  */
 
+import type { Format } from './formats/format.ts'
 import type { TimeSpan } from './formats/times.ts'
 
 /** What tells one state of a file from another. */
@@ -21,6 +22,8 @@ export const headBytesMax = 64 * 1024
 export interface FileCheckpoint {
   readonly version: 1
   readonly fingerprint: Fingerprint
+  /** By name; `undefined` until its header is read. */
+  readonly format: Format['name'] | undefined
   /** Under this name the broker counts what it got; a file that is read anew gets a new one. */
   readonly producer: string
   /** The first byte that is not settled, in the uncompressed text, and its line. */
@@ -45,6 +48,7 @@ export function newCheckpoint(fingerprint: Fingerprint, producer: string, span: 
   return {
     version: 1,
     fingerprint,
+    format: undefined,
     producer,
     offset: 0,
     line: 1,

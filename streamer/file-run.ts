@@ -53,7 +53,7 @@ export async function runFile(file: OpenFile, start: FileCheckpoint, options: Fi
     const topic = options.topics[format.name]
     const lane = await options.openLane(topic, start.producer, start, options.signal)
     try {
-      await sendAll(file, start, { batcher, reader, text, times, lane, topic }, options)
+      await sendAll(file, start, { batcher, reader, text, times, lane, topic, format: format.name }, options)
     } finally {
       await lane.close()
     }
@@ -69,6 +69,7 @@ interface Way {
   readonly times: TimeShift
   readonly lane: Lane
   readonly topic: string
+  readonly format: Format['name']
 }
 
 async function sendAll(file: OpenFile, start: FileCheckpoint, way: Way, options: FileRunOptions): Promise<void> {
@@ -82,6 +83,7 @@ async function sendAll(file: OpenFile, start: FileCheckpoint, way: Way, options:
     checkpoint = {
       ...checkpoint,
       ...lane.numbers,
+      format: way.format,
       offset: reader.nextOffset,
       line: reader.nextRowLine,
       rows: checkpoint.rows + rows,

@@ -123,7 +123,7 @@ export class Streamer {
         await checkpoints.put(path, checkpoint, 'synced')
       }
       const { size } = file.fingerprint
-      this.show(path, size, checkpoint, failed?.format)
+      this.show(path, size, checkpoint)
       if (checkpoint.atEnd) return true
       this.idle = false
       let last = checkpoint
@@ -136,11 +136,11 @@ export class Streamer {
         onBatch,
         signal,
         periodMs: checkpoint.pass === 0 ? 0 : await this.periodMs(),
-        onFormat: (format) => this.show(path, size, last, format),
+        onFormat: (format) => this.show(path, size, { ...last, format }),
         save: async (next) => {
           await checkpoints.put(path, next, 'written')
           last = next
-          this.show(path, size, next, this.statuses.get(path)?.format)
+          this.show(path, size, next)
         },
       })
       if (!last.atEnd) return false
@@ -177,8 +177,8 @@ export class Streamer {
     return periodMs
   }
 
-  private show(path: string, size: number, checkpoint: FileCheckpoint, format: SourceStatus['format']): void {
-    const { offset, rows, dead, atEnd } = checkpoint
+  private show(path: string, size: number, checkpoint: FileCheckpoint): void {
+    const { format, offset, rows, dead, atEnd } = checkpoint
     this.statuses.set(path, { name: sourceName(path), path, format, bytes: offset, size, rows, dead, done: atEnd })
   }
 

@@ -1,0 +1,342 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { appendFileSync, copyFileSync, mkdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { test, type Test } from 'tap'
+import { temporaryFolder } from '#test/start'
+import type { DeadRow, KeyedRecord } from './batch.ts'
+import { openCheckpoints, type CheckpointStore } from './checkpoint-store.ts'
+import type { OpenLane } from './lane.ts'
+import { Pace } from './pace.ts'
+import { Streamer } from './streamer.ts'
+
+/**
+ * A broker that counts as the real one does: numbers below what it expects are known, a gap is a fault of the streamer. It
+ * lives on when a streamer is killed.
+ */
+class FakeBroker {
+  readonly topics = new Map<string, string[]>()
+  readonly dead: { readonly file: string; readonly line: number; readonly reason: string; readonly row: string }[] = []
+  repeats = 0
+  private readonly expected = new Map<string, number>()
+
+  readonly openLane: OpenLane = async (topic, producer, numbers) => {
+    const sequences: Record<number, number> = { ...numbers.sequences }
+    let deadSequence = numbers.deadSequence
+    return {
+      send: async (records: readonly KeyedRecord[]) => {
+        for (const { data, key } of records) {
+          const partition = key.length % 3
+          const sequence = sequences[partition] ?? 0
+          sequences[partition] = sequence + 1
+          if (this.isNew(`${producer}/${topic}/${partition}`, sequence)) this.topic(topic).push(data)
+        }
+        await nextTurn()
+      },
+      bury: async (rows: readonly DeadRow[], file: string) => {
+        for (const row of rows) {
+          if (this.isNew(`${producer}/dead`, deadSequence++)) this.dead.push({ ...row, file: basename(file) })
+        }
+        await nextTurn()
+      },
+      get numbers() {
+        return { sequences: { ...sequences }, deadSequence }
+      },
+      bufferedBytes: 0,
+      close: () => Promise.resolve(),
+    }
+  }
+
+  topic(name: string): string[] {
+    const known = this.topics.get(name)
+    if (known !== undefined) return known
+    const records: string[] = []
+    this.topics.set(name, records)
+    return records
+  }
+
+  private isNew(stream: string, sequence: number): boolean {
+    const expected = this.expected.get(stream) ?? 0
+    assert.ok(sequence <= expected, `${stream}: record ${sequence} came where ${expected} is expected`)
+    if (sequence < expected) {
+      this.repeats++
+      return false
+    }
+    this.expected.set(stream, expected + 1)
+    return true
+  }
+}
+
+interface RunOptions {
+  readonly entries: readonly string[]
+  readonly broker: FakeBroker
+  readonly checkpoints: CheckpointStore
+  readonly loop?: boolean
+  /** Kills the streamer when so many checkpoints are written: more is sent by then. */
+  readonly killAt?: number
+  readonly stopWhen?: (streamer: Streamer) => boolean
+}
+
+/** Runs a streamer until it has nothing to do, is stopped, or is killed: then it writes nothing more. */
+async function stream(options: RunOptions): Promise<{ readonly streamer: Streamer; readonly errors: string[] }> {
+  const { entries, broker, checkpoints, loop = false, killAt = Infinity, stopWhen } = options
+  const stop = new AbortController()
+  const errors: string[] = []
+  const killed = new Error('killed')
+  let written = 0
+  const look = (): void => {
+    if (stopWhen?.(streamer) === true) stop.abort()
+  }
+  const streamer = new Streamer({
+    entries,
+    loop,
+    rescanMs: 1,
+    topics: { dcgm: 'telemetry', transfers: 'transfers' },
+    openLane: broker.openLane,
+    checkpoints: {
+      ...checkpoints,
+      put: (...given) => (written++ < killAt ? checkpoints.put(...given) : Promise.reject(killed)),
+    },
+    // Small slices, so that a small file is many batches.
+    pace: new Pace(killAt === Infinity ? Infinity : 1000, 0),
+    nowMs: () => 0,
+    wait: async () => {
+      look()
+      await nextTurn()
+    },
+    newProducer: () => randomBytes(8).toString('hex'),
+    onBatch: look,
+    onError: (message) => errors.push(message),
+    onDone: () => {},
+  })
+  await streamer.run(stop.signal).catch((error: unknown) => {
+    if (error !== killed) throw error
+  })
+  return { streamer, errors }
+}
+
+async function scene(t: Test): Promise<{ folder: string; broker: FakeBroker; checkpoints: CheckpointStore }> {
+  const folder = temporaryFolder(t)
+  const checkpoints = await openCheckpoints(join(folder, 'checkpoints'))
+  t.teardown(() => checkpoints.close())
+  return { folder, broker: new FakeBroker(), checkpoints }
+}
+
+const header = 'timestamp,metric_name,uuid,value,labels_raw\n'
+
+function time(at: number): string {
+  return new Date(Date.UTC(2025, 6, 18) + at * 1000).toISOString()
+}
+
+/** Rows of which each `badEvery`th is bad; the value is the row's number. */
+function rows(count: number, from = 0, badEvery = 7): string {
+  const labels = '"a=""b, c"""'
+  let text = ''
+  for (let at = from; at < from + count; at++) {
+    const value = at % badEvery === 3 ? 'bad' : String(at)
+    text += `"${time(at)}","M","GPU-${'x'.repeat(at % 5)}",${value},${labels}\n`
+  }
+  return text
+}
+
+function values(broker: FakeBroker, topic = 'telemetry'): number[] {
+  return broker.topic(topic).map((data) => (JSON.parse(data) as { value: number }).value)
+}
+
+function goodOf(count: number, from = 0, badEvery = 7): number[] {
+  return Array.from({ length: count }, (_, at) => at + from).filter((at) => at % badEvery !== 3)
+}
+
+test('a file is streamed once: its rows, its dead letters, and nothing on a second run', async (t) => {
+  const { folder, broker, checkpoints } = await scene(t)
+  const path = join(folder, 'a.csv')
+  writeFileSync(path, header + rows(100))
+  const { streamer } = await stream({ entries: [path], broker, checkpoints })
+  t.same(values(broker), goodOf(100))
+  t.match(broker.dead[0], { file: 'a.csv', line: 5, reason: /value is "bad": want a number/, row: /"M"/ })
+  const status = { name: 'a.csv', format: 'dcgm', rows: 100, dead: broker.dead.length, done: true }
+  t.match(streamer.sources, [status])
+  t.equal(streamer.done, true)
+
+  const again = await stream({ entries: [path], broker, checkpoints })
+  t.same(values(broker), goodOf(100))
+  t.match(again.streamer.sources, [status], 'and the status tells the same figures')
+  t.equal(broker.repeats, 0)
+})
+
+for (const compressed of [false, true]) {
+  test(`killed at every batch and started again, each row arrives once${compressed ? ' (gzip)' : ''}`, async (t) => {
+    const { folder, broker, checkpoints } = await scene(t)
+    const path = join(folder, compressed ? 'a.csv.gz' : 'a.csv')
+    const text = header + rows(1200)
+    writeFileSync(path, compressed ? gzipSync(text) : text)
+    let kills = 0
+    for (; kills < 500; kills++) {
+      const { streamer } = await stream({ entries: [path], broker, checkpoints, killAt: 3 })
+      if (streamer.done) break
+    }
+    t.ok(kills > 5, `${kills} kills`)
+    t.ok(broker.repeats > 0, 'some were sent again, and known')
+    t.same(
+      values(broker).sort((a, b) => a - b),
+      goodOf(1200),
+    )
+    t.same(
+      broker.dead.map(({ line }) => line),
+      Array.from({ length: 1200 }, (_, at) => at + 2).filter((line) => (line - 2) % 7 === 3),
+    )
+    const kept = await checkpoints.get(path)
+    t.match(kept, { rows: 1200, dead: broker.dead.length, atEnd: true })
+  })
+}
+
+test('a transfer log without ids keeps the ids of equal rows across a kill', async (t) => {
+  const { folder, broker, checkpoints } = await scene(t)
+  const path = join(folder, 't.csv')
+  const row = '2025-07-18T20:42:34Z,1752871354,1048576,0.84,1248304,success,SITE_A\n'
+  writeFileSync(
+    path,
+    `timestamp_iso,timestamp_unix,bytes,duration,throughput_bytes_per_sec,status,site\n${row.repeat(600)}`,
+  )
+  for (let run = 0; run < 100; run++) {
+    const { streamer } = await stream({ entries: [path], broker, checkpoints, killAt: 2 })
+    if (streamer.done) break
+  }
+  const ids = broker.topic('transfers').map((data) => (JSON.parse(data) as { id: string }).id)
+  t.equal(ids.length, 600)
+  t.equal(new Set(ids).size, 600)
+})
+
+test('folders and globs: by name, and what appears later', async (t) => {
+  const { folder, broker, checkpoints } = await scene(t)
+  const exports = join(folder, 'exports')
+  mkdirSync(exports)
+  writeFileSync(join(exports, 'b.csv'), header + rows(10, 10, 1000))
+  writeFileSync(join(exports, 'a.csv.gz'), gzipSync(header + rows(10, 0, 1000)))
+  writeFileSync(join(exports, 'note.txt'), 'no rows')
+  let added = false
+  const later = join(exports, 'c.csv')
+  const stop = (streamer: Streamer): boolean => {
+    if (!added && streamer.sources.length === 2) {
+      added = true
+      writeFileSync(later, header + rows(10, 20, 1000))
+    }
+    return values(broker).length >= 29
+  }
+  await stream({ entries: [exports], broker, checkpoints, stopWhen: stop })
+  t.same(values(broker), goodOf(30, 0, 1000))
+  const fresh = new FakeBroker()
+  const other = await openCheckpoints(join(folder, 'other'))
+  t.teardown(() => other.close())
+  await stream({
+    entries: [join(exports, '[bc].csv')],
+    broker: fresh,
+    checkpoints: other,
+    stopWhen: () => values(fresh).length >= 20,
+  })
+  t.same(values(fresh), goodOf(20, 10, 1000))
+})
+
+test('a file that has grown is read on; one that was replaced is read anew', async (t) => {
+  const { folder, broker, checkpoints } = await scene(t)
+  const path = join(folder, 'a.csv')
+  writeFileSync(path, header + rows(20))
+  await stream({ entries: [path], broker, checkpoints })
+  appendFileSync(path, rows(20, 20))
+  await stream({ entries: [path], broker, checkpoints })
+  t.same(values(broker), goodOf(40))
+  t.equal((await checkpoints.get(path))?.rows, 40)
+
+  utimesSync(path, new Date(), new Date(Date.now() + 60_000))
+  await stream({ entries: [path], broker, checkpoints })
+  t.same(values(broker), goodOf(40), 'touched is not replaced')
+
+  writeFileSync(path, header + rows(60, 1000))
+  await stream({ entries: [path], broker, checkpoints })
+  t.same(values(broker), [...goodOf(40), ...goodOf(60, 1000)])
+
+  truncateSync(path, header.length + 10)
+  const { streamer } = await stream({ entries: [path], broker, checkpoints })
+  t.match(streamer.sources, [{ rows: 1, dead: 1, done: true }])
+})
+
+test('what cannot be read says so in one line, and the others are read', async (t) => {
+  const { folder, broker, checkpoints } = await scene(t)
+  const at = (name: string): string => join(folder, name)
+  writeFileSync(at('empty.csv'), '')
+  writeFileSync(at('empty.csv.gz'), gzipSync(''))
+  writeFileSync(at('foreign.csv'), 'a,b,c\n1,2,3\n')
+  writeFileSync(at('good.csv'), header + rows(5))
+  const whole = gzipSync(header + rows(2000, 0, 10_000))
+  writeFileSync(at('cut.csv.gz'), whole.subarray(0, whole.length - 2000))
+  writeFileSync(at('damaged.csv.gz'), Buffer.concat([whole.subarray(0, 100), Buffer.alloc(500), whole.subarray(600)]))
+  writeFileSync(at('two.csv.gz'), Buffer.concat([gzipSync(header + rows(5, 100)), gzipSync(rows(5, 105))]))
+  const names = [
+    'none.csv',
+    'empty.csv',
+    'empty.csv.gz',
+    'foreign.csv',
+    'no*.csv',
+    'cut.csv.gz',
+    'damaged.csv.gz',
+    'two.csv.gz',
+    'good.csv',
+  ]
+  const { streamer, errors } = await stream({
+    entries: names.map(at),
+    broker,
+    checkpoints,
+    stopWhen: ({ done }) => done,
+  })
+  const wanted = [
+    /none\.csv does not exist$/,
+    /no file matches .*no\*\.csv$/,
+    /\/empty\.csv is empty: want CSV with a header line$/,
+    /empty\.csv\.gz is empty: want CSV with a header line$/,
+    /foreign\.csv: the header is "a,b,c": want a DCGM export/,
+    /cut\.csv\.gz is not a whole gzip file, it ends behind byte \d+ of its text .*: copy it again$/,
+    /damaged\.csv\.gz is damaged behind byte \d+/,
+  ]
+  t.equal(errors.length, wanted.length, errors.join('\n'))
+  for (const reason of wanted)
+    t.ok(
+      errors.some((error) => reason.test(error) && !error.includes('\n')),
+      String(reason),
+    )
+  const cut = streamer.sources.find(({ name }) => name === 'cut.csv.gz')
+  t.ok((cut?.rows ?? 0) > 100 && cut?.dead === 1, `the whole rows of the cut file are sent: ${cut?.rows}`)
+  t.match(
+    streamer.sources.find(({ name }) => name === 'two.csv.gz'),
+    { rows: 10, done: true },
+  )
+  t.same(values(broker).slice(-4), goodOf(5))
+})
+
+test('a looped file makes new points with each pass, also after a kill', async (t) => {
+  const { folder, broker, checkpoints } = await scene(t)
+  const path = join(folder, 'a.csv')
+  writeFileSync(path, header + rows(50, 0, 1000))
+  const enough = (): boolean => broker.topic('telemetry').length >= 400
+  await stream({ entries: [path], broker, checkpoints, loop: true, killAt: 4 })
+  await stream({ entries: [path], broker, checkpoints, loop: true, stopWhen: enough })
+  const times = broker.topic('telemetry').map((data) => Date.parse((JSON.parse(data) as { time: string }).time))
+  const expected = Array.from({ length: times.length + 10 }, (_, at) => Date.UTC(2025, 6, 18) + at * 1000).filter(
+    (ms) => (ms / 1000) % 50 !== 3,
+  )
+  t.ok(times.length >= 400)
+  t.equal(new Set(times).size, times.length, 'no time comes twice')
+  t.same(times, expected.slice(0, times.length), 'and the passes join without a hole')
+})
+
+test('two files of one folder keep their own checkpoints', async (t) => {
+  const { folder, broker, checkpoints } = await scene(t)
+  writeFileSync(join(folder, 'a.csv'), header + rows(5, 0, 1000))
+  copyFileSync(join(folder, 'a.csv'), join(folder, 'b.csv'))
+  await stream({ entries: [join(folder, 'a.csv'), join(folder, 'b.csv')], broker, checkpoints })
+  t.equal(values(broker).length, 8)
+  rmSync(join(folder, 'a.csv'))
+  const { errors } = await stream({ entries: [join(folder, 'a.csv'), join(folder, 'b.csv')], broker, checkpoints })
+  t.match(errors, [/a\.csv does not exist/])
+})

@@ -4,8 +4,12 @@
  */
 
 import { Type, type Static, type TObject, type TSchema } from 'typebox'
-import * as schemas from './schemas.ts'
-import { closed } from './schemas.ts'
+import * as fleet from './schemas/fleet.ts'
+import * as gpus from './schemas/gpus.ts'
+import { closed } from './schemas/kit.ts'
+import { type brokerPart, pipeline, type topicPart } from './schemas/pipeline.ts'
+import * as records from './schemas/records.ts'
+import * as transfers from './schemas/transfers.ts'
 
 /** What a key may do. `admin` includes the others. */
 export type Scope = 'read' | 'produce' | 'consume' | 'admin'
@@ -60,7 +64,7 @@ export const contract = {
     summary: 'GPUs with their newest values',
     description: 'By host and index. A metric that was named without a value has `reported: false` and the value null.',
     query: closed(gpuFilter),
-    answer: schemas.gpuList,
+    answer: gpus.gpuList,
   },
   getGpu: {
     method: 'GET',
@@ -69,7 +73,7 @@ export const contract = {
     summary: 'One GPU with its newest values',
     params: gpuParams,
     query: closed({}),
-    answer: schemas.gpuDetail,
+    answer: gpus.gpuDetail,
     problems: ['unknown_gpu', 'ambiguous_gpu'],
   },
   getGpuTelemetry: {
@@ -91,10 +95,10 @@ export const contract = {
         }),
       ),
       window: Type.Optional(duration('One value a window of this length')),
-      fn: Type.Optional(schemas.windowFunction),
+      fn: Type.Optional(gpus.windowFunction),
       limit: Type.Optional(limit(10_000, 1_000, 'Values of a series')),
     }),
-    answer: schemas.telemetry,
+    answer: gpus.telemetry,
     problems: ['unknown_gpu', 'ambiguous_gpu', 'unknown_metric'],
   },
   listHosts: {
@@ -103,7 +107,7 @@ export const contract = {
     scope: 'read',
     summary: 'Hosts with what their GPUs are doing',
     query: closed({}),
-    answer: schemas.hostList,
+    answer: fleet.hostList,
   },
   listNamespaces: {
     method: 'GET',
@@ -111,7 +115,7 @@ export const contract = {
     scope: 'read',
     summary: 'Namespaces with their GPUs and pods',
     query: closed({}),
-    answer: schemas.namespaceList,
+    answer: fleet.namespaceList,
   },
   getFleet: {
     method: 'GET',
@@ -119,7 +123,7 @@ export const contract = {
     scope: 'read',
     summary: 'Totals of the whole fleet',
     query: closed({}),
-    answer: schemas.fleet,
+    answer: fleet.fleet,
   },
   getFleetHistory: {
     method: 'GET',
@@ -129,12 +133,12 @@ export const contract = {
     description: 'Of each GPU the mean in a window, then `fn` over the GPUs. At most 1,000 windows.',
     query: closed({
       metric: Type.Optional(name('Default: DCGM_FI_DEV_POWER_USAGE')),
-      fn: Type.Optional(schemas.fleetHistory.properties.fn),
+      fn: Type.Optional(fleet.fleetHistory.properties.fn),
       start: Type.Optional(when('Included; default: 15 minutes before `end`')),
       end: Type.Optional(when('Not included; default: behind the newest value')),
       window: Type.Optional(duration('Default: a 90th of the range, 1 s at least')),
     }),
-    answer: schemas.fleetHistory,
+    answer: fleet.fleetHistory,
     problems: ['unknown_metric'],
   },
   listMetrics: {
@@ -143,7 +147,7 @@ export const contract = {
     scope: 'read',
     summary: 'The catalogue: name, unit, meaning and plausible range of each metric',
     query: closed({}),
-    answer: schemas.metricList,
+    answer: fleet.metricList,
   },
   listTransfers: {
     method: 'GET',
@@ -158,7 +162,7 @@ export const contract = {
       limit: Type.Optional(limit(1_000, 100, 'Transfers')),
       cursor: Type.Optional(name('Of the page before')),
     }),
-    answer: schemas.transferList,
+    answer: transfers.transferList,
   },
   listSites: {
     method: 'GET',
@@ -166,7 +170,7 @@ export const contract = {
     scope: 'read',
     summary: 'Sites with what they transferred',
     query: closed({}),
-    answer: schemas.siteList,
+    answer: transfers.siteList,
   },
   getPipeline: {
     method: 'GET',
@@ -174,7 +178,7 @@ export const contract = {
     scope: 'read',
     summary: 'How the parts of Penstock are: brokers, lag, stored, dead, pending',
     query: closed({}),
-    answer: schemas.pipeline,
+    answer: pipeline,
   },
   stream: {
     method: 'GET',
@@ -201,7 +205,7 @@ export const contract = {
       site: Type.Optional(name('Transfers of this site only')),
       every: Type.Optional(duration('Gather for this long, 100ms to 60s')),
     }),
-    answer: schemas.streamRecord,
+    answer: records.streamRecord,
     events: true,
   },
   postTelemetry: {
@@ -212,8 +216,8 @@ export const contract = {
     summary: 'Send one record or several to the broker',
     description: 'Answered when the broker has acknowledged them. One bad record refuses all, and is named.',
     query: closed({}),
-    body: Type.Union([schemas.telemetryInput, Type.Array(schemas.telemetryInput, { minItems: 1, maxItems: 10_000 })]),
-    answer: schemas.accepted,
+    body: Type.Union([records.telemetryInput, Type.Array(records.telemetryInput, { minItems: 1, maxItems: 10_000 })]),
+    answer: records.accepted,
     problems: ['bad_record', 'partition_full', 'unavailable'],
   },
 } as const satisfies Record<string, Endpoint>
@@ -231,24 +235,24 @@ export type BodyOf<Name extends Operation> = PartOf<Contract[Name], 'body', unde
 export type AnswerOf<Name extends Operation> = PartOf<Contract[Name], 'answer', never>
 
 // What clients call the parts of the answers.
-export type Gpu = Static<typeof schemas.gpu>
-export type GpuReference = Static<typeof schemas.gpuReference>
-export type LatestValue = Static<typeof schemas.latestValue>
+export type Gpu = Static<typeof gpus.gpu>
+export type GpuReference = Static<typeof gpus.gpuReference>
+export type LatestValue = Static<typeof gpus.latestValue>
 export type GpuList = AnswerOf<'listGpus'>
 export type Telemetry = AnswerOf<'getGpuTelemetry'>
-export type TelemetrySeries = Static<typeof schemas.telemetrySeries>
-export type Host = Static<typeof schemas.host>
+export type TelemetrySeries = Static<typeof gpus.telemetrySeries>
+export type Host = Static<typeof fleet.host>
 export type Fleet = AnswerOf<'getFleet'>
 export type FleetHistory = AnswerOf<'getFleetHistory'>
-export type Metric = Static<typeof schemas.metric>
-export type Transfer = Static<typeof schemas.transfer>
+export type Metric = Static<typeof fleet.metric>
+export type Transfer = Static<typeof transfers.transfer>
 export type TransferList = AnswerOf<'listTransfers'>
-export type Site = Static<typeof schemas.site>
+export type Site = Static<typeof transfers.site>
 export type Pipeline = AnswerOf<'getPipeline'>
-export type BrokerPart = Static<typeof schemas.brokerPart>
-export type TopicPart = Static<typeof schemas.topicPart>
+export type BrokerPart = Static<typeof brokerPart>
+export type TopicPart = Static<typeof topicPart>
 export type StreamRecord = AnswerOf<'stream'>
-export type ProblemAnswer = Static<typeof schemas.problem>
+export type ProblemAnswer = Static<typeof records.problem>
 /** Data of `event: gap`. `missed` is null where nobody counted. */
 export interface StreamGap {
   readonly reason: string

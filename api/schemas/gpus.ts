@@ -1,0 +1,97 @@
+/** GPUs, their newest values and their values over time. */
+
+import { Type } from 'typebox'
+import { closed, nullable, text, time, maybeNumber, maybeTime, asOf, age, stale, labels, truncated } from './kit.ts'
+
+const units = Type.Record(Type.String(), Type.String(), {
+  description: 'Unit of each metric of the catalogue that the answer has, such as `{"DCGM_FI_DEV_POWER_USAGE":"W"}`',
+})
+
+const reading = {
+  value: maybeNumber('In the unit of the metric; null: not reported'),
+  reported: Type.Boolean({ description: 'Whether the source gave a value' }),
+  time: time('When the value was taken, UTC'),
+  age_s: age,
+}
+
+/** The newest value of one metric. */
+export const latestValue = closed(reading, { $id: 'LatestValue' })
+
+/** The same of a metric that has several series in one GPU, told apart by labels (a link, an XID). */
+export const labelledValue = closed({ metric: text('Canonical name'), labels, ...reading }, { $id: 'LabelledValue' })
+
+const gpuIdentity = {
+  id: text('What `/api/v1/gpus/{id}` takes for exactly this GPU: its uuid; of a MIG slice `<uuid>:<gpu_i_id>`'),
+  uuid: text('As the driver gives it'),
+  gpu_i_id: text('The MIG instance; empty where the GPU is not sliced'),
+  hostname: text('The host that reported it last'),
+  gpu_id: text('Its index on the host'),
+  device_id: text('Such as nvidia1; every host has one, so it identifies nothing alone'),
+  model_name: text('Such as NVIDIA H100 80GB HBM3'),
+}
+
+/** A GPU as a candidate of an ambiguous id, and at the head of its telemetry. */
+export const gpuReference = closed(gpuIdentity, { $id: 'GpuReference' })
+
+/** A GPU (or MIG slice) with its newest values. */
+export const gpu = closed(
+  {
+    ...gpuIdentity,
+    container: text('Empty: none'),
+    pod: text('Empty: none'),
+    namespace: text('Empty: none'),
+    labels,
+    first_seen: time('Of its first value'),
+    last_seen: time('Of its newest value'),
+    age_s: age,
+    stale,
+    values: Type.Record(Type.String(), latestValue, { description: 'By canonical metric name' }),
+    series: Type.Array(labelledValue, { description: 'Metrics that have several series in this GPU; usually none' }),
+  },
+  { $id: 'Gpu' },
+)
+
+export const gpuList = closed({ as_of: asOf, units, gpus: Type.Array(gpu) }, { $id: 'GpuList' })
+
+export const gpuDetail = closed({ as_of: asOf, units, gpu }, { $id: 'GpuDetail' })
+
+export const point = closed(
+  {
+    time: time('Of the value, or of the start of its window'),
+    value: maybeNumber('null: not reported, in a window by any of its values'),
+  },
+  { $id: 'Point' },
+)
+
+/** What the values of a window become. */
+export const windowFunctions = ['mean', 'min', 'max', 'sum', 'last', 'count'] as const
+export const windowFunction = Type.Enum(windowFunctions, {
+  $id: 'WindowFunction',
+  description: 'What the values of a window become; a bit mask has no mean',
+})
+
+export const telemetrySeries = closed(
+  {
+    metric: text('Canonical name'),
+    unit: nullable(Type.String(), { description: 'null: the catalogue does not know the metric' }),
+    labels,
+    fn: nullable(windowFunction, { description: 'What each window became; null: values as they came' }),
+    values: Type.Array(point, { description: 'By time' }),
+    truncated,
+    next_start: maybeTime('The `start` that goes on behind the last value; null: nothing follows'),
+  },
+  { $id: 'TelemetrySeries' },
+)
+
+export const telemetry = closed(
+  {
+    as_of: asOf,
+    gpu: gpuReference,
+    start: time('Included'),
+    end: maybeTime('Not included; null: up to the newest value'),
+    window_s: nullable(Type.Number(), { description: 'null: values as they came' }),
+    series: Type.Array(telemetrySeries),
+    truncated,
+  },
+  { $id: 'Telemetry' },
+)

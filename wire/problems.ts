@@ -82,6 +82,11 @@ export const problems = {
     'The id belongs to another broker',
     'send it to the broker that its first number names, or to the proxy',
   ),
+  // The API.
+  unknown_gpu: kind(404, false, 'No such GPU', 'GET /api/v1/gpus lists them; an id is a uuid, host:gpu or a device_id'),
+  ambiguous_gpu: kind(409, false, 'The id fits several GPUs', 'use the id of one of the candidates'),
+  unknown_metric: kind(404, false, 'No such metric', 'GET /api/v1/metrics lists the catalogue'),
+  rate_limited: kind(429, true, 'Too many requests', 'retry after the given seconds'),
   // What went wrong on our side.
   unavailable: kind(503, true, 'A part behind this one does not answer', 'retry after the given seconds'),
   internal: kind(500, true, 'An error of ours', 'see the log of the process under the request id'),

@@ -1,0 +1,102 @@
+/**
+ * `penstock/client`: produce to, consume from and look at a broker or proxy, from Node or a browser.
+ *
+ *     const client = new Client({ url: 'http://127.0.0.1:8081', token: process.env.SERVICE_TOKEN })
+ *     const producer = client.producer({ topic: 'telemetry' })
+ *     await producer.send([{ data: JSON.stringify(record), key: record.uuid }])
+ *     for await (const messages of client.consumer({ topic: 'telemetry', from: 'earliest' }).batches()) …
+ */
+
+import { Consumer, type ConsumerOptions, type Gap, type Message } from './consumer.ts'
+import { Problem, type ProblemBody, type ProblemCode } from './problems.ts'
+import { Producer, type Outgoing, type ProducerOptions } from './producer.ts'
+import { retry } from './retry.ts'
+import { retryAfterMs, Transport, type ClientOptions } from './transport.ts'
+
+export { Consumer, Problem, Producer }
+export type { ClientOptions, ConsumerOptions, Gap, Message, Outgoing, ProblemBody, ProblemCode, ProducerOptions }
+
+/** A topic, as `GET /topics` tells. */
+export interface TopicInfo {
+  readonly name: string
+  readonly partitions: number
+  readonly durability: string
+  /** It holds the dead letters of the topic whose name it begins with. */
+  readonly dead_letters?: boolean
+  readonly logs: readonly LogInfo[]
+  readonly groups: readonly string[]
+}
+
+/** One log of a topic. */
+export interface LogInfo {
+  readonly broker: number
+  readonly partition: number
+  readonly log_id: string
+  /** The offset of the oldest record kept. */
+  readonly first: number
+  /** The offset after the newest record that can be read. */
+  readonly next: number
+  readonly bytes: number
+}
+
+/** Why a record, or what should have become one, is given up. */
+export interface DeadLetter {
+  readonly reason: string
+  /** Where a row came from. */
+  readonly file?: string | undefined
+  readonly line?: number | undefined
+  readonly row?: string | undefined
+  /** The id of a record that a group gave up. */
+  readonly origin?: string | undefined
+  readonly group?: string | undefined
+  readonly attempts?: number | undefined
+}
+
+/** One broker or proxy. */
+export class Client {
+  readonly #transport: Transport
+
+  /** @throws Error when the url is no address, or holds a password */
+  constructor(options: ClientOptions) {
+    this.#transport = new Transport(options)
+  }
+
+  /** @throws Problem */
+  async topics(): Promise<readonly TopicInfo[]> {
+    return (await this.#transport.json<{ readonly topics: readonly TopicInfo[] }>('GET', '/topics')).topics
+  }
+
+  /** What the broker or proxy says of itself. @throws Problem */
+  async status(): Promise<Readonly<Record<string, unknown>>> {
+    return this.#transport.json('GET', '/status')
+  }
+
+  producer(options: ProducerOptions): Producer {
+    return new Producer(this.#transport, options)
+  }
+
+  consumer(options: ConsumerOptions): Consumer {
+    return new Consumer(this.#transport, options)
+  }
+
+  /**
+   * Writes dead letters of a topic; tried again until they are acknowledged.
+   *
+   * @throws Problem when they are refused; the signal's reason when it aborts
+   */
+  async dead(topic: string, letters: readonly DeadLetter[], signal?: AbortSignal): Promise<void> {
+    if (letters.length === 0) return
+    const call = {
+      query: { topic },
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: letters.map((letter) => JSON.stringify(letter)).join('\n'),
+      signal,
+    }
+    await retry(() => this.#transport.json('POST', '/dead', call), {
+      backoff: this.#transport.backoff,
+      signal,
+      again: retryAfterMs,
+      onFailure: (error) => this.#transport.warn(`dead letters of ${topic}: ${(error as Error).message}; trying again`),
+    })
+  }
+}

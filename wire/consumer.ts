@@ -1,0 +1,296 @@
+/**
+ * The consumer: an event stream that is opened again whenever it ends, from where it stopped.
+ *
+ * In a group the broker knows what was acknowledged; without one the consumer keeps an id a log. A stream on which nothing
+ * comes, not even a heartbeat, is taken for dead and opened anew.
+ */
+
+import { parseLogHead, type LogHead } from './frames.ts'
+import { parseId } from './ids.ts'
+import { Problem } from './problems.ts'
+import { backoffMs, retry } from './retry.ts'
+import { SseParser, type SseEvent } from './sse.ts'
+import { asProblem, retryAfterMs, type Transport } from './transport.ts'
+
+/** One record as it was delivered. */
+export interface Message {
+  /** `<broker>/<partition>/<offset>`: what an acknowledgement names. */
+  readonly id: string
+  readonly broker: number
+  readonly partition: number
+  readonly offset: number
+  /** 1 for the first delivery. */
+  readonly attempt: number
+  /** The record's text; nothing is parsed. */
+  readonly data: string
+}
+
+/** Records that are lost, as `event: gap` tells. */
+export interface Gap {
+  readonly first: string
+  readonly last: string
+  readonly reason: string
+}
+
+export interface ConsumerOptions {
+  readonly topic: string
+  /** With a group the broker remembers what is acknowledged; without one this is a plain reader. */
+  readonly group?: string | undefined
+  /** The name by which the broker knows this consumer again. */
+  readonly consumer?: string | undefined
+  /** Only this partition. */
+  readonly partition?: number | undefined
+  /** `earliest`, `latest`, a time or ids, as docs/PROTOCOL.md says. */
+  readonly from?: string | undefined
+  readonly maxInFlight?: number | undefined
+  /** How long a record may stay unacknowledged, in ms. */
+  readonly visibilityMs?: number | undefined
+  /** Ends {@link Consumer.batches}, without an error. */
+  readonly signal?: AbortSignal | undefined
+  /** Nothing for so long, in ms, and the stream is opened anew (30 s: three heartbeats). */
+  readonly silenceMs?: number | undefined
+  readonly onGap?: ((gap: Gap) => void) | undefined
+  /** The broker ended the stream, and why; the consumer connects again by itself. */
+  readonly onCut?: ((reason: string) => void) | undefined
+  /** Another consumer of the group takes this partition. */
+  readonly onRevoke?: ((partition: number) => void) | undefined
+}
+
+export class Consumer {
+  readonly #transport: Transport
+  readonly #options: ConsumerOptions
+  readonly #logs = new Map<string, LogHead>()
+  /** The last offset seen of each log, by `broker/partition`; -1 before its first record. */
+  readonly #cursors = new Map<string, number>()
+
+  /** Made by `Client.consumer`. */
+  constructor(transport: Transport, options: ConsumerOptions) {
+    this.#transport = transport
+    this.#options = options
+  }
+
+  /** The logs that the stream has told of, by `broker/partition`. */
+  get logs(): ReadonlyMap<string, LogHead> {
+    return this.#logs
+  }
+
+  /**
+   * The records, a piece of the network's at a time, until the loop is left or the signal aborts. While the caller is busy
+   * nothing is read, and the broker holds the rest.
+   *
+   * @throws Problem what refuses the stream for good, such as a topic that is not there
+   */
+  async *batches(): AsyncGenerator<readonly Message[], void, void> {
+    const { signal } = this.#options
+    for (let failures = 0; !signal?.aborted;) {
+      const stream = new AbortController()
+      const abort = (): void => stream.abort(signal?.reason)
+      signal?.addEventListener('abort', abort, { once: true })
+      try {
+        for await (const messages of this.#stream(stream)) {
+          failures = 0
+          yield messages
+        }
+        failures = 0
+      } catch (error) {
+        if (signal?.aborted) return
+        const problem = asProblem(this.#transport.url, error)
+        const atLeastMs = retryAfterMs(problem)
+        if (atLeastMs === false) throw problem
+        failures++
+        await this.#pause(failures, atLeastMs, problem.message)
+      } finally {
+        signal?.removeEventListener('abort', abort)
+        // The caller may have left the loop in the middle of a stream.
+        stream.abort()
+      }
+    }
+  }
+
+  /**
+   * Acknowledges everything up to these records, one id a log; tried again until it is answered.
+   *
+   * @throws Problem `lease_lost` or `not_delivered` when the records are not this consumer's any more: they come again
+   */
+  async ack(upTo: readonly string[]): Promise<void> {
+    await this.#settle('/ack', { up_to: upTo })
+  }
+
+  /** Acknowledges single records. */
+  async ackEach(ids: readonly string[]): Promise<void> {
+    await this.#settle('/ack', { ids })
+  }
+
+  /** Gives records back, to be delivered again after a delay in ms. */
+  async nack(ids: readonly string[], options: { readonly delayMs?: number } = {}): Promise<void> {
+    await this.#settle('/nack', { ids, ...(options.delayMs === undefined ? {} : { delay_ms: options.delayMs }) })
+  }
+
+  /** Asks for more time for records that are being worked on. */
+  async extend(ids: readonly string[]): Promise<void> {
+    await this.#settle('/extend', { ids })
+  }
+
+  async #settle(path: string, body: Readonly<Record<string, unknown>>): Promise<void> {
+    const { topic, group, signal } = this.#options
+    const call = { query: { topic, group }, body: JSON.stringify(body), headers: jsonType, signal }
+    await retry(() => this.#transport.json('POST', path, call), {
+      backoff: this.#transport.backoff,
+      signal,
+      again: retryAfterMs,
+      onFailure: (error, tries, waitMs) => {
+        this.#transport.warn(`${path}: try ${tries}: ${(error as Error).message}; again in ${waitMs} ms`)
+      },
+    })
+  }
+
+  async #pause(failures: number, atLeastMs: number, reason: string): Promise<void> {
+    const { backoff, warn } = this.#transport
+    const waitMs = backoffMs(backoff, failures, atLeastMs)
+    warn(`${this.#options.topic}: ${reason}; connecting again in ${waitMs} ms`)
+    try {
+      await backoff.sleep(waitMs, this.#options.signal)
+    } catch {
+      // Aborted: the loop sees it.
+    }
+  }
+
+  /** One connection, until it ends. */
+  async *#stream(stream: AbortController): AsyncGenerator<readonly Message[], void, void> {
+    const response = await this.#transport.open('/consume', {
+      query: this.#query(),
+      headers: { accept: 'text/event-stream' },
+      signal: stream.signal,
+    })
+    if (response.body === null) throw new Problem('unavailable', 'the answer has no body')
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+    const reader = response.body.getReader()
+    const inbox = new Inbox(this.#options, this.#logs, this.#cursors)
+    const parser = new SseParser(inbox)
+    for (;;) {
+      const { done, value } = await this.#read(reader, stream)
+      if (done) return
+      parser.feed(decoder.decode(value, { stream: true }))
+      const messages = inbox.take()
+      if (messages.length > 0) yield messages
+      if (inbox.isCut) return
+    }
+  }
+
+  /** The next piece; a stream that is silent for too long is ended. */
+  async #read(reader: ReadableStreamDefaultReader<Uint8Array>, stream: AbortController) {
+    const silenceMs = this.#options.silenceMs ?? 30_000
+    const timer = setTimeout(() => {
+      stream.abort(new Problem('unavailable', `nothing came for ${silenceMs / 1000} s`))
+    }, silenceMs)
+    try {
+      return await reader.read()
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #query(): Record<string, string | number | undefined> {
+    const { topic, group, consumer, partition, maxInFlight, visibilityMs, from } = this.#options
+    return {
+      topic,
+      group,
+      consumer,
+      partition,
+      max_in_flight: maxInFlight,
+      visibility: visibilityMs === undefined ? undefined : `${visibilityMs}ms`,
+      from: group === undefined && this.#cursors.size > 0 ? this.#resumeFrom() : from,
+    }
+  }
+
+  /** One id a log: after these. A log of which nothing came begins at its first record, and so needs no id. */
+  #resumeFrom(): string {
+    const ids = [...this.#cursors].filter(([, offset]) => offset >= 0).map(([log, offset]) => `${log}/${offset}`)
+    return ids.length === 0 ? 'earliest' : ids.join(',')
+  }
+}
+
+const jsonType = { 'content-type': 'application/json' }
+
+/** What one connection brought, until it is taken. */
+class Inbox {
+  readonly #options: ConsumerOptions
+  readonly #logs: Map<string, LogHead>
+  readonly #cursors: Map<string, number>
+  #messages: Message[] = []
+  #attempt = 1
+  /** The log of the last record, as its ids begin: they come in runs of one log. */
+  #prefix = ''
+  #log = ''
+  #broker = 0
+  #partition = 0
+  isCut = false
+
+  constructor(options: ConsumerOptions, logs: Map<string, LogHead>, cursors: Map<string, number>) {
+    this.#options = options
+    this.#logs = logs
+    this.#cursors = cursors
+  }
+
+  take(): readonly Message[] {
+    const messages = this.#messages
+    this.#messages = []
+    return messages
+  }
+
+  onEvent({ id, event, data }: SseEvent): void {
+    if (event !== 'message') {
+      this.#onNotice(event, data)
+      return
+    }
+    if (this.#prefix === '' || !id.startsWith(this.#prefix)) this.#enter(id)
+    const offset = Number(id.slice(this.#prefix.length))
+    this.#messages.push({ id, broker: this.#broker, partition: this.#partition, offset, attempt: this.#attempt, data })
+    this.#cursors.set(this.#log, offset)
+  }
+
+  onComment(line: string): void {
+    if (line.startsWith(': batch ')) this.#attempt = 1
+    else if (line.startsWith(': attempt ')) this.#attempt = Number(line.slice(10)) || 1
+    else if (line.startsWith(': penstock ')) this.#onLogHead(line)
+  }
+
+  #onLogHead(line: string): void {
+    const head = parseLogHead(line)
+    if (head === undefined) return
+    if ('foreignVersion' in head) {
+      throw new Problem(
+        'bad_request',
+        `the broker speaks version ${head.foreignVersion} of the protocol, this client version 1`,
+      )
+    }
+    const log = `${head.broker}/${head.partition}`
+    const isNew = this.#logs.get(log)?.logId !== head.logId
+    this.#logs.set(log, head)
+    if (isNew || !this.#cursors.has(log)) this.#cursors.set(log, head.firstOffset - 1)
+  }
+
+  #enter(id: string): void {
+    const parsed = parseId(id)
+    if (parsed === undefined)
+      throw new Problem('bad_request', `${JSON.stringify(id)} is no id of a record: is this a broker?`)
+    this.#broker = parsed.broker
+    this.#partition = parsed.partition
+    this.#log = `${parsed.broker}/${parsed.partition}`
+    this.#prefix = `${this.#log}/`
+  }
+
+  #onNotice(event: string, data: string): void {
+    const { onGap, onCut, onRevoke } = this.#options
+    const notice = JSON.parse(data) as Record<string, unknown>
+    if (event === 'gap') {
+      const gap = { first: String(notice['first']), last: String(notice['last']), reason: String(notice['reason']) }
+      const last = parseId(gap.last)
+      if (last !== undefined) this.#cursors.set(`${last.broker}/${last.partition}`, last.offset)
+      onGap?.(gap)
+    } else if (event === 'cut') {
+      this.isCut = true
+      onCut?.(String(notice['reason']))
+    } else if (event === 'revoke') onRevoke?.(Number(notice['partition']))
+  }
+}

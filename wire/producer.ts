@@ -1,0 +1,365 @@
+/**
+ * The batching producer: records are queued by partition and sent one request at a time for each, partitions in parallel.
+ *
+ * Every record has a number in this producer's stream to its partition, given when it is handed over, so that a batch whose
+ * answer was lost can be sent again without being written twice (docs/PROTOCOL.md, "Sent twice, written once").
+ */
+
+import { partitionOfKey } from './ids.ts'
+import { Problem } from './problems.ts'
+import { retry } from './retry.ts'
+import { retryAfterMs, type Transport } from './transport.ts'
+
+/** One record to send. */
+export interface Outgoing {
+  /** Text without a line end: JSON, usually. */
+  readonly data: string
+  /** Records of one key go to one partition, in order. */
+  readonly key?: string | undefined
+  /** The partition, where the caller has chosen it. Without key and partition the partitions take turns. */
+  readonly partition?: number | undefined
+}
+
+export interface ProducerOptions {
+  readonly topic: string
+  /** How long a record waits for others, in ms (5). What queues up behind a request does not wait any longer. */
+  readonly lingerMs?: number | undefined
+  /** The body of a request grows to about this (512 KiB). */
+  readonly batchBytesMax?: number | undefined
+  /** What may wait unacknowledged before {@link Producer.ready} holds the caller back (32 MiB). */
+  readonly bufferedBytesMax?: number | undefined
+  /** The name under which the broker remembers what was written. A random one unless told. */
+  readonly producerId?: string | undefined
+  /** The number of the next record of each partition, from an earlier life ({@link Producer.sequences}). */
+  readonly sequences?: Readonly<Record<number, number>> | undefined
+  /** How long a batch is tried, in ms, before its records are given up. For ever unless told. */
+  readonly retryForMs?: number | undefined
+  /** Gives up everything that is not acknowledged. */
+  readonly signal?: AbortSignal | undefined
+}
+
+interface Entry {
+  readonly data: string
+  readonly sequence: number
+  readonly sending: Sending
+  /** Acknowledged or refused. */
+  isSettled: boolean
+}
+
+/** One call of `send`: resolves with its last record. */
+interface Sending {
+  open: number
+  problem: unknown
+  readonly resolve: () => void
+  readonly reject: (problem: unknown) => void
+}
+
+interface Lane {
+  readonly partition: number
+  queue: Entry[]
+  queuedBytes: number
+  nextSequence: number
+  isBusy: boolean
+  linger: ReturnType<typeof setTimeout> | undefined
+}
+
+/** What refuses one record of a batch, and names its line. */
+const recordCodes: readonly string[] = ['bad_record', 'binary_record', 'record_too_large']
+
+const batchRecordsMax = 20_000
+
+export class Producer {
+  readonly #transport: Transport
+  readonly #topic: string
+  readonly #producerId: string
+  readonly #lingerMs: number
+  readonly #bufferedBytesMax: number
+  readonly #retryForMs: number | undefined
+  readonly #signal: AbortSignal
+  readonly #stop = new AbortController()
+  readonly #sequences: Readonly<Record<number, number>>
+  readonly #lanes = new Map<number, Lane>()
+  readonly #open = new Set<Promise<void>>()
+  #batchBytesMax: number
+  #waiting: (() => void)[] = []
+  #partitions: number | undefined
+  #asking: Promise<number> | undefined
+  #turn = 0
+  #bufferedBytes = 0
+  #acknowledged = 0
+
+  /** Made by `Client.producer`. */
+  constructor(transport: Transport, options: ProducerOptions) {
+    this.#transport = transport
+    this.#topic = options.topic
+    this.#producerId = options.producerId ?? `producer-${randomText()}`
+    this.#lingerMs = options.lingerMs ?? 5
+    this.#batchBytesMax = options.batchBytesMax ?? 512 * 1024
+    this.#bufferedBytesMax = options.bufferedBytesMax ?? 32 * 1024 * 1024
+    this.#retryForMs = options.retryForMs
+    this.#sequences = options.sequences ?? {}
+    this.#signal = this.#stop.signal
+    const outer = options.signal
+    if (outer?.aborted) this.#stop.abort(outer.reason)
+    outer?.addEventListener('abort', () => this.#stop.abort(outer.reason), { once: true })
+  }
+
+  /** Characters handed over and not acknowledged yet. */
+  get bufferedBytes(): number {
+    return this.#bufferedBytes
+  }
+
+  /** Records acknowledged so far. */
+  get acknowledged(): number {
+    return this.#acknowledged
+  }
+
+  /** The number of the next record, a partition: what a checkpoint keeps for the next life of this producer. */
+  sequences(): Record<number, number> {
+    const sequences: Record<number, number> = { ...this.#sequences }
+    for (const { partition, nextSequence } of this.#lanes.values()) sequences[partition] = nextSequence
+    return sequences
+  }
+
+  /**
+   * Hands records over; resolves when all of them are acknowledged.
+   *
+   * Where every record names its partition, the numbers are given before this returns, in the order of calls.
+   *
+   * @throws Problem what refused one of them (the others of the call may be written); the signal's reason when it aborts
+   */
+  send(records: readonly Outgoing[]): Promise<void> {
+    if (records.length === 0) return Promise.resolve()
+    const needsCount = this.#partitions === undefined && records.some((record) => record.partition === undefined)
+    const done = needsCount ? this.#partitionCount().then(() => this.#enqueue(records)) : this.#enqueue(records)
+    this.#open.add(done)
+    const forget = (): void => void this.#open.delete(done)
+    done.then(forget, forget)
+    return done
+  }
+
+  /** Resolves when there is room: await it between calls of {@link send}, and memory stays bounded. */
+  async ready(): Promise<void> {
+    while (this.#bufferedBytes >= this.#bufferedBytesMax) {
+      this.#signal.throwIfAborted()
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve)
+        this.#signal.addEventListener('abort', () => resolve(), { once: true })
+      })
+    }
+  }
+
+  /** Sends what waits, and resolves when nothing is under way. It does not throw: {@link send} does. */
+  async flush(): Promise<void> {
+    while (this.#open.size > 0) {
+      for (const lane of this.#lanes.values()) this.#start(lane)
+      await Promise.allSettled(this.#open)
+    }
+  }
+
+  /** Flushes; nothing may be sent afterwards. */
+  async close(): Promise<void> {
+    await this.flush()
+    this.#stop.abort(new Problem('stopping', 'the producer is closed'))
+  }
+
+  async #enqueue(records: readonly Outgoing[]): Promise<void> {
+    this.#signal.throwIfAborted()
+    for (const { data } of records) {
+      if (data.includes('\n'))
+        throw new Problem('bad_record', 'a record holds a line end: send it as JSON, on one line')
+      // The broker skips empty lines, and would count the numbers of those behind it otherwise.
+      if (data.trimStart() === '') throw new Problem('bad_record', 'a record is empty')
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const sending: Sending = { open: records.length, problem: undefined, resolve, reject }
+    const touched = new Set<Lane>()
+    const turn = this.#turn++
+    for (const { data, key, partition } of records) {
+      const lane = this.#lane(partition ?? this.#place(key, turn))
+      lane.queue.push({ data, sequence: lane.nextSequence++, sending, isSettled: false })
+      lane.queuedBytes += data.length
+      this.#bufferedBytes += data.length
+      touched.add(lane)
+    }
+    for (const lane of touched) this.#wake(lane)
+    return promise
+  }
+
+  #place(key: string | undefined, turn: number): number {
+    const count = this.#partitions as number
+    return key === undefined ? turn % count : partitionOfKey(key, count)
+  }
+
+  #lane(partition: number): Lane {
+    let lane = this.#lanes.get(partition)
+    if (lane === undefined) {
+      const nextSequence = this.#sequences[partition] ?? 0
+      lane = { partition, queue: [], queuedBytes: 0, nextSequence, isBusy: false, linger: undefined }
+      this.#lanes.set(partition, lane)
+    }
+    return lane
+  }
+
+  #partitionCount(): Promise<number> {
+    this.#asking ??= retry(
+      async () => {
+        const { topics } = await this.#transport.json<{
+          readonly topics: readonly { readonly name: string; readonly partitions: number }[]
+        }>('GET', '/topics', { signal: this.#signal })
+        const topic = topics.find(({ name }) => name === this.#topic)
+        if (topic !== undefined) return (this.#partitions = topic.partitions)
+        throw new Problem(
+          'unknown_topic',
+          `there is no topic ${this.#topic}; there are ${topics.map(({ name }) => name).join(', ')}`,
+        )
+      },
+      this.#retrying(() => 'GET /topics'),
+    ).finally(() => (this.#asking = undefined))
+    return this.#asking
+  }
+
+  /** Sends at once when there is a whole batch, else when the linger time is over. */
+  #wake(lane: Lane): void {
+    if (lane.isBusy) return
+    if (lane.queuedBytes >= this.#batchBytesMax || this.#lingerMs === 0) this.#start(lane)
+    else lane.linger ??= setTimeout(() => this.#start(lane), this.#lingerMs)
+  }
+
+  #start(lane: Lane): void {
+    clearTimeout(lane.linger)
+    lane.linger = undefined
+    if (!lane.isBusy && lane.queue.length > 0) void this.#drain(lane)
+  }
+
+  async #drain(lane: Lane): Promise<void> {
+    lane.isBusy = true
+    while (lane.queue.length > 0) {
+      const batch = this.#take(lane)
+      try {
+        await this.#deliver(lane, batch)
+      } catch (problem) {
+        // What fails a whole batch (a topic that is gone, a token that is wrong) fails what waits behind it too.
+        const lost = [...batch.filter((entry) => !entry.isSettled), ...lane.queue.splice(0)]
+        lane.queuedBytes = 0
+        for (const entry of lost) this.#settle(entry, problem)
+      }
+    }
+    lane.isBusy = false
+  }
+
+  /** The next entries of a lane whose numbers follow each other. */
+  #take(lane: Lane): Entry[] {
+    let bytes = 0
+    let count = 0
+    for (const { data, sequence } of lane.queue) {
+      const follows = sequence === (lane.queue[0] as Entry).sequence + count
+      if (count > 0 && (bytes + data.length > this.#batchBytesMax || count === batchRecordsMax || !follows)) break
+      bytes += data.length
+      count++
+    }
+    lane.queuedBytes -= bytes
+    return lane.queue.splice(0, count)
+  }
+
+  /** Sends a batch until each of its records is written or refused. */
+  async #deliver(lane: Lane, batch: readonly Entry[]): Promise<void> {
+    const [first] = batch
+    if (first === undefined) return
+    try {
+      await this.#post(lane, batch, first.sequence)
+      for (const entry of batch) this.#settle(entry)
+    } catch (error) {
+      const rest = this.#restAfter(error, batch, first.sequence)
+      if (rest === undefined) throw error
+      for (const part of rest) await this.#deliver(lane, part)
+    }
+  }
+
+  /** What of a refused batch is to be sent again, in which parts; `undefined` when the refusal is for all of it. */
+  #restAfter(error: unknown, batch: readonly Entry[], sequence: number): readonly (readonly Entry[])[] | undefined {
+    if (!(error instanceof Problem)) return undefined
+    const { code, extra } = error
+    if (code === 'sequence_overlap' && typeof extra['expected'] === 'number') {
+      const written = extra['expected'] - sequence
+      if (written <= 0 || written >= batch.length) return undefined
+      for (const entry of batch.slice(0, written)) this.#settle(entry)
+      return [batch.slice(written)]
+    }
+    if (recordCodes.includes(code) && typeof extra['line'] === 'number') {
+      const at = extra['line'] - 1
+      const refused = batch[at]
+      if (refused === undefined) return undefined
+      this.#settle(refused, error)
+      return [batch.slice(0, at), batch.slice(at + 1)]
+    }
+    if (code === 'body_too_large' && batch.length > 1) {
+      // The broker takes less than we thought: from now on half of this batch.
+      const half = batch.length >>> 1
+      this.#batchBytesMax = Math.max(1, Math.floor(charactersOf(batch) / 2))
+      return [batch.slice(0, half), batch.slice(half)]
+    }
+    return undefined
+  }
+
+  #post(lane: Lane, batch: readonly Entry[], sequence: number): Promise<unknown> {
+    const call = {
+      query: { topic: this.#topic, partition: lane.partition },
+      headers: {
+        'content-type': 'application/x-ndjson',
+        'producer-id': this.#producerId,
+        'producer-sequence': String(sequence),
+      },
+      body: textOf(batch),
+      signal: this.#signal,
+    }
+    return retry(
+      () => this.#transport.json('POST', '/produce', call),
+      this.#retrying(() => `${batch.length} records for ${this.#topic}/${lane.partition}`),
+    )
+  }
+
+  #retrying(what: () => string): Parameters<typeof retry>[1] {
+    return {
+      backoff: this.#transport.backoff,
+      forMs: this.#retryForMs,
+      signal: this.#signal,
+      again: retryAfterMs,
+      onFailure: (error, tries, waitMs) => {
+        const message = error instanceof Error ? error.message : String(error)
+        this.#transport.warn(`${what()}: try ${tries}: ${message}; again in ${waitMs} ms`)
+      },
+    }
+  }
+
+  #settle(entry: Entry, problem?: unknown): void {
+    entry.isSettled = true
+    this.#bufferedBytes -= entry.data.length
+    const { sending } = entry
+    if (problem === undefined) this.#acknowledged++
+    else sending.problem ??= problem
+    if (--sending.open === 0) {
+      if (sending.problem === undefined) sending.resolve()
+      else sending.reject(sending.problem)
+    }
+    if (this.#waiting.length > 0 && this.#bufferedBytes < this.#bufferedBytesMax) {
+      for (const resolve of this.#waiting.splice(0)) resolve()
+    }
+  }
+}
+
+function textOf(batch: readonly Entry[]): string {
+  let text = ''
+  for (const { data } of batch) text += data + '\n'
+  return text
+}
+
+function charactersOf(batch: readonly Entry[]): number {
+  let characters = 0
+  for (const { data } of batch) characters += data.length
+  return characters
+}
+
+function randomText(): string {
+  return [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+}

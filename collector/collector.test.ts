@@ -1,0 +1,318 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { test } from 'tap'
+import { manualClock } from '#lib/clock'
+import { logTo } from '#lib/log'
+import { createMetrics } from '#lib/metrics'
+import { StoreError } from '#store/errors'
+import { openStore } from '#store/open'
+import type { Counts, Store, WriteBatch } from '#store/store'
+import { Problem } from '#wire/problems'
+import type { Delivered, Letter } from './batch.ts'
+import { type Subscription, TopicCollector } from './collector.ts'
+import { createFigures } from './figures.ts'
+
+interface Scope {
+  teardown(callback: () => unknown): void
+}
+
+const logId = 'a'.repeat(16)
+
+test('records are written, and acknowledged after that', async (t) => {
+  const bench = await benchOf(t)
+  const { running } = bench.start()
+  bench.broker.deliver([good(0), good(1)])
+  await bench.until(() => bench.broker.floor === 2)
+  t.same(bench.events, ['write 0-1', 'ack 0/0/1'])
+  bench.stop.abort()
+  await running
+  t.match(await bench.store.totals(), { received: 2, stored: 2 })
+})
+
+test('a stop writes and acknowledges what has arrived, while the stream is open', async (t) => {
+  const bench = await benchOf(t, { waitMs: 60_000 })
+  const { running, collector } = bench.start()
+  bench.broker.deliver([good(0)])
+  await bench.until(() => collector.pending === 1)
+  bench.stop.abort()
+  await running
+  t.equal(bench.broker.floor, 1)
+  t.ok(bench.broker.isOpen)
+  t.equal(collector.pending, 0)
+})
+
+test('while the store fails nothing is acknowledged and little is read; then all is written', async (t) => {
+  const bench = await benchOf(t, { records: 2 })
+  const { running, collector } = bench.start()
+  bench.fail = () => new StoreError('locked', 'test')
+  for (let offset = 0; offset < 20; offset++) bench.broker.deliver([good(offset)])
+  await bench.until(() => bench.failures > 5)
+  t.equal(bench.broker.floor, 0)
+  t.equal(collector.pending, 4, 'a batch that is being written, and one that waits')
+  t.match(collector.trouble, /^the store: test/)
+  bench.fail = () => undefined
+  await bench.until(() => bench.broker.floor === 20)
+  t.equal(collector.trouble, undefined)
+  bench.stop.abort()
+  await running
+  t.match(await bench.store.totals(), { received: 20, stored: 20 })
+})
+
+test('a store that no waiting mends ends the collector', async (t) => {
+  const bench = await benchOf(t)
+  const { running } = bench.start()
+  bench.fail = () => new StoreError('corrupt', 'test')
+  bench.broker.deliver([good(0)])
+  await t.rejects(running, { code: 'corrupt' })
+  t.equal(bench.broker.floor, 0)
+})
+
+test('a stop does not wait for a store that fails', async (t) => {
+  const bench = await benchOf(t)
+  const { running } = bench.start()
+  bench.fail = () => new StoreError('disk_full', 'test')
+  bench.broker.deliver([good(0)])
+  await bench.until(() => bench.failures > 2)
+  bench.stop.abort()
+  await running
+  t.equal(bench.broker.floor, 0)
+})
+
+test('what is no record is with the dead letters before it is acknowledged, its neighbours are stored', async (t) => {
+  const bench = await benchOf(t)
+  const { running } = bench.start()
+  bench.broker.deliver([good(0), message(1, '{"kind":"gpu"}'), good(2)])
+  await bench.until(() => bench.broker.floor === 3)
+  bench.stop.abort()
+  await running
+  t.same(bench.events, ['dead 0/0/1', 'write 0-2', 'ack 0/0/2'])
+  t.match(bench.letters, [{ reason: /^time is missing/, row: '{"kind":"gpu"}', origin: '0/0/1', group: 'collector' }])
+  t.match(await bench.store.totals(), { received: 3, stored: 2, dead: 1 })
+})
+
+test('a letter that the broker refuses goes without its row, the others whole', async (t) => {
+  const bench = await benchOf(t)
+  const { running } = bench.start()
+  const huge = 'x'.repeat(5000)
+  bench.refuse = (letters) => letters.some(({ row }) => row === huge)
+  bench.broker.deliver([message(0, 'a'), message(1, huge), message(2, 'b')])
+  await bench.until(() => bench.broker.floor === 3)
+  bench.stop.abort()
+  await running
+  t.match(bench.letters, [
+    { row: 'a' },
+    { row: '', reason: /^not JSON.*without its row: record_too_large/ },
+    { row: 'b' },
+  ])
+})
+
+test('the end of the subscription is told, after what has arrived is written', async (t) => {
+  const bench = await benchOf(t, { waitMs: 60_000 })
+  const { running } = bench.start()
+  bench.broker.deliver([good(0)])
+  bench.broker.break(new Problem('unknown_topic', 'telemetry'))
+  await t.rejects(running, { code: 'unknown_topic' })
+  t.equal(bench.broker.floor, 1)
+})
+
+test('whatever fails, and wherever it is killed, the store and its sum are exact', async (t) => {
+  const chunk = fc.record({ count: fc.integer({ min: 1, max: 5 }), fails: fc.nat(2) })
+  const session = fc.record({ chunks: fc.array(chunk, { maxLength: 6 }), losesAcks: fc.boolean() })
+  const kinds = fc.array(fc.constantFrom('good', 'good', 'same', 'null', 'bad'), { minLength: 40, maxLength: 40 })
+  const property = fc.asyncProperty(kinds, fc.array(session, { minLength: 1, maxLength: 4 }), async (log, sessions) => {
+    const bench = await benchOf(t, { records: 3 })
+    const records = log.map((kind, offset) => {
+      if (kind === 'bad') return message(offset, `bad ${offset}`)
+      if (kind === 'same') return good(0, offset)
+      return kind === 'null' ? message(offset, recordText(offset, null)) : good(offset)
+    })
+    let delivered = 0
+    for (const { chunks, losesAcks } of sessions) {
+      // Each session is a process: it begins where the broker's group stands, and ends without a word.
+      bench.broker.reopen(losesAcks)
+      const { running } = bench.start()
+      let at = bench.broker.floor
+      for (const { count, fails } of chunks) {
+        let left = fails
+        bench.fail = () => (left-- > 0 ? new StoreError('locked', 'test') : undefined)
+        bench.broker.deliver(records.slice(at, at + count))
+        at = Math.min(at + count, log.length)
+        await bench.until(() => bench.written >= at || at === bench.broker.floor)
+      }
+      delivered = Math.max(delivered, at)
+      bench.stop.abort()
+      await running
+      bench.stop = new AbortController()
+      const totals = await bench.store.totals()
+      const { received, stored, duplicate, not_reported, dead } = totals
+      assert.equal(received, delivered)
+      assert.equal(received, stored + duplicate + not_reported + dead)
+      const seen = log.slice(0, delivered)
+      assert.equal(dead, seen.filter((kind) => kind === 'bad').length)
+      assert.deepEqual(
+        new Set(bench.letters.map(({ origin }) => origin)),
+        new Set(seen.flatMap((kind, offset) => (kind === 'bad' ? [`0/0/${offset}`] : []))),
+      )
+      assert.equal(bench.letters.length, dead, 'a letter for each, and no more')
+    }
+    await bench.store.close()
+  })
+  await fc.assert(property, { numRuns: 25 })
+})
+
+function recordText(second: number, value: number | null = second): string {
+  const time = new Date(Date.UTC(2025, 6, 18) + second * 1000).toISOString()
+  return JSON.stringify({ kind: 'gpu', time, uuid: 'GPU-a', metric: 'DCGM_FI_DEV_GPU_UTIL', value })
+}
+
+function message(offset: number, data: string): Delivered {
+  return { id: `0/0/${offset}`, broker: 0, partition: 0, offset, data }
+}
+
+function good(second: number, offset = second): Delivered {
+  return message(offset, recordText(second))
+}
+
+/** One log of a broker, as a consumer sees it. */
+class FakeBroker implements Subscription {
+  readonly logs = new Map([['0/0', { logId }]])
+  /** Everything below is acknowledged. */
+  floor = 0
+  isOpen = true
+  readonly #events: string[]
+  #queue: (readonly Delivered[] | Error)[] = []
+  #wake: () => void = () => undefined
+  #losesAcks = false
+
+  constructor(events: string[]) {
+    this.#events = events
+  }
+
+  deliver(messages: readonly Delivered[]): void {
+    if (messages.length > 0) this.#queue.push(messages)
+    this.#wake()
+  }
+
+  break(error: Error): void {
+    this.#queue.push(error)
+    this.#wake()
+  }
+
+  reopen(losesAcks: boolean): void {
+    this.#queue = []
+    this.#losesAcks = losesAcks
+  }
+
+  async *batches(): AsyncIterable<readonly Delivered[]> {
+    const queue = this.#queue
+    try {
+      for (;;) {
+        const next = queue.shift()
+        if (next instanceof Error) throw next
+        if (next !== undefined) yield next
+        else await new Promise<void>((resolve) => (this.#wake = resolve))
+      }
+    } finally {
+      this.isOpen = false
+    }
+  }
+
+  async ack(upTo: readonly string[]): Promise<void> {
+    if (this.#losesAcks) throw new Problem('lease_lost', 'test')
+    this.#events.push(`ack ${upTo.join(',')}`)
+    for (const id of upTo) this.floor = Math.max(this.floor, Number(id.split('/')[2]) + 1)
+  }
+}
+
+interface Bench {
+  readonly store: Store
+  readonly broker: FakeBroker
+  readonly events: string[]
+  readonly letters: Letter[]
+  failures: number
+  written: number
+  stop: AbortController
+  fail: () => Error | undefined
+  refuse: (letters: readonly Letter[]) => boolean
+  start(): { readonly collector: TopicCollector; readonly running: Promise<void> }
+  /** Waits, one turn after the other, until it holds. */
+  until(holds: () => boolean): Promise<void>
+}
+
+async function benchOf(t: Scope, given: { records?: number; waitMs?: number } = {}): Promise<Bench> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'penstock-collector-'))
+  const real = await openStore({ dataDir })
+  t.teardown(async () => {
+    await real.close().catch(() => undefined)
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+  const events: string[] = []
+  const broker = new FakeBroker(events)
+  const log = logTo('collector', 'silent', { write: () => undefined })
+  const figures = createFigures(createMetrics('collector'))('telemetry')
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+  const bench: Bench = {
+    store: real,
+    broker,
+    events,
+    letters: [],
+    failures: 0,
+    written: 0,
+    stop: new AbortController(),
+    fail: () => undefined,
+    refuse: () => false,
+    start() {
+      const clock = manualClock(0)
+      const store: Store = Object.assign(Object.create(real) as Store, {
+        totals: () => real.totals(),
+        async write(batch: WriteBatch): Promise<Counts> {
+          const error = bench.fail()
+          if (error !== undefined) {
+            bench.failures++
+            throw error
+          }
+          const counts = await real.write(batch)
+          const offsets = batch.parts.flatMap((part) => [...part.offsets, ...part.dead])
+          events.push(`write ${Math.min(...offsets)}-${Math.max(...offsets)}`)
+          bench.written = Math.max(bench.written, Math.max(...offsets) + 1)
+          return counts
+        },
+      })
+      const dead = async (letters: readonly Letter[]): Promise<void> => {
+        if (bench.refuse(letters)) throw new Problem('record_too_large', 'test')
+        events.push(`dead ${letters.map(({ origin }) => origin).join(',')}`)
+        bench.letters.push(...letters)
+      }
+      // A wait is a turn of the event loop, however long; one of a minute ends only by its signal.
+      const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
+        ms < 60_000 && signal?.aborted !== true
+          ? turn()
+          : new Promise((_, reject) => {
+              const abort = (): void => reject(signal?.reason as Error)
+              if (signal?.aborted) abort()
+              else signal?.addEventListener('abort', abort, { once: true })
+            })
+      const backoff = { firstMs: 1, longestMs: 10, random: () => 0.5, sleep }
+      const collector = new TopicCollector(
+        { clock, backoff, store, subscription: broker, dead, log, figures },
+        {
+          topic: 'telemetry',
+          group: 'collector',
+          limits: { records: given.records ?? 100, bytes: 1_000_000 },
+          waitMs: given.waitMs ?? 5,
+        },
+      )
+      const running = collector.run(bench.stop.signal)
+      // What it throws is asked for later; until then it is not "unhandled".
+      running.catch(() => undefined)
+      return { collector, running }
+    },
+    async until(holds) {
+      while (!holds()) await turn()
+    },
+  }
+  return bench
+}

@@ -20,7 +20,7 @@ function checkout(t: Scope, parts: { modules?: boolean; pinned?: string }): stri
   // Runs the launcher as an old Node would, as far as the launcher can see.
   const old =
     "const versions = { ...process.versions, node: '20.1.0' }\nObject.defineProperty(process, 'versions', { value: versions })"
-  writeFileSync(join(folder, 'old.js'), `${old}\nawait import('./cli/penstock.js')`)
+  writeFileSync(join(folder, 'old.js'), `${old}\nawait import("./cli/penstock.js")`)
   if (parts.modules !== false) mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true })
   if (parts.pinned !== undefined) {
     mkdirSync(join(folder, 'node_modules/node'))

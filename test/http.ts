@@ -5,7 +5,7 @@
 
 import { connect, type Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
-import type { HttpLimits, OpenEngine } from '#lib/http/engine'
+import type { OpenEngine } from '#lib/http/engine'
 import type { Route } from '#lib/http/http'
 import { openNode } from '#lib/http/node'
 import { serve, type ServeOptions, type Server } from '#lib/http/server'
@@ -30,7 +30,7 @@ export async function openServer(
   t: Scope,
   open: OpenEngine,
   routes: readonly Route[],
-  options: Partial<Pick<ServeOptions, 'guard'>> & { readonly limits?: Partial<HttpLimits> } = {},
+  options: Partial<Pick<ServeOptions, 'guard' | 'host' | 'limits' | 'port'>> = {},
 ): Promise<TestServer> {
   const lines: Record<string, unknown>[] = []
   const log = logTo('test', 'info', { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) })
@@ -119,7 +119,7 @@ export class RawClient {
     if (options.hasBody !== false) {
       if (headers.get('transfer-encoding') === 'chunked') {
         for (let chunk = await this.chunk(); chunk.length > 0; chunk = await this.chunk()) body += chunk.toString()
-      } else body = (await this.#bytes(Number(headers.get('content-length') ?? 0))).toString()
+      } else body = (await this.bytes(Number(headers.get('content-length') ?? 0))).toString()
     }
     return { status, headers, body }
   }
@@ -127,8 +127,8 @@ export class RawClient {
   /** The next chunk of a chunked answer; empty at its end. */
   async chunk(): Promise<Buffer> {
     const size = Number.parseInt((await this.#until('\r\n')).toString(), 16)
-    const bytes = await this.#bytes(size)
-    await this.#bytes(2)
+    const bytes = await this.bytes(size)
+    await this.bytes(2)
     return bytes
   }
 
@@ -138,10 +138,11 @@ export class RawClient {
       await this.#more()
       at = this.#rest.indexOf(mark)
     }
-    return this.#bytes(at + mark.length)
+    return this.bytes(at + mark.length)
   }
 
-  async #bytes(count: number): Promise<Buffer> {
+  /** The next bytes as they come. */
+  async bytes(count: number): Promise<Buffer> {
     const parts = [this.#rest]
     for (let have = this.#rest.length; have < count;) {
       this.#rest = Buffer.alloc(0)

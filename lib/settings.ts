@@ -25,7 +25,7 @@ export interface Setting<T> {
   parse(text: string): T | undefined
 }
 
-// oxlint-disable-next-line typescript/no-explicit-any -- a table holds settings of all types
+/** `any`, because a table holds settings of all types, and {@link Settings} finds out which. */
 export type SettingTable = Readonly<Record<string, Setting<any>>>
 
 /** The values of a table. */
@@ -57,7 +57,7 @@ function kind<T, Limits>(makeReader: (limits: Limits) => Reader<T>): Kind<T, Lim
     if (fallback !== undefined && reader.parse(fallback) === undefined) {
       throw new TypeError(`the default of ${name} is ${fallback}: want ${reader.want}`)
     }
-    return { name, help, fallback, secret, isSwitch: false, ...reader } as Setting<T>
+    return { name, help, fallback, secret, isSwitch: false, ...reader }
   }
 }
 

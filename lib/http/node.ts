@@ -6,7 +6,7 @@
  */
 
 import { createServer, IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import { Problem } from '#wire/problems'
 import type { Accept, Engine, Exchange, Handling, HttpLimits } from './engine.ts'
 import { NodeSink } from './node-sink.ts'
@@ -51,6 +51,7 @@ export class NodeEngine implements Engine {
   readonly sinks = new Set<NodeSink>()
   closing = false
   readonly #accept: Accept
+  readonly #connections = new Set<Connection>()
   readonly #server: Server<typeof Message, typeof ServerResponse<Message>>
   #closed: Promise<void> | undefined
 
@@ -79,6 +80,10 @@ export class NodeEngine implements Engine {
     // Other expectations may be ignored (RFC 9110, 10.1.1).
     this.#server.on('checkExpectation', take)
     this.#server.on('clientError', refuseConnection)
+    this.#server.on('connection', (connection: Connection) => {
+      this.#connections.add(connection)
+      connection.once('close', () => this.#connections.delete(connection))
+    })
   }
 
   get port(): number {
@@ -99,10 +104,15 @@ export class NodeEngine implements Engine {
     this.#closed ??= new Promise((resolve) => {
       this.closing = true
       const timer = setTimeout(() => this.#server.closeAllConnections(), graceMs)
-      this.#server.close(() => {
+      // Not http's own close(): it also cuts connections whose answer is written but not yet with the kernel.
+      NetServer.prototype.close.call(this.#server, () => {
         clearTimeout(timer)
         resolve()
       })
+      for (const connection of this.#connections) {
+        if (connection.exchange === undefined || connection.exchange.state === 'answered') connection.destroy()
+        else connection.exchange.closeAfterAnswer()
+      }
       for (const sink of this.sinks) sink.end()
     })
     return this.#closed
@@ -191,6 +201,11 @@ class NodeExchange implements Exchange {
   get state(): 'reading' | 'answering' | 'answered' {
     if (this.#response.headersSent) return this.#response.writableFinished ? 'answered' : 'answering'
     return this.#bodyDone ? 'answering' : 'reading'
+  }
+
+  /** Its head may be out already, and have promised that the connection will be kept. */
+  closeAfterAnswer(): void {
+    this.#response.once('close', () => this.#request.socket.destroySoon())
   }
 
   refuse(problem: Problem): void {

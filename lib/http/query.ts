@@ -19,7 +19,7 @@ export interface Parameter<T> {
   parse(text: string): T | undefined
 }
 
-// oxlint-disable-next-line typescript/no-explicit-any -- a table holds parameters of all types
+/** `any`, because a table holds parameters of all types, and {@link Values} finds out which. */
 type ParameterTable = Readonly<Record<string, Parameter<any>>>
 
 type Values<Table extends ParameterTable> = {
@@ -34,8 +34,10 @@ interface Kind<T, Limits> {
 function kind<T, Limits extends object>(
   make: (limits: Partial<Limits>) => { want: string; parse(text: string): T | undefined },
 ): Kind<T, Limits> {
-  return (options: Partial<Limits & { required: true }> = {}) =>
-    ({ required: options.required === true, ...make(options) }) as Parameter<T>
+  return (options?: Partial<Limits> & { readonly required?: boolean }) => ({
+    required: options?.required === true,
+    ...make(options ?? {}),
+  })
 }
 
 /** The kinds of parameters. */

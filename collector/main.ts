@@ -33,10 +33,13 @@ export async function run(settings: CollectorSettings, signal: AbortSignal): Pro
     ready: () => readyOf(collectors),
     status: () => statusOf(store, settings.group, collectors),
   })
-  // One that fails ends the others; the streams are closed after the last acknowledgement.
+  // One that fails ends the others. The streams are closed after the last acknowledgement, or when the grace is over:
+  // a broker that is away must not keep the process.
   const failed = new AbortController()
   const stop = AbortSignal.any([signal, failed.signal])
   const streams = new AbortController()
+  const grace = (): void => void setTimeout(() => streams.abort(), settings.stopGraceMs).unref()
+  stop.addEventListener('abort', grace, { once: true })
   try {
     const { serviceToken: token, group, batchRecords, batchBytes, batchWaitMs } = settings
     const client = new Client({
@@ -50,7 +53,8 @@ export async function run(settings: CollectorSettings, signal: AbortSignal): Pro
       // What is on its way while a batch is written: enough to fill the next one.
       const maxInFlight = 3 * batchRecords
       const subscription = client.consumer({ topic, group, maxInFlight, signal: streams.signal })
-      const dead: ConstructorParameters<typeof TopicCollector>[0]['dead'] = (letters) => client.dead(topic, letters)
+      const dead: ConstructorParameters<typeof TopicCollector>[0]['dead'] = (letters) =>
+        client.dead(topic, letters, streams.signal)
       const parts = {
         clock: systemClock,
         backoff: defaultBackoff,

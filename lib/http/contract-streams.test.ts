@@ -183,7 +183,7 @@ for (const { name, open } of engines) {
 
     t.test('a stream outlives the time that a request may take to arrive', async (t) => {
       const { route, next } = streams()
-      const { port } = await openServer(t, open, [route], { limits: { requestMs: 100, keepAliveMs: 100 } })
+      const { port } = await openServer(t, open, [route], { limits: { requestMs: 1_000, keepAliveMs: 1_000 } })
       const client = new RawClient(t, port)
       await client.send('GET', '/stream')
       await client.head()

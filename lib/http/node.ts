@@ -197,15 +197,18 @@ class NodeExchange implements Exchange {
     return (this.#engine.closing ? [...headers, 'Connection', 'close'] : headers) as string[]
   }
 
-  /** Whether an answer is still to be sent, or the request has not wholly arrived. */
+  /** Nothing is sent yet and the body is still to come; an answer or the body is under way; both are complete. */
   get state(): 'reading' | 'answering' | 'answered' {
-    if (this.#response.headersSent) return this.#response.writableFinished ? 'answered' : 'answering'
-    return this.#bodyDone ? 'answering' : 'reading'
+    const { headersSent, writableFinished } = this.#response
+    if (this.#bodyDone) return writableFinished ? 'answered' : 'answering'
+    return headersSent ? 'answering' : 'reading'
   }
 
   /** Its head may be out already, and have promised that the connection will be kept. */
   closeAfterAnswer(): void {
-    this.#response.once('close', () => this.#request.socket.destroySoon())
+    const { socket } = this.#request
+    if (this.#response.writableFinished) socket.destroySoon()
+    else this.#response.once('close', () => socket.destroySoon())
   }
 
   refuse(problem: Problem): void {

@@ -68,7 +68,7 @@ class Application {
     const call = new Call(this, exchange)
     try {
       const match = this.#router.find(call.path)
-      if (match === undefined) throw new Problem('not_found', `there is nothing at ${call.path}`)
+      if (match === undefined) throw new Problem('not_found', `there is nothing at ${call.path.slice(0, 200)}`)
       call.match(match)
       if (call.route?.open !== true) this.#guard(call)
       return call

@@ -21,15 +21,17 @@ export interface CheckpointStore {
 /** @throws Error with a line for the operator when another process has it open, or the folder cannot be written */
 export async function openCheckpoints(folder: string): Promise<CheckpointStore> {
   await mkdir(folder, { recursive: true })
-  const db = new Level<string, string>(folder)
+  const db = new Level(folder)
   try {
     await db.open()
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error)
     if ((cause as { code?: string }).code === 'LEVEL_LOCKED') {
-      throw new Error(`${folder} is in use by another streamer: stop it, or set DATA_DIR to another folder`)
+      throw new Error(`${folder} is in use by another streamer: stop it, or set DATA_DIR to another folder`, {
+        cause: error,
+      })
     }
-    throw new Error(`${folder} cannot be opened: ${cause.message}`)
+    throw new Error(`${folder} cannot be opened: ${cause.message}`, { cause: error })
   }
   const put = (key: string, value: unknown, durability: Durability): Promise<void> =>
     db.put(key, JSON.stringify(value), { sync: durability === 'synced' })

@@ -8,7 +8,7 @@ import type { TelemetryRecord } from '#telemetry/record'
 import type { Batch, KeyedRecord } from './batch.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import { Fleet } from './fleet/fleet.ts'
-import type { LaneNumbers, OpenLane } from './lane.ts'
+import type { Lane, LaneNumbers, OpenLane } from './lane.ts'
 import { Settling } from './settling.ts'
 import type { SourceStatus } from './streamer.ts'
 
@@ -85,13 +85,7 @@ export class Demo {
         const done = Promise.all([gpuLane.send(gpu), transfers.length > 0 ? transferLane.send(transfers) : undefined])
         onBatch({ records: gpu, dead: [] }, topics.dcgm)
         onBatch({ records: transfers, dead: [] }, topics.transfers)
-        state = {
-          ...state,
-          nextMs: fleet.nextTimeMs,
-          rows: state.rows + gpu.length + transfers.length,
-          gpu: gpuLane.numbers,
-          transfers: transferLane.numbers,
-        }
+        state = movedOn(state, fleet.nextTimeMs, gpu.length + transfers.length, gpuLane, transferLane)
         await settling.add(done, state)
       }
     } finally {
@@ -119,6 +113,10 @@ export class Demo {
     await checkpoints.putState('demo', state, 'synced')
     return state
   }
+}
+
+function movedOn(state: DemoState, nextMs: number, rows: number, gpu: Lane, transfers: Lane): DemoState {
+  return { ...state, nextMs, rows: state.rows + rows, gpu: gpu.numbers, transfers: transfers.numbers }
 }
 
 function keyed(record: TelemetryRecord): KeyedRecord {

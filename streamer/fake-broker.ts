@@ -42,7 +42,7 @@ export async function startFakeBroker(fateOf: () => Fate = () => 'served'): Prom
     const log = url.pathname === '/dead' ? `${topic}.dead/0` : `${topic}/${url.searchParams.get('partition')}`
     const records = body.split('\n').filter((line) => line !== '')
     const sequence = Number(request.headers['producer-sequence'])
-    const stream = `${request.headers['producer-id']} ${log}`
+    const stream = `${String(request.headers['producer-id'])} ${log}`
     const next = expected.get(stream) ?? 0
     if (sequence < next && sequence + records.length > next) {
       return answer(response, 409, { code: 'sequence_overlap', detail: 'part is known', expected: next })

@@ -48,7 +48,8 @@ export async function runFile(file: OpenFile, start: FileCheckpoint, options: Fi
     }
     const batcher = new Batcher(reader, mapper, format.fields, header)
     while (batcher.skipTo(start.offset) === 'more') {
-      if (!(await text.fill(reader))) throw new SourceError(`${file.path} is shorter than what was read of it before`)
+      if (!(await text.readInto(reader)))
+        throw new SourceError(`${file.path} is shorter than what was read of it before`)
     }
     const topic = options.topics[format.name]
     const lane = await options.openLane(topic, start.producer, start, options.signal)
@@ -108,7 +109,7 @@ async function sendAll(file: OpenFile, start: FileCheckpoint, way: Way, options:
       } else if (ended) {
         await settling.add(Promise.resolve(), { ...advance(0, 0), atEnd: true })
         break
-      } else if (!(await text.fill(reader))) {
+      } else if (!(await text.readInto(reader))) {
         reader.finish()
         ended = true
       }
@@ -128,7 +129,7 @@ async function readHeader(
       const found = reader.next()
       if (found === 'row') break
       if (found === 'end') throw new SourceError(`${file.path} is empty: want CSV with a header line`)
-      if (!(await text.fill(reader))) reader.finish()
+      if (!(await text.readInto(reader))) reader.finish()
     }
     if (reader.fault !== undefined) throw new SourceError(`${file.path} has no header line: ${reader.fault}`)
     const columns = Array.from({ length: reader.fieldCount }, (_, field) => reader.text(field))

@@ -76,7 +76,7 @@ export interface OpenFile {
 }
 
 export interface Text {
-  fill(reader: CsvReader): Promise<boolean>
+  readInto(reader: CsvReader): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -116,7 +116,7 @@ export async function openFile(path: string): Promise<OpenFile> {
 function plain(handle: FileHandle, offset: number): Text {
   let position = offset
   return {
-    async fill(reader) {
+    async readInto(reader) {
       const { bytesRead } = await handle.read(reader.space(readBytes), 0, readBytes, position)
       reader.filled(bytesRead)
       position += bytesRead
@@ -139,7 +139,7 @@ function unzipped(path: string): Text {
   let sum = 0
   let bytes = 0
   return {
-    async fill(reader) {
+    async readInto(reader) {
       let next: IteratorResult<Buffer, undefined>
       try {
         next = await chunks.next()

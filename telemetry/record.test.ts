@@ -132,7 +132,7 @@ test('names of other exporter versions become one series in one unit', async (t)
 })
 
 test('blank numbers become null, also under an alias; a record without change is the same object', async (t) => {
-  for (const value of [2_147_483_632, 9_223_372_036_854_775_794, 140_737_488_355_328, 140_737_488_355_999]) {
+  for (const value of [2_147_483_632, 2 ** 63, 140_737_488_355_328, 140_737_488_355_999]) {
     t.equal(readGpu({ metric: 'DCGM_FI_DEV_GPU_TEMP', value }).value, null)
     t.equal(readGpu({ metric: 'DCGM_FI_DEV_GPU_TEMP_CELSIUS', value }).value, null)
   }

@@ -10,7 +10,7 @@ const int32Blank = 2_147_483_632
 const int32BlankMax = 2_147_483_647
 
 /** `DCGM_INT64_BLANK` is 2^63 - 16, which a double holds as 2^63. */
-const int64Blank = 9_223_372_036_854_775_792
+const int64Blank = 2 ** 63
 
 /** `DCGM_FP64_BLANK`: 2^47. Its codes are the next few whole numbers. */
 const fp64Blank = 140_737_488_355_328

@@ -1,0 +1,43 @@
+/** All commands, each loaded when it is called: a role must not wait for the code of the others. */
+
+import type { Command } from './command.ts'
+import { roleCommand } from './roles.ts'
+
+export interface CommandRow {
+  readonly summary: string
+  load(): Promise<Command>
+}
+
+export const commands: Readonly<Record<string, CommandRow>> = {
+  up: {
+    summary: 'start everything on this machine and keep it running (what npm start does)',
+    load: async () => (await import('./up/command.ts')).upCommand(),
+  },
+  broker: { summary: 'role: keep the logs of the topics', load: () => roleCommand('broker') },
+  streamer: { summary: 'role: read sources and send their rows to the broker', load: () => roleCommand('streamer') },
+  collector: { summary: 'role: write what the broker has to the store', load: () => roleCommand('collector') },
+  produce: {
+    summary: 'send records to a topic',
+    load: async () => (await import('./tools/produce.ts')).produce,
+  },
+  tail: {
+    summary: 'print the records of a topic as they come',
+    load: async () => (await import('./tools/tail.ts')).tail,
+  },
+  topics: {
+    summary: 'list the topics of a broker',
+    load: async () => (await import('./tools/topics.ts')).topics,
+  },
+  lag: {
+    summary: 'show how far behind each group is',
+    load: async () => (await import('./tools/lag.ts')).lag,
+  },
+  query: {
+    summary: 'show the newest values of the store',
+    load: async () => (await import('./tools/query.ts')).query,
+  },
+  sample: {
+    summary: 'write sample files of a fleet that does not exist',
+    load: async () => (await import('./tools/sample.ts')).sample,
+  },
+}

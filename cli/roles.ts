@@ -1,0 +1,59 @@
+/** The roles as commands: the table of settings of each, and the door behind which it runs. */
+
+import type { Settings, SettingTable } from '#lib/settings'
+import { command, type Command } from './command.ts'
+
+interface Role<Table extends SettingTable> {
+  readonly about: string
+  settings(): Promise<Table>
+  main(): Promise<(settings: Settings<Table>, signal: AbortSignal) => Promise<void>>
+}
+
+function role<Table extends SettingTable>(
+  row: Role<Table>,
+): Role<Table> & { asCommand(name: string): Promise<Command> } {
+  return {
+    ...row,
+    async asCommand(name) {
+      return command({
+        name,
+        about: row.about,
+        settings: await row.settings(),
+        async run(settings, io) {
+          const run = await row.main()
+          await run(settings, io.signal)
+          return 0
+        },
+      })
+    },
+  }
+}
+
+export const roles = {
+  broker: role({
+    about: `Keeps the logs of the topics: takes records, keeps them on disk, and streams them to readers and
+groups. docs/PROTOCOL.md says how to talk to it.
+`,
+    settings: async () => (await import('#broker/settings')).brokerSettings,
+    main: async () => (await import('#broker/main')).run,
+  }),
+  streamer: role({
+    about: `Reads sources (DCGM exports and transfer logs in CSV, plain or .gz) and sends their rows to the broker.
+It remembers how far it is: started again, it goes on there.
+`,
+    settings: async () => (await import('#streamer/settings')).streamerSettings,
+    main: async () => (await import('#streamer/main')).run,
+  }),
+  collector: role({
+    about: `Takes the records from the broker, checks them, writes them to the store, and then acknowledges them.
+`,
+    settings: async () => (await import('#collector/settings')).collectorSettings,
+    main: async () => (await import('#collector/main')).run,
+  }),
+} as const
+
+export type RoleName = keyof typeof roles
+
+export function roleCommand(name: RoleName): Promise<Command> {
+  return roles[name].asCommand(name)
+}

@@ -1,0 +1,76 @@
+/** What the tools share that talk to a broker: where it is, and what to say when it is not there. */
+
+import { commonSettings, setting } from '#lib/settings'
+import { Client, type TopicInfo } from '#wire/client'
+import { Problem } from '#wire/problems'
+import { didYouMean } from '../args.ts'
+import type { Io } from '../command.ts'
+
+/** Broker 0 of `penstock up`. */
+const defaultAddress = 'http://127.0.0.1:8090'
+
+/** Every such tool's table begins with these. */
+export const brokerSettings = {
+  addr: setting.url('MSG_QUEUE_ADDR', { help: 'the broker or proxy to talk to', default: defaultAddress }),
+  serviceToken: { ...commonSettings.serviceToken, help: 'the token between the roles, where they have one' },
+}
+
+export const brokerAliases = { addr: 'msg-queue-addr' }
+
+/** The only variables that tools take from the environment: their other flags have names that others use, too. */
+export const brokerVariables = ['MSG_QUEUE_ADDR', 'SERVICE_TOKEN']
+
+/**
+ * Works with a client of the broker.
+ *
+ * @throws Error that says what to do when there is no broker, or when it wants a token
+ */
+export async function withBroker<T>(
+  { addr, serviceToken }: { readonly addr: string; readonly serviceToken: string | undefined },
+  io: Io,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const client = new Client({
+    url: addr,
+    token: serviceToken,
+    onWarning: (text) => io.stderr.write(`penstock: ${text}\n`),
+  })
+  try {
+    return await work(client)
+  } catch (error) {
+    if (io.signal.aborted) throw error
+    const code = networkCode(error)
+    if (code !== undefined) {
+      throw new Error(
+        `no broker answers at ${addr} (${code}): start one with penstock up, or give its address with --addr`,
+        { cause: error },
+      )
+    }
+    if (error instanceof Problem && error.code === 'unauthorized') {
+      throw new Error(`${addr} wants a token: set SERVICE_TOKEN to the one that it was started with`, { cause: error })
+    }
+    throw error
+  }
+}
+
+/**
+ * A topic by its name.
+ *
+ * @throws Error naming the topics there are
+ */
+export async function topicNamed(client: Client, name: string): Promise<TopicInfo> {
+  const topics = await client.topics()
+  const found = topics.find((topic) => topic.name === name)
+  if (found !== undefined) return found
+  const names = topics.map((topic) => topic.name)
+  throw new Error(`no topic ${JSON.stringify(name)}${didYouMean(name, names)}: there are ${names.join(', ')}`)
+}
+
+/** `ECONNREFUSED` and the like, from wherever in the chain of causes it stands. */
+function networkCode(error: unknown): string | undefined {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { code } = at as NodeJS.ErrnoException
+    if (typeof code === 'string' && /^(E[A-Z]+|UND_ERR_\w+)$/.test(code)) return code
+  }
+  return undefined
+}

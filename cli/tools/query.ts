@@ -1,0 +1,65 @@
+/** `penstock query`: the newest values, read straight from the store while a collector may be writing to it. */
+
+import { commonSettings, setting } from '#lib/settings'
+import { openStore } from '#store/open'
+import type { LatestRow } from '#store/store'
+import { command } from '../command.ts'
+import { formatTable, type Column } from '../table.ts'
+
+const settings = {
+  dataDir: commonSettings.dataDir,
+  host: setting.text('HOST', { help: 'only this host' }),
+  gpu: setting.text('GPU', { help: 'only the GPUs with this number on their host, or this uuid' }),
+  metric: setting.text('METRIC', { help: 'only this metric, by its canonical name' }),
+  namespace: setting.text('NAMESPACE', { help: 'only the GPUs of this namespace' }),
+  json: setting.boolean('JSON', { help: 'a JSON object a line instead of a table', default: 'false' }),
+}
+
+export const query = command({
+  name: 'query',
+  about: `Shows the newest value of each series in the store of DATA_DIR, beside a collector that writes to it.
+A dash is a value that the source named and did not report.
+`,
+  more: `  penstock query --host node-001 --metric DCGM_FI_DEV_GPU_TEMP
+  penstock query --data-dir data/demo --gpu 3 --json
+`,
+  settings,
+  reads: ['DATA_DIR'],
+  async run({ dataDir, host, gpu, metric, namespace, json }, io) {
+    const store = await openStore({ dataDir }, { readOnly: true })
+    try {
+      const isUuid = gpu?.includes('-') === true
+      const filter = { hostname: host, uuid: isUuid ? gpu : undefined, metric, namespace }
+      const found = await store.latest(filter)
+      const rows = gpu === undefined || isUuid ? found : found.filter((row) => row.gpu_id === gpu)
+      if (json) io.stdout.write(rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+      else if (rows.length > 0) io.stdout.write(formatTable(columnsFor(rows), rows))
+      if (rows.length === 0) io.stderr.write(`nothing in the store of ${dataDir} fits\n`)
+      return 0
+    } finally {
+      await store.close()
+    }
+  },
+})
+
+/** Columns that would be empty from top to bottom are left out. */
+function columnsFor(rows: readonly LatestRow[]): readonly Column<LatestRow>[] {
+  const columns: readonly Column<LatestRow>[] = [
+    { head: 'HOST', of: (row) => row.hostname },
+    { head: 'GPU', of: (row) => row.gpu_id, align: 'right' },
+    { head: 'SLICE', of: (row) => row.gpu_i_id },
+    { head: 'NAMESPACE', of: (row) => row.namespace },
+    { head: 'POD', of: (row) => row.pod },
+    { head: 'METRIC', of: (row) => row.metric },
+    { head: 'LABELS', of: (row) => labelsText(row) },
+    { head: 'VALUE', of: (row) => row.value, align: 'right' },
+    { head: 'TIME', of: (row) => row.time },
+  ]
+  return columns.filter(({ head, of }) => head === 'VALUE' || rows.some((row) => (of(row) ?? '') !== ''))
+}
+
+function labelsText({ labels }: LatestRow): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')
+}

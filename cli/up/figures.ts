@@ -1,0 +1,107 @@
+/** What the roles say of themselves: `GET /status` of each, as far as `up` reads it. */
+
+import type { Counts } from '#store/store'
+
+export interface SourceFigures {
+  readonly name: string
+  /** Rows that are settled on the streamer's side: acknowledged by the broker, or dead-lettered. */
+  readonly rows: number
+  readonly done: boolean
+  /** Why the source cannot be read (on). */
+  readonly error?: string
+  /** Bytes read, and bytes in all where that is known. */
+  readonly bytes?: number
+  readonly size?: number
+}
+
+export interface StreamerFigures {
+  readonly sources: readonly SourceFigures[]
+  readonly read: number
+  readonly dead: number
+  readonly done: boolean
+}
+
+export interface GroupFigures {
+  readonly lag: number
+  readonly in_flight: number
+}
+
+export interface TopicFigures {
+  readonly records: number
+  readonly groups: Readonly<Record<string, GroupFigures>>
+}
+
+export interface BrokerFigures {
+  readonly topics: Readonly<Record<string, TopicFigures>>
+}
+
+export interface CollectorFigures extends Counts {
+  /** Records received and not yet written. */
+  readonly pending: number
+}
+
+/** What was read, each after the one before it: what a later one says covers what the earlier one said. */
+export interface Figures {
+  readonly streamer: StreamerFigures | undefined
+  readonly broker: BrokerFigures
+  readonly collector: CollectorFigures
+}
+
+/** Where the roles listen. A streamer that is not started yet has no address. */
+export interface Addresses {
+  readonly streamer: string | undefined
+  readonly broker: string
+  readonly collector: string
+}
+
+const timeoutMs = 5_000
+
+/**
+ * Asks the roles from the source's end to the store's.
+ *
+ * @returns `undefined` while one of them does not answer: it is being started again
+ */
+export async function readFigures(
+  { streamer, broker, collector }: Addresses,
+  token: string | undefined,
+  signal: AbortSignal,
+): Promise<Figures | undefined> {
+  const status = <T>(url: string) => getJson<T>(`${url}/status`, token, signal)
+  try {
+    return {
+      streamer: streamer === undefined ? undefined : await status<StreamerFigures>(streamer),
+      broker: await status<BrokerFigures>(broker),
+      collector: await status<CollectorFigures>(collector),
+    }
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether the role is ready to work. */
+export async function isReady(url: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    const answer = await fetch(`${url}/ready`, { signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) })
+    await answer.body?.cancel()
+    return answer.ok
+  } catch {
+    return false
+  }
+}
+
+async function getJson<T>(url: string, token: string | undefined, signal: AbortSignal): Promise<T> {
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  const answer = await fetch(url, { headers, signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) })
+  if (!answer.ok) throw new Error(`GET ${url}: ${answer.status}`)
+  return (await answer.json()) as T
+}
+
+/** Records of the topics that the group has not settled; all of them where the group is not known yet. */
+export function lagOf({ topics }: BrokerFigures, names: readonly string[], group: string): number {
+  let lag = 0
+  for (const name of names) {
+    const topic = topics[name]
+    if (topic !== undefined) lag += topic.groups[group]?.lag ?? topic.records
+  }
+  return lag
+}

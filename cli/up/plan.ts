@@ -1,0 +1,102 @@
+/** What `penstock up` is going to start, and with which settings: nothing is started here. */
+
+import { join, resolve } from 'node:path'
+import { flagOf, readSettings, SettingsError, type SettingTable } from '#lib/settings'
+import { roleTables, type UpSettings } from './settings.ts'
+import type { Route } from './settled.ts'
+
+export interface RolePlan {
+  /** How it is called in the logs: `broker-0`. */
+  readonly name: string
+  readonly role: keyof typeof roleTables
+  /** Settings that differ from what `up` was given, by name. */
+  readonly settings: Readonly<Record<string, string>>
+}
+
+export interface Plan {
+  readonly dataDir: string
+  /** A fleet that does not exist is streamed. */
+  readonly demo: boolean
+  /** Names the sources, the same for the same ones: whose account of the ledger it is. */
+  readonly sources: string
+  readonly route: Route
+  readonly broker: RolePlan
+  readonly collector: RolePlan
+  readonly streamer: RolePlan
+}
+
+type Variables = Readonly<Record<string, string | undefined>>
+
+const offsets = { streamer: 2, collector: 3, broker: 10 }
+const portMax = 65_535
+
+/**
+ * @param flags what was given to `up`, for settings of the roles, too
+ * @throws SettingsError for a setting that a role would refuse
+ */
+export function planOf(settings: UpSettings, env: Variables, flags: Variables): Plan {
+  const { csv, port, loop, once } = settings
+  const wrong: string[] = []
+  if (port + offsets.broker > portMax) {
+    wrong.push(
+      `PORT=${port}: want a port up to ${portMax - offsets.broker}, because the broker listens on PORT+${offsets.broker}`,
+    )
+  }
+  if (once && loop) wrong.push('--once with --loop would never end: want one of them')
+  const demo = settings.demo || csv.length === 0
+  if (once && demo) wrong.push('--once wants something that ends: --csv FILE')
+  if (demo && csv.length > 0) wrong.push('--demo with --csv: want one of them')
+
+  // A demo must never end up among real values.
+  const dataDir = demo ? join(settings.dataDir, 'demo') : settings.dataDir
+  const portOf = (role: keyof typeof offsets) => String(port === 0 ? 0 : port + offsets[role])
+  const shared = { HOST: settings.host, STOP_GRACE: `${settings.stopGraceMs}ms`, DATA_DIR: dataDir }
+  const plan = (name: string, role: RolePlan['role'], own: Record<string, string>): RolePlan => {
+    const given = Object.fromEntries(
+      Object.values<{ name: string }>(roleTables[role]).map((row) => [row.name, flags[flagOf(row).slice(2)]]),
+    )
+    return { name, role, settings: withoutUndefined({ ...given, ...shared, PORT: portOf(role), ...own }) }
+  }
+  const broker = plan('broker-0', 'broker', { BROKER_INDEX: '0', DATA_DIR: join(dataDir, 'broker-0') })
+  const collector = plan('collector', 'collector', {})
+  const streamer = plan('streamer', 'streamer', { DEMO: String(demo) })
+
+  for (const { role, settings: own } of [broker, collector, streamer])
+    wrong.push(...problemsOf(roleTables[role], env, own))
+  if (wrong.length > 0) throw new SettingsError([...new Set(wrong)])
+
+  const { msgQueueTopic, transfersTopic, group } = readSettings(roleTables.collector, {
+    env: environmentOf(env, collector),
+  })
+  return {
+    dataDir,
+    demo,
+    sources: demo ? 'demo' : csv.map((entry) => resolve(entry)).join('\n'),
+    route: { topics: [msgQueueTopic, transfersTopic], group },
+    broker,
+    collector,
+    streamer,
+  }
+}
+
+/** The environment of a role: what is set here comes with the prefix, which wins over a variable without it. */
+export function environmentOf(env: Variables, { settings }: RolePlan): Variables {
+  const own = Object.entries(settings).map(([name, value]) => [`PENSTOCK_${name}`, value])
+  return { ...env, ...Object.fromEntries(own) }
+}
+
+function problemsOf(table: SettingTable, env: Variables, own: RolePlan['settings']): readonly string[] {
+  // As flags, because that is what a person wrote; the values of `up` itself are right anyway.
+  const flags = Object.fromEntries(Object.entries(own).map(([name, value]) => [flagOf({ name }).slice(2), value]))
+  try {
+    readSettings(table, { env, flags })
+    return []
+  } catch (error) {
+    if (error instanceof SettingsError) return error.lines
+    throw error
+  }
+}
+
+function withoutUndefined(record: Variables): Record<string, string> {
+  return Object.fromEntries(Object.entries(record).filter((entry): entry is [string, string] => entry[1] !== undefined))
+}

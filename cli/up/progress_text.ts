@@ -1,0 +1,47 @@
+/** How far the rows are, in one line. */
+
+import type { Counts } from '#store/store'
+import { formatNumber } from '../table.ts'
+import { lagOf, type Figures, type SourceFigures } from './figures.ts'
+import type { Route } from './settled.ts'
+
+/** Over how long the rate is taken: long enough to stand still, short enough to follow. */
+const rateMs = 3_000
+
+export class ProgressText {
+  readonly #route: Route
+  #samples: { readonly atMs: number; readonly rows: number }[] = []
+
+  constructor(route: Route) {
+    this.#route = route
+  }
+
+  /** @param account what the ledger says of these sources */
+  of({ streamer, broker }: Figures, account: Counts, nowMs: number): string {
+    const { topics, group } = this.#route
+    const { received, stored } = account
+    const parts = [
+      `read ${formatNumber(streamer?.read ?? 0)}${shareOf(streamer?.sources ?? [])}`,
+      `stored ${formatNumber(stored)}`,
+      `lag ${formatNumber(lagOf(broker, topics, group))}`,
+      `${formatNumber(Math.round(this.#rate(received, nowMs)))} rows/s`,
+    ]
+    return parts.join(', ')
+  }
+
+  #rate(rows: number, nowMs: number): number {
+    this.#samples.push({ atMs: nowMs, rows })
+    while (this.#samples.length > 2 && (this.#samples[1]?.atMs ?? nowMs) <= nowMs - rateMs) this.#samples.shift()
+    const first = this.#samples[0]
+    if (first === undefined || first.atMs === nowMs) return 0
+    return Math.max(0, ((rows - first.rows) * 1_000) / (nowMs - first.atMs))
+  }
+}
+
+/** ` (45 % of metrics.csv)`: of the file that is being read, unless it is compressed, which hides how long its text is. */
+function shareOf(sources: readonly SourceFigures[]): string {
+  const source = sources.findLast(({ done }) => !done)
+  if (source?.bytes === undefined || source.size === undefined || source.size === 0) return ''
+  const isShare = source.bytes <= source.size && !source.name.endsWith('.gz')
+  return isShare ? ` (${Math.floor((100 * source.bytes) / source.size)} % of ${source.name})` : ` (in ${source.name})`
+}

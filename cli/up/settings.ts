@@ -1,0 +1,41 @@
+/** The settings of `penstock up`: its own, and those of the roles that a person is likely to give. */
+
+import { collectorSettings } from '#collector/settings'
+import { brokerSettings } from '#broker/settings'
+import { commonSettings, setting, type Settings, type SettingTable } from '#lib/settings'
+import { streamerSettings } from '#streamer/settings'
+
+const { csv, rate, loop, demo } = streamerSettings
+const { host, ...common } = commonSettings
+
+export const upSettings = {
+  csv,
+  loop,
+  rate,
+  demo,
+  once: setting.boolean('ONCE', {
+    help: 'end, with status 0, as soon as every row is settled',
+    default: 'false',
+  }),
+  ...common,
+  port: setting.port('PORT', {
+    help: 'the first port: brokers listen on PORT+10 and up, the streamer on PORT+2, the collector on PORT+3; 0: any',
+    default: '8080',
+  }),
+  host: { ...host, help: 'address to listen on', fallback: '127.0.0.1' },
+  stopGraceMs: setting.duration('STOP_GRACE', {
+    help: 'how long a role that stops waits for the requests that it is answering',
+    default: '3s',
+    min: '0',
+    max: '10m',
+  }),
+}
+
+export type UpSettings = Settings<typeof upSettings>
+
+/** The tables of what `up` starts: all their settings are taken, and handed on. */
+export const roleTables = {
+  broker: brokerSettings,
+  collector: collectorSettings,
+  streamer: streamerSettings,
+} as const satisfies Record<string, SettingTable>

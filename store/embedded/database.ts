@@ -71,7 +71,7 @@ function openWriter(path: string, { pagesMax }: OpenOptions): Database {
     guarded(path, () => {
       checkVersion(opened, path)
       // FULL syncs the write-ahead log on every commit: an acknowledgement follows the write, so it must survive a power
-      // cut. It costs 5 % of the write rate at 5,000 rows a batch (0.1 ms a sync here; docs/decisions/050).
+      // cut. It costs 5 % of the rate of NORMAL at 5,000 rows a batch (docs/decisions/050-store-layout.md).
       opened.exec(`
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = FULL;

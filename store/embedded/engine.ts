@@ -10,8 +10,8 @@ import { Writer } from './writer.ts'
 /**
  * The engine of `penstock up`: one SQLite file, one writer, any number of readers in other processes.
  *
- * It runs in the thread that calls it. A write takes 1 µs a row, less than handing the rows to another thread would
- * (docs/decisions/051-store-in-the-main-thread.md); the promises are there for engines that sit behind a network.
+ * It runs in the thread that calls it: handing the records to another thread would cost more than half of the write again
+ * (docs/decisions/051-store-in-the-callers-thread.md). The promises are there for engines that sit behind a network.
  */
 export class EmbeddedStore implements Store {
   readonly #database: Database

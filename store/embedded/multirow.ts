@@ -1,6 +1,6 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 
-/** Rows of one statement, largest first. One row a statement reaches 1.3M rows/s, 200 rows 2.1M, 1,000 no more. */
+/** Rows of one statement, largest first. One row a statement reaches 1.3M rows/s, 25 to 1,000 rows 2.0 to 2.1M. */
 const sizes = [200, 20, 1]
 
 interface Chunk {

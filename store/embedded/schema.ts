@@ -2,9 +2,9 @@
  * The tables, as the list of steps that make them. A step that was released is never changed; a new one is added.
  *
  * `points` is ordered by time first: a batch of fresh values then touches a handful of pages at the end of the table
- * (2.1M rows/s), where ordered by series each value touches a page of its own (167k rows/s, and 25 times the bytes into
- * the write-ahead log). docs/decisions/050-store-layout.md has the figures. The price is that a range of one series seeks
- * once a second of the range (`queries.ts`), which rollups and sealed blocks take over for old data.
+ * (2.1M rows/s), where ordered by series each value touches a page of its own (167k rows/s, and COMMIT takes 25 times as
+ * long). docs/decisions/050-store-layout.md has the figures. The price is that a range of one series seeks once a second
+ * of the range (`queries.ts`), which rollups and sealed blocks are to take over for old data.
  *
  * Times are two columns, whole seconds and nanoseconds within the second, because nanoseconds since 1970 are beyond what
  * a JavaScript number holds exactly and BigInt costs more than the whole insert. SQLite keeps a zero in no bytes at all.

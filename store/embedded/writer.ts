@@ -1,6 +1,7 @@
 /**
- * Writes a batch: rows, inventory, newest values and ledger in one transaction. Two million rows a second go through here
- * (docs/decisions/050-store-layout.md), so the loop over the records makes no object and no text that it can do without.
+ * Writes a batch: rows, inventory, newest values and ledger in one transaction. It is the hot half of the collector (a write
+ * takes 1.6 times what `JSON.parse` of its records does; `npm run bench -- store`), so the loop over the records makes no
+ * object and no text that it can do without.
  */
 
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'

@@ -247,12 +247,12 @@ function originForm(target: string): string {
 }
 
 /** Addresses that stand for all of a machine's are not ones that a client could connect to everywhere. */
-function urlOf(host: string, port: number): string {
+export function urlOf(host: string, port: number): string {
   const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
   return `http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`
 }
 
-function listenError(error: unknown, host: string, port: number): Error {
+export function listenError(error: unknown, host: string, port: number): Error {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   const because = { cause: error }
   if (code === 'EADDRINUSE') {

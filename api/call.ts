@@ -1,0 +1,25 @@
+/** What a handler is given, and the table of handlers that the contract asks for. */
+
+import type { AnswerOf, BodyOf, Contract, Operation, ParamsOf, QueryOf } from './contract.ts'
+
+export interface Call<Name extends Operation> {
+  readonly params: ParamsOf<Name>
+  readonly query: QueryOf<Name>
+  readonly body: BodyOf<Name>
+  /** When it came, in ms since 1970. */
+  readonly nowMs: number
+  /** Aborts when the client goes away or the process stops. */
+  readonly signal: AbortSignal
+}
+
+/** The operations whose answer is an event stream: their handlers write to a sink. */
+export type EventOperation = {
+  [Name in Operation]: Contract[Name] extends { readonly events: true } ? Name : never
+}[Operation]
+
+/** @throws (the handler) Problem what the client is told */
+export type Handler<Name extends Operation> = (call: Call<Name>) => Promise<AnswerOf<Name>>
+
+export type Handlers<Names extends Operation = Exclude<Operation, EventOperation>> = {
+  readonly [Name in Names]: Handler<Name>
+}

@@ -1,0 +1,97 @@
+/** GPUs as the API tells them, out of the rows of the store; and which of them an id means. */
+
+import { metricOf } from '#telemetry/catalogue'
+import type { GpuAttributes, GpuRow, LatestRow } from '#store/store'
+import type { Gpu, GpuReference, LatestValue } from './contract.ts'
+import { ageS } from './times.ts'
+
+/** When an answer is made, and from which age on its values are stale. */
+export interface Moment {
+  readonly nowMs: number
+  readonly staleAfterMs: number
+}
+
+/** Joins the inventory with the newest values. Both come by host and index. */
+export function gpusOf(inventory: readonly GpuRow[], latest: readonly LatestRow[], moment: Moment): Gpu[] {
+  const rowsOf = new Map<string, LatestRow[]>()
+  for (const row of latest) {
+    if (row.kind !== 'gpu') continue
+    const id = idOf(row)
+    const rows = rowsOf.get(id)
+    if (rows === undefined) rowsOf.set(id, [row])
+    else rows.push(row)
+  }
+  return inventory.map((row) => gpuOf(row, rowsOf.get(idOf(row)) ?? [], moment))
+}
+
+function gpuOf(row: GpuRow, latest: readonly LatestRow[], { nowMs, staleAfterMs }: Moment): Gpu {
+  const values: Record<string, LatestValue> = {}
+  const series: Gpu['series'] = []
+  for (const { metric, labels, time, value } of latest) {
+    const reading = { value, reported: value !== null, time, age_s: ageS(time, nowMs) }
+    if (Object.keys(labels).length === 0) values[metric] = reading
+    else series.push({ metric, labels: { ...labels }, ...reading })
+  }
+  const age_s = ageS(row.last_seen, nowMs)
+  const { container, pod, namespace, labels, first_seen, last_seen } = row
+  return {
+    ...referenceOf(row),
+    container,
+    pod,
+    namespace,
+    labels: { ...labels },
+    first_seen,
+    last_seen,
+    age_s,
+    stale: age_s * 1000 > staleAfterMs,
+    values,
+    series,
+  }
+}
+
+export function referenceOf(row: GpuAttributes): GpuReference {
+  const { uuid, gpu_i_id, hostname, gpu_id, device_id, model_name } = row
+  return { id: idOf(row), uuid, gpu_i_id, hostname, gpu_id, device_id, model_name }
+}
+
+/** Of a whole GPU its uuid; of a MIG slice, which shares it, the instance behind it. */
+export function idOf({ uuid, gpu_i_id }: Pick<GpuAttributes, 'uuid' | 'gpu_i_id'>): string {
+  return gpu_i_id === '' ? uuid : `${uuid}:${gpu_i_id}`
+}
+
+/** What may be asked of the store to find a GPU, the narrowest first; `{}` is the whole inventory. */
+export function searchesFor(id: string): { readonly uuid?: string; readonly hostname?: string }[] {
+  const colon = id.lastIndexOf(':')
+  const front = id.slice(0, Math.max(0, colon))
+  return [{ uuid: id }, ...(front === '' ? [] : [{ uuid: front }, { hostname: front }]), {}]
+}
+
+/**
+ * Those rows that an id means: a uuid, `uuid:slice`, `host:index`, `host:device` or a device. The exacter reading wins, and
+ * a whole GPU wins over its slices.
+ */
+export function matching(rows: readonly GpuRow[], id: string): GpuRow[] {
+  const readings: ((row: GpuRow) => boolean)[] = [
+    (row) => idOf(row) === id,
+    (row) => row.uuid === id,
+    (row) => `${row.hostname}:${row.gpu_id}` === id || `${row.hostname}:${row.device_id}` === id,
+    (row) => row.device_id === id,
+  ]
+  for (const reads of readings) {
+    const found = rows.filter(reads)
+    const whole = found.filter(({ gpu_i_id }) => gpu_i_id === '')
+    if (found.length > 0) return whole.length === 1 ? whole : found
+  }
+  return []
+}
+
+/** The units of the metrics that an answer has. */
+export function unitsOf(gpus: readonly Gpu[]): Record<string, string> {
+  const units: Record<string, string> = {}
+  const names = new Set(gpus.flatMap((gpu) => [...Object.keys(gpu.values), ...gpu.series.map(({ metric }) => metric)]))
+  for (const name of [...names].sort()) {
+    const unit = metricOf(name)?.metric.unit
+    if (unit !== undefined) units[name] = unit
+  }
+  return units
+}

@@ -1,0 +1,35 @@
+/** The role `api`: listens, says so, and stops when it is told to. */
+
+import { createLog } from '#lib/log'
+import { createMetrics } from '#lib/metrics'
+import { listenError, urlOf } from '#lib/http/server'
+import { aborted } from '#lib/stop'
+import { openApiParts } from './routes.ts'
+import { apiHostOf, type ApiSettings } from './settings.ts'
+
+const role = 'api'
+
+/**
+ * Serves until the signal aborts, then answers what it was asked.
+ *
+ * @throws SettingsError for a HOST that would let everybody in without a key; Error when the port is taken
+ */
+export async function run(settings: ApiSettings, signal: AbortSignal): Promise<void> {
+  const host = apiHostOf(settings)
+  const log = createLog(role, settings.logLevel)
+  const { app, stop } = await openApiParts(settings, { log, metrics: createMetrics(role) })
+  try {
+    await app.listen({ host, port: settings.port, listenTextResolver: () => '' }).catch((error: unknown) => {
+      throw listenError(error, host, settings.port)
+    })
+    const { port } = app.server.address() as { port: number }
+    if (settings.apiKeys.length === 0) log.warn('no API_KEY: everybody on this machine may ask')
+    log.info({ url: urlOf(host, port), port }, 'listening')
+    await aborted(signal)
+  } finally {
+    const cut = setTimeout(() => app.server.closeAllConnections(), settings.stopGraceMs)
+    await stop()
+    await app.close()
+    clearTimeout(cut)
+  }
+}

@@ -1,0 +1,65 @@
+/** The store as a reader in another process than its writer sees it: it may not be there yet, and it may be replaced. */
+
+import { statSync } from 'node:fs'
+import { StoreError } from '#store/errors'
+import { embeddedPath, openStore } from '#store/open'
+import type { Store } from '#store/store'
+
+export class StoreReader {
+  readonly #dataDir: string
+  #store: Store | undefined
+  /** Which file `#store` has open. */
+  #inode: bigint | undefined
+  #problem: string | null = null
+
+  constructor(dataDir: string) {
+    this.#dataDir = dataDir
+  }
+
+  /** Why the store could not be read when it was last asked, in one line; null: it could, or there is none yet. */
+  get problem(): string | null {
+    return this.#problem
+  }
+
+  /**
+   * Asks the store, or answers `empty` where there is none: nothing was collected yet.
+   *
+   * @throws StoreError
+   */
+  async ask<T>(question: (store: Store) => Promise<T>, empty: T): Promise<T> {
+    try {
+      const store = await this.#open()
+      const answer = store === undefined ? empty : await question(store)
+      this.#problem = null
+      return answer
+    } catch (error) {
+      if (isEmptyFile(error)) return empty
+      this.#problem = error instanceof Error ? error.message : String(error)
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    const store = this.#store
+    this.#store = undefined
+    await store?.close()
+  }
+
+  async #open(): Promise<Store | undefined> {
+    const inode = statSync(embeddedPath(this.#dataDir), { bigint: true, throwIfNoEntry: false })?.ino
+    // Somebody moved the data folder away and began anew: the open file is the old one.
+    if (this.#store !== undefined && inode !== this.#inode) await this.close()
+    if (inode === undefined) return undefined
+    if (this.#store === undefined) {
+      this.#store = await openStore({ dataDir: this.#dataDir }, { readOnly: true })
+      this.#inode = inode
+    }
+    return this.#store
+  }
+}
+
+/** The collector has made the file and not yet its tables. */
+function isEmptyFile(error: unknown): boolean {
+  if (!(error instanceof StoreError)) return false
+  return error.code === 'missing' || (error.code === 'internal' && error.message.includes('no such table'))
+}

@@ -1,0 +1,132 @@
+/**
+ * Reads the parts of a request by the contract, and says what would have been right.
+ *
+ * TypeBox checks them, not Fastify's Ajv: that one turns what does not fit into what does (`null` into 0), and here a
+ * value that was not reported must stay one.
+ */
+
+import type { TSchema } from 'typebox'
+import { Compile, type Validator } from 'typebox/compile'
+import { nearest } from '#lib/http/query'
+import { parseInteger } from '#lib/quantity'
+import { Problem } from '#wire/problems'
+import type { Endpoint } from './contract.ts'
+
+type Schema = Readonly<Record<string, unknown>>
+type Given = Readonly<Record<string, unknown>>
+
+export interface RequestReader {
+  /** @throws Problem */
+  params(given: unknown): Given
+  /** @param given a text for a parameter, several for one that is repeated @throws Problem */
+  query(given: unknown): Given
+  /** @throws Problem `bad_record` */
+  body(given: unknown): unknown
+}
+
+export function requestReader({ params, query, body }: Endpoint): RequestReader {
+  const readParams = parameterReader(params)
+  const readQuery = parameterReader(query)
+  const readBody = body === undefined ? undefined : bodyReader(body)
+  return {
+    params: (given) => readParams((given ?? {}) as Given),
+    query: (given) => readQuery((given ?? {}) as Given),
+    body: (given) => readBody?.(given),
+  }
+}
+
+function parameterReader(schema: Endpoint['query']): (given: Given) => Given {
+  const properties = (schema?.properties ?? {}) as Readonly<Record<string, TSchema>>
+  const required = ((schema as Schema | undefined)?.['required'] ?? []) as readonly string[]
+  const validators = new Map(Object.entries(properties).map(([name, own]) => [name, Compile(own)]))
+  const known = [...validators.keys()]
+  return (given) => {
+    const values: Record<string, unknown> = {}
+    for (const [rawName, raw] of Object.entries(given)) {
+      // `metric[]=a` is how some clients write a list.
+      const name = rawName.endsWith('[]') ? rawName.slice(0, -2) : rawName
+      const validator = validators.get(name)
+      if (validator === undefined) throw unknownParameter(rawName, known)
+      const own = properties[name] as Schema
+      const before = (values[name] ?? []) as readonly unknown[]
+      const value = own['type'] === 'array' ? [...before, ...[raw].flat()] : readScalar(name, raw, own)
+      if (!validator.Check(value)) throw badParameter(name, raw, own)
+      values[name] = value
+    }
+    const missing = required.find((name) => values[name] === undefined)
+    if (missing === undefined) return values
+    const want = wantOf(properties[missing] as Schema)
+    throw new Problem('missing_parameter', `${missing} is missing: want ${want}`, { parameter: missing })
+  }
+}
+
+function readScalar(name: string, raw: unknown, schema: Schema): unknown {
+  if (Array.isArray(raw)) {
+    throw new Problem('bad_parameter', `${name} is given ${raw.length} times`, { parameter: name })
+  }
+  return schema['type'] === 'integer' ? (parseInteger(String(raw)) ?? raw) : raw
+}
+
+function unknownParameter(name: string, known: readonly string[]): Problem {
+  const shown = name.slice(0, 100)
+  const near = nearest(name, known)
+  const others = known.length === 0 ? 'this path takes no parameters' : `this path takes ${known.join(', ')}`
+  const hint = near === undefined ? others : `did you mean ${near}?`
+  return new Problem('unknown_parameter', `${shown} is not known: ${hint}`, { parameter: shown })
+}
+
+function badParameter(name: string, raw: unknown, schema: Schema): Problem {
+  const shown = String(raw).slice(0, 100)
+  return new Problem('bad_parameter', `${name}=${shown}: want ${wantOf(schema)}`, { parameter: name })
+}
+
+/** What a parameter takes, in words. */
+function wantOf(schema: Schema): string {
+  const { type, minimum, maximum, minLength, maxLength, maxItems, enum: values, items, pattern } = schema
+  if (Array.isArray(values)) return `one of ${values.join(', ')}`
+  if (type === 'integer') return `a whole number from ${String(minimum)} to ${String(maximum)}`
+  if (type === 'array') return `up to ${String(maxItems)} times ${wantOf(items as Schema)}`
+  if (pattern !== undefined) return 'a duration such as 500ms, 30s, 5m or 1h'
+  if (maxLength !== undefined) return `a text of ${String(minLength)} to ${String(maxLength)} characters`
+  return minLength === undefined ? 'a text' : 'a text that is not empty'
+}
+
+/** A body is one record or an array of them: the flaw is told of the record that has it. */
+function bodyReader(schema: TSchema): (given: unknown) => unknown {
+  const branches = ((schema as Schema)['anyOf'] ?? [schema]) as readonly TSchema[]
+  const isList = (branch: TSchema) => (branch as Schema)['type'] === 'array'
+  const one = branches.find((branch) => !isList(branch))
+  const list = branches.find(isList) as (TSchema & { readonly maxItems?: number }) | undefined
+  const validator = Compile(one ?? schema)
+  const members = Object.keys(((one ?? schema) as { readonly properties?: object }).properties ?? {})
+  return (given) => {
+    if (!Array.isArray(given) || list === undefined) {
+      checkRecord(validator, given, '', members)
+      return given
+    }
+    const max = list.maxItems ?? Infinity
+    if (given.length === 0) throw new Problem('empty_batch', 'the body is an empty array')
+    if (given.length > max) throw new Problem('bad_record', `the body has ${given.length} records: want ${max} at most`)
+    given.forEach((item, index) => checkRecord(validator, item, `record ${index + 1} of ${given.length}: `, members))
+    return given
+  }
+}
+
+function checkRecord(validator: Validator, given: unknown, where: string, members: readonly string[]): void {
+  if (validator.Check(given)) return
+  if (typeof given !== 'object' || given === null) throw new Problem('bad_record', `${where}want a JSON object`)
+  const stranger = Object.keys(given).find((name) => !members.includes(name))
+  if (stranger !== undefined) {
+    const near = nearest(stranger, members)
+    const hint = near === undefined ? 'put it into labels' : `did you mean ${near}?`
+    throw new Problem('bad_record', `${where}${stranger.slice(0, 100)} is not known: ${hint}`)
+  }
+  const flaws = validator.Errors(given)
+  const flaw = flaws.find(({ keyword }) => keyword === 'required') ?? flaws.at(-1)
+  const place = flaw?.instancePath.slice(1).replaceAll('/', '.') ?? ''
+  // A union's last flaw says that no branch fits; its branches say what would.
+  const wanted = flaws.filter(({ instancePath, keyword }) => instancePath === flaw?.instancePath && keyword === 'type')
+  const want = wanted.map(({ message }) => message.replace(/^must be /, '')).join(' or ')
+  const detail = want === '' ? `${place} ${flaw?.message ?? 'does not fit'}` : `${place}: want ${want}`
+  throw new Problem('bad_record', `${where}${detail.trim()}`)
+}

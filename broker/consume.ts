@@ -43,8 +43,8 @@ export class Consumers {
   }
 
   /** Ends all streams, as when the process stops. */
-  cutAll(reason: string): void {
-    for (const stream of this.#streams) stream.cut(reason)
+  cutAll(): void {
+    for (const stream of this.#streams) stream.cut('stopping', 'the broker is stopping')
   }
 
   /** Opens an endless event stream of a topic. */
@@ -84,7 +84,8 @@ export class Consumers {
         revoked: (partition) => stream.revoked(partition),
       }
       const earlier = group.memberNamed(name)
-      if (earlier !== undefined) this.#members.get(earlier)?.cut(`replaced by a new connection of consumer ${name}`)
+      if (earlier !== undefined)
+        this.#members.get(earlier)?.cut('replaced', `replaced by a new connection of consumer ${name}`)
       this.#members.set(member, stream)
       return new GroupSession(this.#broker.clock, group, member)
     })

@@ -24,9 +24,6 @@ const tickMs = 250
 /** An idle stream says so often that it is alive; clients give up after three of these. */
 const heartbeatMs = 10_000
 
-/** How long open requests may take to end when the broker stops. */
-const stopGraceMs = 5_000
-
 /** Runs a broker until the signal aborts. Rejects when the data folder cannot be opened, or the port is taken. */
 export async function run(settings: BrokerSettings, signal: AbortSignal): Promise<void> {
   const log = createLog('broker', settings.logLevel)
@@ -65,8 +62,8 @@ export async function run(settings: BrokerSettings, signal: AbortSignal): Promis
 
   await aborted(signal)
   clearInterval(beat)
-  consumers.cutAll('the broker is stopping')
-  await server.close(stopGraceMs)
+  consumers.cutAll()
+  await server.close(settings.stopGraceMs)
   clearInterval(tick)
   await broker.close()
 }

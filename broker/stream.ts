@@ -21,6 +21,9 @@ const turnBytes = 256 * 1024
 const LF = 10
 const heartbeat = Buffer.from(': heartbeat\n\n')
 
+/** Why a broker ends a stream. After `replaced` the reader should not come back; after the others it should. */
+export type CutCode = 'replaced' | 'stopping' | 'unreadable'
+
 export class ConsumeStream {
   readonly #sink: Sink
   readonly #logs: ReadonlyMap<Partition, Log>
@@ -64,10 +67,9 @@ export class ConsumeStream {
     this.#woken = true
     if (this.#running || this.#session === undefined) return
     this.#running = true
-    this.#run(this.#session).then(
-      () => (this.#running = false),
-      (error: unknown) => this.cut(`the log cannot be read: ${(error as Error).message}`),
-    )
+    this.#run(this.#session).catch((error: unknown) => {
+      this.cut('unreadable', `the log cannot be read: ${(error as Error).message}`)
+    })
   }
 
   /** A comment, when nothing was sent since the last one, so that both sides see a dead connection. */
@@ -80,9 +82,9 @@ export class ConsumeStream {
     this.#event('revoke', { partition })
   }
 
-  /** Ends the stream and says why. */
-  cut(reason: string): void {
-    this.#event('cut', { reason })
+  /** Ends the stream and says why: the code to a program, the reason to a person. */
+  cut(code: CutCode, reason: string): void {
+    this.#event('cut', { code, reason })
     this.#close()
     this.#sink.end()
   }
@@ -107,6 +109,8 @@ export class ConsumeStream {
         if (!this.#send(session, log, work, batches)) this.#woken = true
       }
     }
+    // In the turn that saw nothing to do: a wake after it starts anew.
+    this.#running = false
   }
 
   /** Sends what was read; false when the work was not this session's any more. */

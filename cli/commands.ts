@@ -14,8 +14,13 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     load: async () => (await import('./up/command.ts')).upCommand(),
   },
   broker: { summary: 'role: keep the logs of the topics', load: () => roleCommand('broker') },
+  proxy: { summary: 'role: one address for all brokers', load: () => roleCommand('proxy') },
   streamer: { summary: 'role: read sources and send their rows to the broker', load: () => roleCommand('streamer') },
   collector: { summary: 'role: write what the broker has to the store', load: () => roleCommand('collector') },
+  api: {
+    summary: 'role: answer by HTTP what the store holds, and serve the dashboard',
+    load: () => roleCommand('api'),
+  },
   produce: {
     summary: 'send records to a topic',
     load: async () => (await import('./tools/produce.ts')).produce,

@@ -37,6 +37,13 @@ groups. docs/PROTOCOL.md says how to talk to it.
     settings: async () => (await import('#broker/settings')).brokerSettings,
     main: async () => (await import('#broker/main')).run,
   }),
+  proxy: role({
+    about: `One address for all brokers: sends each record to the broker that owns its partition, puts the streams of
+all brokers together, and goes round a broker that is down.
+`,
+    settings: async () => (await import('#proxy/settings')).proxySettings,
+    main: async () => (await import('#proxy/main')).run,
+  }),
   streamer: role({
     about: `Reads sources (DCGM exports and transfer logs in CSV, plain or .gz) and sends their rows to the broker.
 It remembers how far it is: started again, it goes on there.
@@ -49,6 +56,13 @@ It remembers how far it is: started again, it goes on there.
 `,
     settings: async () => (await import('#collector/settings')).collectorSettings,
     main: async () => (await import('#collector/main')).run,
+  }),
+  api: role({
+    about: `Answers by HTTP what the store holds, streams what comes in, takes records, and serves the dashboard.
+/swagger/ shows its routes, docs/API.md how to call them.
+`,
+    settings: async () => (await import('#api/settings')).apiSettings,
+    main: async () => (await import('#api/main')).run,
   }),
 } as const
 

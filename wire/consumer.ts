@@ -50,7 +50,7 @@ export interface ConsumerOptions {
   /** Nothing for so long, in ms, and the stream is opened anew (30 s: three heartbeats). */
   readonly silenceMs?: number | undefined
   readonly onGap?: ((gap: Gap) => void) | undefined
-  /** The broker ended the stream, and why; the consumer connects again by itself. */
+  /** The broker ended the stream, and why; unless it was replaced, the consumer connects again by itself. */
   readonly onCut?: ((reason: string) => void) | undefined
   /** Another consumer of the group takes this partition. */
   readonly onRevoke?: ((partition: number) => void) | undefined
@@ -173,6 +173,7 @@ export class Consumer {
       parser.feed(decoder.decode(value, { stream: true }))
       const messages = inbox.take()
       if (messages.length > 0) yield messages
+      if (inbox.isReplaced) throw new Problem('replaced', `another consumer ${this.#options.consumer} has connected`)
       if (inbox.isCut) return
     }
   }
@@ -225,6 +226,8 @@ class Inbox {
   #broker = 0
   #partition = 0
   isCut = false
+  /** Another connection has this consumer's name: to come back would take it away again. */
+  isReplaced = false
 
   constructor(options: ConsumerOptions, logs: Map<string, LogHead>, cursors: Map<string, number>) {
     this.#options = options
@@ -290,6 +293,7 @@ class Inbox {
       onGap?.(gap)
     } else if (event === 'cut') {
       this.isCut = true
+      this.isReplaced = notice['code'] === 'replaced'
       onCut?.(String(notice['reason']))
     } else if (event === 'revoke') onRevoke?.(Number(notice['partition']))
   }

@@ -76,6 +76,7 @@ export const problems = {
   mode_mismatch: kind(409, false, 'The group has another mode', 'use the mode of the group, or another group'),
   not_delivered: kind(409, false, 'The record is not in flight', 'acknowledge only what this group was given'),
   lease_lost: kind(409, false, 'The lease has moved on', 'the record is delivered again; do not acknowledge it now'),
+  replaced: kind(409, false, 'A new connection of the same consumer came', 'give each consumer a name of its own'),
   wrong_broker: kind(
     409,
     false,

@@ -1,0 +1,86 @@
+/** An acknowledgement for several brokers, taken apart by the broker that each id names, and the answers put together. */
+
+import { formatId, parseId, type Ordinal } from '#wire/ids'
+import { Problem, problems, type ProblemCode } from '#wire/problems'
+
+/** The fields of `/ack`, `/nack` and `/extend` that hold ids. */
+const idFields = ['id', 'ids', 'up_to'] as const
+
+/** One broker's part of a body. */
+export interface AckPart {
+  readonly broker: Ordinal
+  /** The ids in it, as they are written. */
+  readonly ids: readonly string[]
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+/** What one broker said to its part. */
+export type AckAnswer =
+  | { readonly acknowledged: number }
+  | { readonly problem: { readonly code: ProblemCode; readonly extra: Readonly<Record<string, unknown>> } }
+
+/**
+ * Takes a body apart. What is not an id (`delay_ms`, `dead`, `reason`) goes to every broker.
+ *
+ * @throws Problem `bad_request` when the body is no JSON object, or holds something that is no id
+ */
+export function splitAck(body: Uint8Array): AckPart[] {
+  let given: unknown
+  try {
+    given = JSON.parse(Buffer.from(body).toString('utf8'))
+  } catch {
+    given = undefined
+  }
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new Problem('bad_request', 'want a JSON object such as {"up_to":["0/3/17"]}')
+  }
+  const rest = Object.fromEntries(Object.entries(given).filter(([name]) => !idFields.includes(name as 'id')))
+  const parts = new Map<Ordinal, { ids: string[]; body: Record<string, string[]> }>()
+  for (const field of ['ids', 'up_to'] as const) {
+    for (const text of idsOf(given as Record<string, unknown>, field)) {
+      const id = typeof text === 'string' ? parseId(text) : undefined
+      if (id === undefined) throw new Problem('bad_request', `${JSON.stringify(text)} is no id such as 0/3/17`)
+      const part = parts.get(id.broker) ?? { ids: [], body: {} }
+      parts.set(id.broker, part)
+      const name = formatId(id.broker, id.partition, id.offset)
+      part.ids.push(name)
+      const list = (part.body[field] ??= [])
+      list.push(name)
+    }
+  }
+  if (parts.size === 0) throw new Problem('bad_request', 'the body names no id: want {"up_to":["0/3/17"]}')
+  return [...parts].map(([broker, part]) => ({ broker, ids: part.ids, body: { ...rest, ...part.body } }))
+}
+
+/**
+ * Puts the brokers' answers together: how many were acknowledged, and each id that was not, with its code.
+ *
+ * @throws Problem when an id was refused; one that may be retried when all refusals may be
+ */
+export function joinAcks(answers: readonly (readonly [AckPart, AckAnswer])[]): { readonly acknowledged: number } {
+  let acknowledged = 0
+  const refused: { id: string; code: string }[] = []
+  for (const [part, answer] of answers) {
+    if ('acknowledged' in answer) {
+      acknowledged += answer.acknowledged
+      continue
+    }
+    const { code, extra } = answer.problem
+    if (typeof extra.acknowledged === 'number') acknowledged += extra.acknowledged
+    if (Array.isArray(extra.refused)) refused.push(...(extra.refused as typeof refused))
+    else refused.push(...part.ids.map((id) => ({ id, code })))
+  }
+  if (refused.length === 0) return { acknowledged }
+  const codes = [...new Set(refused.map(({ code }) => code))] as ProblemCode[]
+  // A refusal that will not change by itself is told first: to send the rest again cannot mend it.
+  const code = codes.find((each) => !problems[each]?.retry) ?? (codes[0] as ProblemCode)
+  const extra = { acknowledged, refused, ...(problems[code]?.retry ? { retry_after_s: 1 } : {}) }
+  throw new Problem(code, `${refused.length} of ${refused.length + acknowledged} ids were not acknowledged`, extra)
+}
+
+function idsOf(given: Readonly<Record<string, unknown>>, field: 'ids' | 'up_to'): readonly unknown[] {
+  const one = field === 'ids' && given.id !== undefined ? [given.id] : []
+  const many = given[field] ?? []
+  if (!Array.isArray(many)) throw new Problem('bad_request', `${field} wants a list of ids`)
+  return [...one, ...(many as unknown[])]
+}

@@ -1,0 +1,106 @@
+/** `GET /consume` through the proxy: every broker is opened, whether or not it holds the partition yet. */
+
+import type { Answer, Request } from '#lib/http/http'
+import type { Clock } from '#lib/clock'
+import { Problem } from '#wire/problems'
+import { defaultBackoff, type Backoff } from '#wire/retry'
+
+import { FanIn, fromFor, type Source } from './fanin.ts'
+import { headersOf, nameOf, type Gateway } from './forward.ts'
+import type { Member } from './members.ts'
+import type { Opened } from './upstream.ts'
+
+/** A broker that came back is found again within about a second. */
+const backoff: Backoff = { ...defaultBackoff, longestMs: 1_000 }
+
+/** All consume streams of a proxy. */
+export class FanIns {
+  readonly #gateway: Gateway
+  readonly #clock: Clock
+  readonly #newName: () => string
+  readonly #open = new Set<FanIn>()
+
+  /** @param newName names a consumer that has not said who it is: the same for all brokers */
+  constructor(gateway: Gateway, clock: Clock, newName: () => string) {
+    this.#gateway = gateway
+    this.#clock = clock
+    this.#newName = newName
+  }
+
+  beat(): void {
+    for (const fanIn of this.#open) fanIn.beat()
+  }
+
+  endAll(): void {
+    for (const fanIn of this.#open) fanIn.end()
+  }
+
+  /** Opens a stream over all brokers; a refusal of any of them (no such topic, a wrong parameter) is the answer. */
+  async open(request: Request): Promise<Answer> {
+    nameOf(request, 'topic')
+    const hasGroup = request.query.has('group')
+    const consumer = request.query.get('consumer') ?? (hasGroup ? this.#newName() : undefined)
+    const startedAt = new Date(this.#clock.wallMs()).toISOString()
+    const { members } = this.#gateway.cluster
+    const sources = members.all.map((member) => this.#source(request, member, hasGroup, consumer, startedAt))
+    const stop = new AbortController()
+    const opened = await Promise.all(sources.map((source) => source.first(stop.signal).catch(() => undefined)))
+    await refuseIfRefused(opened)
+    if (opened.every((each) => each === undefined)) {
+      throw new Problem('unavailable', 'no broker answers now', { retry_after_s: this.#gateway.retryAfterS })
+    }
+    return {
+      type: 'text/event-stream; charset=utf-8',
+      stream: (sink) => {
+        const fanIn = new FanIn(sink, backoff, () => this.#clock.monotonicMs(), !hasGroup)
+        this.#open.add(fanIn)
+        sink.onClose(() => this.#open.delete(fanIn))
+        for (const [at, source] of sources.entries()) void fanIn.follow(source, opened[at])
+      },
+    }
+  }
+
+  #source(
+    request: Request,
+    member: Member,
+    hasGroup: boolean,
+    consumer: string | undefined,
+    startedAt: string,
+  ): Source & { first(signal: AbortSignal): Promise<Opened> } {
+    const asked = request.query.get('from') ?? request.header('last-event-id')
+    const open = (from: string | undefined, signal: AbortSignal): Promise<Opened> => {
+      const query = new URLSearchParams(request.query)
+      if (consumer !== undefined) query.set('consumer', consumer)
+      if (from !== undefined) query.set('from', from)
+      const headers = headersOf(request)
+      delete headers['last-event-id']
+      return this.#gateway.upstream(member).open(`/consume?${query}`, headers, signal)
+    }
+    const from = asked === undefined || member.ordinal === undefined ? asked : fromFor(asked, member.ordinal)
+    // A reader of what is new, whose broker comes later: what was appended since the reader came is new to it.
+    const late = asked === undefined || asked === 'latest' ? startedAt : from
+    return {
+      url: member.url,
+      first: (signal) => open(from, signal),
+      open: (resumed, signal) => open(hasGroup ? from : (resumed ?? late), signal),
+    }
+  }
+}
+
+/** Throws what a broker refuses; a broker that cannot serve now is not a refusal. */
+async function refuseIfRefused(opened: (Opened | undefined)[]): Promise<void> {
+  for (const [at, stream] of opened.entries()) {
+    if (stream === undefined || stream.status === 200) continue
+    const text = await stream.text()
+    opened[at] = undefined
+    if (stream.status >= 500) continue
+    for (const other of opened) other?.close()
+    let body: unknown
+    try {
+      body = JSON.parse(text)
+    } catch {
+      body = undefined
+    }
+    throw Problem.fromBody(stream.status, body)
+  }
+}

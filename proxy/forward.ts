@@ -1,0 +1,180 @@
+/** The handlers that pass a request on to one broker, or to several, and put their answers together. */
+
+import type { Answer, Request } from '#lib/http/http'
+import { formatTraceparent } from '#lib/trace'
+import { deadSuffix, isName, partitionOfKey, type Partition } from '#wire/ids'
+import { Problem } from '#wire/problems'
+
+import { joinAcks, splitAck, type AckAnswer, type AckPart } from './acks.ts'
+import type { Cluster } from './cluster.ts'
+import type { Member } from './members.ts'
+import type { Answered, Upstream } from './upstream.ts'
+
+/** What the handlers need of the proxy. */
+export interface Gateway {
+  readonly cluster: Cluster
+  upstream(member: Member): Upstream
+  /** Bytes of bodies that are kept for another try, of all requests together. */
+  held: number
+  readonly heldBytesMax: number
+  /** Seconds after which a client may ask again when nobody can answer. */
+  readonly retryAfterS: number
+}
+
+/** Statuses of a broker that cannot serve now: the next one is asked, and the member is marked. */
+const failing: ReadonlySet<number> = new Set([500, 502, 503])
+
+/** Sends a produce request to the owner of its partition, or to the next broker on the ring that takes it. */
+export async function forwardProduce(gateway: Gateway, request: Request, body: Uint8Array): Promise<Answer> {
+  const topic = nameOf(request, 'topic')
+  const table = tableOf(gateway, topic)
+  const partition = partitionFor(gateway, request, table.partitions)
+  const query = new URLSearchParams(request.query)
+  query.delete('key')
+  query.set('partition', String(partition))
+  return send(gateway, request, `/produce?${query}`, body, gateway.cluster.writersOf(topic, partition))
+}
+
+/** Dead letters go to the owner of the one partition of `<topic>.dead`. */
+export async function forwardDead(gateway: Gateway, request: Request, body: Uint8Array): Promise<Answer> {
+  const topic = nameOf(request, 'topic')
+  tableOf(gateway, topic)
+  const writers = gateway.cluster.writersOf(topic + deadSuffix, 0 as Partition)
+  return send(gateway, request, `/dead?${request.query}`, body, writers)
+}
+
+/** Takes an acknowledgement apart by broker and puts the answers together. */
+export async function forwardAck(gateway: Gateway, request: Request, body: Uint8Array): Promise<Answer> {
+  const parts = splitAck(body)
+  const path = `${request.path}?${request.query}`
+  const answers = await Promise.all(
+    parts.map(async (part) => [part, await ackPart(gateway, request, path, part)] as const),
+  )
+  return { json: joinAcks(answers) }
+}
+
+/** The whole answer of one broker, as it came. */
+function passed({ status, type, retryAfter, body }: Answered): Answer {
+  return { status, type, bytes: body, headers: retryAfter === undefined ? {} : { 'retry-after': retryAfter } }
+}
+
+async function send(
+  gateway: Gateway,
+  request: Request,
+  path: string,
+  view: Uint8Array,
+  writers: readonly Member[],
+): Promise<Answer> {
+  if (gateway.held + view.length > gateway.heldBytesMax) {
+    throw new Problem('unavailable', 'the proxy holds as many unanswered bodies as it may', {
+      retry_after_s: gateway.retryAfterS,
+    })
+  }
+  // The view is the engine's after the first await, and the body may have to be sent a second time.
+  const body = Buffer.from(view)
+  gateway.held += body.length
+  try {
+    let last: Answered | undefined
+    for (const member of writers) {
+      const answer = await attempt(gateway, request, member, path, body)
+      if (answer !== undefined && !failing.has(answer.status)) return passed(answer)
+      last = answer ?? last
+    }
+    if (last !== undefined) return passed(last)
+  } finally {
+    gateway.held -= body.length
+  }
+  throw new Problem('unavailable', 'no broker takes records now', { retry_after_s: gateway.retryAfterS })
+}
+
+/** One broker's answer; nothing when there was none. Either way its member is told. */
+async function attempt(
+  gateway: Gateway,
+  request: Request,
+  member: Member,
+  path: string,
+  body: Buffer,
+): Promise<Answered | undefined> {
+  const { members } = gateway.cluster
+  try {
+    const answer = await gateway.upstream(member).request('POST', path, { headers: headersOf(request), body })
+    if (failing.has(answer.status)) members.requestFailed(member.url, `it answers ${answer.status}`)
+    else members.requestAnswered(member.url)
+    return answer
+  } catch (error) {
+    members.requestFailed(member.url, (error as Error).message)
+    return undefined
+  }
+}
+
+async function ackPart(gateway: Gateway, request: Request, path: string, part: AckPart): Promise<AckAnswer> {
+  const member = gateway.cluster.members.byOrdinal(part.broker)
+  if (member === undefined) {
+    return gateway.cluster.complete
+      ? { problem: { code: 'wrong_broker', extra: {} } }
+      : { problem: { code: 'unavailable', extra: {} } }
+  }
+  const answer = await attempt(gateway, request, member, path, Buffer.from(JSON.stringify(part.body)))
+  if (answer === undefined) return { problem: { code: 'unavailable', extra: {} } }
+  const json = jsonOf(answer.body)
+  if (answer.status === 200) return { acknowledged: Number(json['acknowledged'] ?? part.ids.length) }
+  const { code, extra } = Problem.fromBody(answer.status, json)
+  return { problem: { code, extra } }
+}
+
+/** What of a request's headers is the broker's business. */
+export function headersOf(request: Request): Record<string, string> {
+  const headers: Record<string, string> = { 'x-request-id': request.id }
+  if (request.trace !== undefined) headers['traceparent'] = formatTraceparent(request.trace)
+  for (const name of ['content-type', 'producer-id', 'producer-sequence', 'accept', 'last-event-id']) {
+    const value = request.header(name)
+    if (value !== undefined) headers[name] = value
+  }
+  return headers
+}
+
+/** A required parameter that must be a name. */
+export function nameOf(request: Request, parameter: string): string {
+  const name = request.query.get(parameter)
+  if (name === null || name === '') throw new Problem('missing_parameter', `${parameter} is missing`)
+  if (!isName(name)) throw new Problem('bad_name', `${parameter}=${name} is not a name`)
+  return name
+}
+
+function tableOf(gateway: Gateway, topic: string): { readonly partitions: number } {
+  const { cluster } = gateway
+  if (!cluster.complete) {
+    const silent = cluster.members.all.filter((member) => member.ordinal === undefined).map((member) => member.url)
+    throw new Problem('starting', `not heard of yet: ${silent.join(', ')}`, { retry_after_s: gateway.retryAfterS })
+  }
+  const table = cluster.topic(topic)
+  if (table !== undefined) return table
+  const known = [...cluster.topics].filter((name) => !name.endsWith(deadSuffix))
+  throw new Problem('unknown_topic', `there is no topic ${topic}; there are ${known.join(', ')}`)
+}
+
+function partitionFor({ cluster }: Gateway, request: Request, partitions: number): Partition {
+  const given = request.query.get('partition')
+  const key = request.query.get('key')
+  if (given !== null && key !== null) {
+    throw new Problem('bad_parameter', 'partition and key exclude each other: give the one or the other')
+  }
+  if (given !== null) {
+    if (!/^\d{1,5}$/.test(given))
+      throw new Problem('bad_parameter', `partition=${given}: want a whole number of at least 0`)
+    const partition = Number(given)
+    if (partition >= partitions)
+      throw new Problem('unknown_partition', `there are the partitions 0 to ${partitions - 1}`)
+    return partition as Partition
+  }
+  return key === null ? cluster.turn(partitions) : partitionOfKey(key, partitions)
+}
+
+function jsonOf(body: Buffer): Record<string, unknown> {
+  try {
+    const json: unknown = JSON.parse(body.toString('utf8'))
+    return typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}

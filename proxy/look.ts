@@ -1,0 +1,105 @@
+/** What the brokers say of themselves, put together: `GET /topics` and the topics of `GET /status`. */
+
+import type { Gateway } from './forward.ts'
+
+interface GroupFigures {
+  readonly mode: string
+  readonly lag: number
+  readonly in_flight: number
+  readonly consumers: number
+  readonly logs: readonly unknown[]
+}
+
+interface TopicFigures {
+  readonly records: number
+  readonly produced: number
+  readonly bytes: number
+  readonly groups: Readonly<Record<string, GroupFigures>>
+}
+
+interface TopicInfo {
+  readonly name: string
+  readonly partitions: number
+  readonly durability: string
+  readonly dead_letters?: boolean
+  readonly logs: readonly unknown[]
+  readonly groups: readonly string[]
+}
+
+/** How long one broker may take to tell its figures. */
+const answerMs = 2_000
+
+/** Asks every member that is not down, and leaves out who does not answer. */
+async function askAll<T>(gateway: Gateway, path: string): Promise<T[]> {
+  const asked = gateway.cluster.members.all.filter((member) => member.state !== 'down')
+  const answers = await Promise.all(
+    asked.map(async (member): Promise<T[]> => {
+      try {
+        const { status, body } = await gateway.upstream(member).request('GET', path, { answerMs })
+        return status === 200 ? [JSON.parse(body.toString('utf8')) as T] : []
+      } catch {
+        // Its probe says what is wrong with it.
+        return []
+      }
+    }),
+  )
+  return answers.flat()
+}
+
+/** The topics of all brokers: each with the largest number of partitions, and every log. */
+export async function allTopics(gateway: Gateway): Promise<TopicInfo[]> {
+  const answers = await askAll<{ readonly topics: readonly TopicInfo[] }>(gateway, '/topics')
+  const merged = new Map<string, TopicInfo>()
+  for (const topic of answers.flatMap(({ topics }) => topics)) {
+    const known = merged.get(topic.name)
+    merged.set(
+      topic.name,
+      known === undefined
+        ? topic
+        : {
+            ...known,
+            partitions: Math.max(known.partitions, topic.partitions),
+            logs: [...known.logs, ...topic.logs],
+            groups: [...new Set([...known.groups, ...topic.groups])],
+          },
+    )
+  }
+  return [...merged.values()]
+}
+
+/** The figures of all brokers, added up. `complete` is false while a broker is missing from them. */
+export async function allFigures(
+  gateway: Gateway,
+): Promise<{ readonly complete: boolean; readonly topics: Readonly<Record<string, TopicFigures>> }> {
+  const answers = await askAll<{ readonly topics: Readonly<Record<string, TopicFigures>> }>(gateway, '/status')
+  const topics: Record<string, TopicFigures> = {}
+  for (const answer of answers) {
+    for (const [name, figures] of Object.entries(answer.topics)) topics[name] = addTopics(topics[name], figures)
+  }
+  return { complete: answers.length === gateway.cluster.members.all.length, topics }
+}
+
+function addTopics(known: TopicFigures | undefined, more: TopicFigures): TopicFigures {
+  if (known === undefined) return more
+  const groups: Record<string, GroupFigures> = { ...known.groups }
+  for (const [name, group] of Object.entries(more.groups)) {
+    const mine = groups[name]
+    groups[name] =
+      mine === undefined
+        ? group
+        : {
+            mode: mine.mode,
+            lag: mine.lag + group.lag,
+            in_flight: mine.in_flight + group.in_flight,
+            // One consumer is connected to every broker.
+            consumers: Math.max(mine.consumers, group.consumers),
+            logs: [...mine.logs, ...group.logs],
+          }
+  }
+  return {
+    records: known.records + more.records,
+    produced: known.produced + more.produced,
+    bytes: known.bytes + more.bytes,
+    groups,
+  }
+}

@@ -1,0 +1,67 @@
+/** The HTTP face of the proxy: the broker's, over all brokers, and the ring. */
+
+import type { Route } from '#lib/http/http'
+
+import type { FanIns } from './consume.ts'
+import { forwardAck, forwardDead, forwardProduce, type Gateway } from './forward.ts'
+import { allTopics } from './look.ts'
+
+/** An acknowledgement of 10,000 ids of the longest kind. */
+const ackBytesMax = 512 * 1024
+
+/** The routes of a proxy, but those that every role has. */
+export function proxyRoutes(gateway: Gateway, fanIns: FanIns, bodyBytesMax: number): Route[] {
+  return [
+    {
+      method: 'POST',
+      path: '/produce',
+      bodyBytesMax,
+      handle: (request, body) => forwardProduce(gateway, request, body),
+    },
+    { method: 'POST', path: '/dead', bodyBytesMax, handle: (request, body) => forwardDead(gateway, request, body) },
+    { method: 'GET', path: '/consume', handle: (request) => fanIns.open(request) },
+    {
+      method: 'POST',
+      path: '/ack',
+      bodyBytesMax: ackBytesMax,
+      handle: (request, body) => forwardAck(gateway, request, body),
+    },
+    { method: 'GET', path: '/topics', handle: async () => ({ json: { topics: await allTopics(gateway) } }) },
+    { method: 'GET', path: '/ring', handle: () => ({ json: describeRing(gateway) }) },
+  ]
+}
+
+/** The table of owners, not the recipe: a client that reads it need not know how it is made. */
+function describeRing({ cluster }: Gateway): Record<string, unknown> {
+  return {
+    version: cluster.version,
+    complete: cluster.complete,
+    brokers: cluster.members.all.map(({ ordinal, url, state, writable }) => ({
+      broker: ordinal,
+      url,
+      state,
+      writable,
+    })),
+    topics: Object.fromEntries(
+      [...cluster.topics].map((name) => [name, { owners: cluster.topic(name)?.owners ?? [] }]),
+    ),
+  }
+}
+
+/** What `GET /status` says of the members. */
+export function describeMembers({ cluster }: Gateway): Record<string, unknown>[] {
+  return cluster.members.all.map(({ url, ordinal, state, writable, reason, sinceMs }) => ({
+    broker: ordinal,
+    url,
+    state,
+    writable,
+    ...(reason === '' ? {} : { reason }),
+    since: new Date(sinceMs).toISOString(),
+    partitions: Object.fromEntries(
+      [...cluster.topics].map((name) => [
+        name,
+        cluster.topic(name)?.owners.flatMap((owner, partition) => (owner === ordinal ? [partition] : [])) ?? [],
+      ]),
+    ),
+  }))
+}

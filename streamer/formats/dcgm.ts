@@ -65,7 +65,7 @@ const plainNumber = /^-?(0|[1-9]\d{0,14})(\.\d{1,6})?$/
 
 /**
  * Nine tenths of a row are the same each time that its series comes, so they are decoded once a series: the bytes of a row
- * without its time and value are the key to the rest of the record's text. 6 times as fast as making a record a row
+ * without its time and value are the key to the rest of the record's text: 1.75 µs a row with the splitting
  * (docs/decisions/040).
  */
 export class DcgmMapper implements Mapper {

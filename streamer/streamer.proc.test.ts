@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { root, startRole, temporaryFolder, type StartedRole } from '#test/start'
 import { SseParser } from '#wire/sse'
-import { startFakeBroker } from './fake-broker.ts'
+import { startFakeBroker } from '#test/fake-broker'
 
 const sample = join(root, '../shared/data/dcgm_metrics_20250718_134233.csv')
 

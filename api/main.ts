@@ -19,7 +19,7 @@ export async function run(settings: ApiSettings, signal: AbortSignal): Promise<v
   const log = createLog(role, settings.logLevel)
   const { app, stop } = await openApiParts(settings, { log, metrics: createMetrics(role) })
   try {
-    await app.listen({ host, port: settings.port, listenTextResolver: () => '' }).catch((error: unknown) => {
+    await app.listen({ host, port: settings.port }).catch((error: unknown) => {
       throw listenError(error, host, settings.port)
     })
     const { port } = app.server.address() as { port: number }

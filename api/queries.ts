@@ -1,7 +1,7 @@
 /** The handlers that ask the store. */
 
 import { parseDuration } from '#lib/quantity'
-import type { GpuFilter, GpuRow, RangeFunction, RangeSeries } from '#store/store'
+import { type GpuFilter, type GpuRow, type RangeFunction, rangeFunctions, type RangeSeries } from '#store/store'
 import { catalogue, metricOf } from '#telemetry/catalogue'
 import { formatTime, type Instant, parseTime } from '#telemetry/time'
 import { Problem } from '#wire/problems'
@@ -214,8 +214,6 @@ function functionFor(metric: string, asked: RangeFunction | undefined, isNamed: 
   if (!isNamed) return fallback
   throw bad('fn', `fn=${asked}: ${metric} is a ${known?.kind}: want one of ${allowed.join(', ')}`)
 }
-
-const rangeFunctions: readonly RangeFunction[] = ['mean', 'min', 'max', 'sum', 'last', 'count']
 
 function isRangeFunction(name: string): name is RangeFunction {
   return (rangeFunctions as readonly string[]).includes(name)

@@ -122,11 +122,11 @@ function checkRecord(validator: Validator, given: unknown, where: string, member
     throw new Problem('bad_record', `${where}${stranger.slice(0, 100)} is not known: ${hint}`)
   }
   const flaws = validator.Errors(given)
-  const flaw = flaws.find(({ keyword }) => keyword === 'required') ?? flaws.at(-1)
-  const place = flaw?.instancePath.slice(1).replaceAll('/', '.') ?? ''
+  const missing = flaws.flatMap(({ params }) => ('requiredProperties' in params ? params.requiredProperties : []))
+  if (missing.length > 0) throw new Problem('bad_record', `${where}${missing.join(' and ')} is missing`)
+  const place = flaws.at(-1)?.instancePath ?? ''
   // A union's last flaw says that no branch fits; its branches say what would.
-  const wanted = flaws.filter(({ instancePath, keyword }) => instancePath === flaw?.instancePath && keyword === 'type')
-  const want = wanted.map(({ message }) => message.replace(/^must be /, '')).join(' or ')
-  const detail = want === '' ? `${place} ${flaw?.message ?? 'does not fit'}` : `${place}: want ${want}`
-  throw new Problem('bad_record', `${where}${detail.trim()}`)
+  const branches = flaws.filter(({ instancePath, keyword }) => instancePath === place && keyword !== 'anyOf')
+  const want = branches.map(({ message }) => message.replace(/^must /, '')).join(' or ')
+  throw new Problem('bad_record', `${where}${place.slice(1).replaceAll('/', '.')} must ${want}`)
 }

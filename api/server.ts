@@ -3,7 +3,7 @@
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
-import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Sink } from '#lib/http/http'
 import { NodeSink } from '#lib/http/node-sink'
 import { problemAnswer } from '#lib/http/problem'
@@ -56,8 +56,8 @@ const sinkBytesMax = 256 * 1024
 export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   const { log, metrics, corsOrigins } = options
   const app: FastifyInstance = fastify({
-    loggerInstance: log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    // What is worth a line is logged here, in the words of the other roles.
+    logger: false,
     bodyLimit: bodyBytesMax,
     // A client's slow upload; streams are not bounded by it.
     requestTimeout: 30_000,
@@ -65,6 +65,8 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     routerOptions: { maxParamLength: 1_024 },
     frameworkErrors: (error, request, reply) => void refuse(log, error, request, reply as unknown as FastifyReply),
   })
+  // JSON only: a body of another type is refused, not taken for a text.
+  app.removeContentTypeParser('text/plain')
   app.decorateRequest('key', null as unknown as Key)
   app.setErrorHandler((error, request, reply) => refuse(log, error, request, reply))
   app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id))

@@ -1,0 +1,401 @@
+/** Every route of the contract: what it answers, when it is empty, when it is asked wrongly, and without a key. */
+
+import { Compile } from 'typebox/compile'
+import { t as root, test } from 'tap'
+import { gpuRecord, transferRecord } from '#store/samples'
+import type { TelemetryRecord } from '#telemetry/record'
+import { contract, type Endpoint, type Operation } from './contract.ts'
+import { problem } from './schemas/records.ts'
+import { stubBroker, testApi } from './samples.ts'
+
+const nowMs = Date.parse('2025-07-18T20:43:00Z')
+const other = { uuid: 'GPU-b', gpu_id: '1', device_id: 'nvidia1' }
+const third = { uuid: 'GPU-c', hostname: 'host-2', namespace: 'ml', pod: 'train-0', model_name: 'NVIDIA A100' }
+const power = 'DCGM_FI_DEV_POWER_USAGE'
+
+const records: readonly TelemetryRecord[] = [
+  gpuRecord({ time: '2025-07-18T20:42:30Z', value: 40 }),
+  gpuRecord({ value: 50 }),
+  gpuRecord({ metric: power, value: 300 }),
+  gpuRecord({ metric: power, value: 100, ...other }),
+  gpuRecord({ metric: 'DCGM_FI_DEV_FB_USED', value: null, ...other }),
+  gpuRecord({ metric: 'DCGM_FI_DEV_XID_ERRORS', value: 43, ...other }),
+  gpuRecord({ metric: power, value: 0, ...third }),
+  transferRecord(),
+  transferRecord({ id: 't2', time: '2025-07-18T20:42:40Z', status: 'failed', bytes: null, error: 'no route' }),
+  transferRecord({ id: 't3', time: '2025-07-18T20:42:50Z', site: 'SITE_B' }),
+]
+
+interface Row {
+  /** What a filled API answers, as far as it is looked at. */
+  readonly happy: readonly (readonly [path: string, check: (body: any) => unknown, expected: unknown])[]
+  /** What an API with nothing in its store answers. */
+  readonly empty?: readonly [path: string, check: (body: any) => unknown, expected: unknown]
+  /** Path, status, code, and what the detail must say. */
+  readonly wrong: readonly (readonly [path: string, status: number, code: string, detail: RegExp])[]
+}
+
+const ids = (body: any) => body.gpus.map((gpu: any) => gpu.uuid)
+
+const rows: Readonly<Record<Exclude<Operation, 'stream' | 'postTelemetry'>, Row>> = {
+  listGpus: {
+    happy: [
+      ['/api/v1/gpus', ids, ['GPU-a', 'GPU-b', 'GPU-c']],
+      ['/api/v1/gpus?host=host-1', ids, ['GPU-a', 'GPU-b']],
+      ['/api/v1/gpus?model=a100', ids, ['GPU-c']],
+      ['/api/v1/gpus?namespace=ml', ids, ['GPU-c']],
+      ['/api/v1/gpus?namespace=', ids, ['GPU-a', 'GPU-b']],
+      ['/api/v1/gpus?host=nowhere', ids, []],
+      [
+        '/api/v1/gpus',
+        (body) => body.gpus[0].values.DCGM_FI_DEV_GPU_UTIL,
+        { value: 50, reported: true, time: '2025-07-18T20:42:34Z', age_s: 26 },
+      ],
+      // Not reported is null, and zero is zero.
+      ['/api/v1/gpus', (body) => body.gpus[1].values.DCGM_FI_DEV_FB_USED.value, null],
+      ['/api/v1/gpus', (body) => body.gpus[1].values.DCGM_FI_DEV_FB_USED.reported, false],
+      ['/api/v1/gpus', (body) => body.gpus[2].values[power].value, 0],
+      ['/api/v1/gpus', (body) => body.units[power], 'W'],
+      ['/api/v1/gpus', (body) => body.gpus[0].stale, false],
+    ],
+    empty: ['/api/v1/gpus', ids, []],
+    wrong: [
+      ['/api/v1/gpus?hots=1', 400, 'unknown_parameter', /^hots is not known: did you mean host\?/],
+      ['/api/v1/gpus?host=a&host=b', 400, 'bad_parameter', /host is given 2 times/],
+      ['/api/v1/gpus?host=', 400, 'bad_parameter', /host=: want a text of 1 to 512 characters/],
+    ],
+  },
+  getGpu: {
+    happy: [
+      ['/api/v1/gpus/GPU-a', (body) => body.gpu.id, 'GPU-a'],
+      ['/api/v1/gpus/host-1:1', (body) => body.gpu.id, 'GPU-b'],
+      ['/api/v1/gpus/host-1:nvidia0', (body) => body.gpu.id, 'GPU-a'],
+      ['/api/v1/gpus/nvidia1', (body) => body.gpu.id, 'GPU-b'],
+      ['/api/v1/gpus/host-1%3A1', (body) => body.gpu.id, 'GPU-b'],
+    ],
+    wrong: [
+      ['/api/v1/gpus/nvidia0', 409, 'ambiguous_gpu', /nvidia0 fits 2 GPUs/],
+      ['/api/v1/gpus/GPU-x', 404, 'unknown_gpu', /there is no GPU GPU-x/],
+      ['/api/v1/gpus/host-1:9', 404, 'unknown_gpu', /host-1:9/],
+      ['/api/v1/gpus/GPU-a?x=1', 400, 'unknown_parameter', /x is not known: this path takes no parameters/],
+    ],
+  },
+  getGpuTelemetry: {
+    happy: [
+      [
+        '/api/v1/gpus/GPU-a/telemetry?metric=DCGM_FI_DEV_GPU_UTIL',
+        (body) => body.series[0].values,
+        [
+          { time: '2025-07-18T20:42:30Z', value: 40 },
+          { time: '2025-07-18T20:42:34Z', value: 50 },
+        ],
+      ],
+      ['/api/v1/gpus/GPU-a/telemetry', (body) => body.series.map((each: any) => each.metric).length, 2],
+      // A name of another exporter version, and a list as some clients write it.
+      ['/api/v1/gpus/GPU-a/telemetry?metric[]=dcgm_gpu_utilization', (body) => body.series[0].values.length, 2],
+      [
+        '/api/v1/gpus/GPU-a/telemetry?start=-27s&metric=DCGM_FI_DEV_GPU_UTIL',
+        (body) => body.series[0].values.length,
+        1,
+      ],
+      [
+        '/api/v1/gpus/GPU-a/telemetry?metric=DCGM_FI_DEV_GPU_UTIL&window=1m',
+        (body) => [body.series[0].fn, body.series[0].values, body.window_s],
+        ['mean', [{ time: '2025-07-18T20:42:00Z', value: 45 }], 60],
+      ],
+      [
+        '/api/v1/gpus/GPU-a/telemetry?metric=DCGM_FI_DEV_GPU_UTIL&limit=1',
+        (body) => [body.series[0].values.length, body.series[0].truncated, body.truncated, body.series[0].next_start],
+        [1, true, true, '2025-07-18T20:42:30.000000001Z'],
+      ],
+      ['/api/v1/gpus/GPU-b/telemetry?metric=DCGM_FI_DEV_FB_USED', (body) => body.series[0].values[0].value, null],
+      // Known, and this GPU has none of it.
+      ['/api/v1/gpus/GPU-a/telemetry?metric=DCGM_FI_DEV_GPU_TEMP', (body) => body.series, []],
+      ['/api/v1/gpus/GPU-a/telemetry?end=1752871350&metric=DCGM_FI_DEV_GPU_UTIL', (body) => body.series[0].values, []],
+    ],
+    wrong: [
+      ['/api/v1/gpus/GPU-a/telemetry?start=yesterday', 400, 'bad_parameter', /start=yesterday: want RFC 3339/],
+      ['/api/v1/gpus/GPU-a/telemetry?start=-1m&end=-2m', 400, 'bad_parameter', /is not after start/],
+      ['/api/v1/gpus/GPU-a/telemetry?limit=0', 400, 'bad_parameter', /limit=0: want a whole number from 1 to 10000/],
+      ['/api/v1/gpus/GPU-a/telemetry?window=fast', 400, 'bad_parameter', /window=fast: want a duration/],
+      ['/api/v1/gpus/GPU-a/telemetry?window=0', 400, 'bad_parameter', /window=0: want a duration from 1ms/],
+      ['/api/v1/gpus/GPU-a/telemetry?fn=mean', 400, 'bad_parameter', /needs a window/],
+      ['/api/v1/gpus/GPU-a/telemetry?fn=avg', 400, 'bad_parameter', /fn=avg: want one of mean, min/],
+      ['/api/v1/gpus/GPU-a/telemetry?metric=nope', 404, 'unknown_metric', /no metric nope/],
+      [
+        '/api/v1/gpus/GPU-b/telemetry?metric=DCGM_FI_DEV_XID_ERRORS&window=1m&fn=mean',
+        400,
+        'bad_parameter',
+        /DCGM_FI_DEV_XID_ERRORS is a state: want one of/,
+      ],
+      ['/api/v1/gpus/nvidia0/telemetry', 409, 'ambiguous_gpu', /fits 2/],
+      ['/api/v1/gpus/GPU-a/telemetry?strat=-1m', 400, 'unknown_parameter', /did you mean start\?/],
+    ],
+  },
+  listHosts: {
+    happy: [
+      [
+        '/api/v1/hosts',
+        (body) => body.hosts.map((host: any) => [host.hostname, host.gpus, host.power_w, host.memory_used_mib]),
+        [
+          ['host-1', 2, 400, null],
+          ['host-2', 1, 0, null],
+        ],
+      ],
+    ],
+    empty: ['/api/v1/hosts', (body) => body.hosts, []],
+    wrong: [['/api/v1/hosts?limit=1', 400, 'unknown_parameter', /takes no parameters/]],
+  },
+  listNamespaces: {
+    happy: [
+      [
+        '/api/v1/namespaces',
+        (body) => body.namespaces,
+        [
+          { namespace: '', gpus: 2, pods: 0 },
+          { namespace: 'ml', gpus: 1, pods: 1 },
+        ],
+      ],
+    ],
+    empty: ['/api/v1/namespaces', (body) => body.namespaces, []],
+    wrong: [['/api/v1/namespaces?x', 400, 'unknown_parameter', /x is not known/]],
+  },
+  getFleet: {
+    happy: [
+      [
+        '/api/v1/fleet',
+        (body) => [body.gpus, body.hosts, body.power_w, body.busy_gpus, body.newest, body.age_s, body.transfers],
+        [3, 2, 400, 1, '2025-07-18T20:42:34Z', 26, 3],
+      ],
+    ],
+    empty: ['/api/v1/fleet', (body) => [body.gpus, body.power_w, body.newest], [0, null, null]],
+    wrong: [['/api/v1/fleet?host=a', 400, 'unknown_parameter', /host is not known/]],
+  },
+  getFleetHistory: {
+    happy: [
+      [
+        '/api/v1/fleet/history?window=1m',
+        (body) => [body.unit, body.fn, body.values],
+        ['W', 'sum', [{ time: '2025-07-18T20:42:00Z', value: 400, gpus: 3 }]],
+      ],
+      ['/api/v1/fleet/history?window=1m&fn=max', (body) => body.values[0].value, 300],
+      ['/api/v1/fleet/history?window=1m&fn=min', (body) => body.values[0].value, 0],
+    ],
+    empty: ['/api/v1/fleet/history', (body) => body.values, []],
+    wrong: [
+      ['/api/v1/fleet/history?metric=nope', 404, 'unknown_metric', /nope/],
+      ['/api/v1/fleet/history?start=-1d&window=1s', 400, 'bad_parameter', /more than 1000 windows: want 87s at least/],
+      ['/api/v1/fleet/history?metric=DCGM_FI_DEV_XID_ERRORS', 400, 'bad_parameter', /is a state/],
+    ],
+  },
+  listMetrics: {
+    happy: [['/api/v1/metrics', (body) => body.metrics.find((metric: any) => metric.name === power).unit, 'W']],
+    wrong: [['/api/v1/metrics?name=x', 400, 'unknown_parameter', /name is not known/]],
+  },
+  listTransfers: {
+    happy: [
+      ['/api/v1/transfers', (body) => body.transfers.map((each: any) => each.id), ['t3', 't2', 't1']],
+      [
+        '/api/v1/transfers?site=SITE_A&status=failed',
+        (body) => body.transfers.map((each: any) => each.error),
+        ['no route'],
+      ],
+      ['/api/v1/transfers', (body) => body.transfers[1].throughput_bytes_per_s, null],
+      ['/api/v1/transfers?start=2025-07-18T20:42:45Z', (body) => body.transfers.length, 1],
+      // An offset whose plus was not escaped.
+      ['/api/v1/transfers?start=2025-07-18T22:42:45+02:00', (body) => body.transfers.length, 1],
+      ['/api/v1/transfers?limit=2', (body) => [body.transfers.length, body.truncated], [2, true]],
+      ['/api/v1/transfers?limit=3', (body) => [body.truncated, body.cursor], [false, null]],
+    ],
+    empty: ['/api/v1/transfers', (body) => [body.transfers, body.cursor], [[], null]],
+    wrong: [
+      ['/api/v1/transfers?cursor=x', 400, 'bad_parameter', /cursor: want one of an answer before/],
+      ['/api/v1/transfers?limit=1001', 400, 'bad_parameter', /from 1 to 1000/],
+      ['/api/v1/transfers?limit=1e2', 400, 'bad_parameter', /limit=1e2: want a whole number/],
+      ['/api/v1/transfers?end=9999999999999999999999', 400, 'bad_parameter', /want RFC 3339/],
+    ],
+  },
+  listSites: {
+    happy: [
+      [
+        '/api/v1/sites',
+        (body) => body.sites.map((site: any) => [site.site, site.transfers, site.statuses]),
+        [
+          ['SITE_A', 2, { success: 1, failed: 1 }],
+          ['SITE_B', 1, { success: 1 }],
+        ],
+      ],
+    ],
+    empty: ['/api/v1/sites', (body) => body.sites, []],
+    wrong: [['/api/v1/sites?site=a', 400, 'unknown_parameter', /site is not known/]],
+  },
+  getPipeline: {
+    happy: [
+      ['/api/v1/pipeline', (body) => [body.totals.stored, body.brokers[0].state, body.state], [9, 'down', 'degraded']],
+    ],
+    empty: ['/api/v1/pipeline', (body) => [body.store.stored, body.store.error], [0, null]],
+    wrong: [['/api/v1/pipeline?x=1', 400, 'unknown_parameter', /x is not known/]],
+  },
+}
+
+const isProblem = Compile(problem)
+const filled = await testApi(root, { records, nowMs })
+const bare = await testApi(root, { nowMs })
+
+for (const [name, { happy, empty, wrong }] of Object.entries(rows)) {
+  const row: Endpoint = contract[name as Operation]
+  test(`${name}: ${row.path}`, async (t) => {
+    const isAnswer = Compile(row.answer)
+    for (const [path, check, expected] of happy) {
+      const answer = await filled.get(path)
+      const body = await answer.json()
+      t.equal(answer.status, 200, path)
+      t.same(check(body), expected, path)
+      t.same(isAnswer.Errors(body), [], `${path} is as the contract says`)
+    }
+    if (empty !== undefined) {
+      const [path, check, expected] = empty
+      const body = await bare.json(path)
+      t.same(check(body), expected, `${path} of nothing`)
+      t.same(isAnswer.Errors(body), [])
+    }
+    for (const [path, status, code, detail] of wrong) {
+      const answer = await filled.get(path)
+      const body = (await answer.json()) as Record<string, unknown>
+      t.same([answer.status, body['code']], [status, code], path)
+      t.match(body['detail'], detail, path)
+      t.equal(answer.headers.get('content-type'), 'application/problem+json')
+      t.ok(isProblem.Check(body), `${path}: a problem as the contract says`)
+    }
+    for (const headers of [{}, { 'x-api-key': 'wrong' }, { authorization: 'Bearer wrong' }]) {
+      const answer = await fetch(filled.url + (happy[0]?.[0] as string), { headers: headers as Record<string, string> })
+      t.equal(answer.status, 401, `${row.path} without a key`)
+    }
+  })
+}
+
+test('listTransfers: pages follow one another by their cursor', async (t) => {
+  const seen: string[] = []
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const path: string = `/api/v1/transfers?limit=1${cursor === '' ? '' : `&cursor=${cursor}`}`
+    const page: any = await filled.json(path)
+    seen.push(...page.transfers.map((each: any) => each.id))
+    cursor = page.cursor
+  }
+  t.same(seen, ['t3', 't2', 't1'])
+})
+
+test('getGpuTelemetry: pages follow one another by next_start', async (t) => {
+  const base = '/api/v1/gpus/GPU-a/telemetry?metric=DCGM_FI_DEV_GPU_UTIL&limit=1'
+  const first: any = await filled.json(base)
+  const second: any = await filled.json(`${base}&start=${first.series[0].next_start}`)
+  t.same([first.series[0].values[0].value, second.series[0].values[0].value, second.truncated], [40, 50, false])
+})
+
+test('slices of a GPU: the uuid alone fits all of them, with their instance they are told apart', async (t) => {
+  const slices = ['3', '7'].map((gpu_i_id) => gpuRecord({ uuid: 'GPU-m', gpu_i_id, metric: power, value: 200 }))
+  const api = await testApi(t, { records: slices, nowMs })
+  const ambiguous: any = await api.json('/api/v1/gpus/GPU-m')
+  t.same(
+    ambiguous.candidates.map((each: any) => each.id),
+    ['GPU-m:3', 'GPU-m:7'],
+  )
+  t.equal((await api.json<any>('/api/v1/gpus/GPU-m:7')).gpu.gpu_i_id, '7')
+  t.equal((await api.json<any>('/api/v1/gpus/GPU-m:7/telemetry')).series[0].values.length, 1)
+  const fleet: any = await api.json('/api/v1/fleet')
+  t.same([fleet.gpus, fleet.power_w], [1, 200], 'one GPU, whose power is counted once')
+})
+
+test('stale: what is old says so, and still counts where nothing is fresh', async (t) => {
+  const api = await testApi(t, { records, nowMs: nowMs + 3_600_000 })
+  const fleet: any = await api.json('/api/v1/fleet')
+  t.same([fleet.stale, fleet.stale_gpus, fleet.power_w], [true, 3, 400])
+})
+
+test('postTelemetry: the body of source 002, as it is', async (t) => {
+  const broker = await stubBroker(t)
+  const api = await testApi(t, { env: { MSG_QUEUE_ADDR: broker.url }, nowMs })
+  const body = {
+    device_id: 'gpu-001',
+    metric: 'temperature',
+    value: 75.5,
+    time: '2025-09-25T10:30:00Z',
+    gpu_id: '0',
+    uuid: '12345678-1234-1234-1234-123456789012',
+    model_name: 'NVIDIA RTX 4090',
+    hostname: 'worker-node-1',
+    container: 'gpu-workload',
+    pod: 'gpu-pod-1',
+    namespace: 'default',
+    labels_raw: 'app=ml-training',
+  }
+  const post = (path: string, given: unknown, headers: Record<string, string> = {}) =>
+    api.get(path, {
+      method: 'POST',
+      body: typeof given === 'string' ? given : JSON.stringify(given),
+      headers: { 'content-type': 'application/json', ...headers },
+    })
+  const answer = await post('/telemetry', body)
+  t.same([answer.status, await answer.json()], [200, { accepted: 1, ids: [`0/${broker.produced[0]?.partition}/0`] }])
+  const { labels_raw: _, ...rest } = body
+  t.same(JSON.parse(broker.produced[0]?.lines[0] as string), { kind: 'gpu', ...rest, labels: { app: 'ml-training' } })
+
+  const many = Array.from({ length: 20 }, (_, index) => ({ ...body, uuid: `GPU-${index}` }))
+  const list = (await (await post('/api/v1/telemetry', many)).json()) as { ids: string[] }
+  t.equal(new Set(list.ids).size, 20, 'each record has an id of its own')
+  for (const [index, id] of list.ids.entries()) {
+    const [, partition, offset] = id.split('/').map(Number) as [number, number, number]
+    const lines = broker.produced.filter((each) => each.partition === partition).flatMap((each) => each.lines)
+    t.equal(JSON.parse(lines[offset] as string).uuid, `GPU-${index}`, 'and the id is where it stands')
+  }
+
+  // Without an uuid a GPU is known by host and index; without a time it is now; an alias is stored as what it means.
+  await post('/telemetry', { metric: 'dcgm_gpu_temp', value: null, hostname: 'h', gpu_id: '3' })
+  t.match(JSON.parse(broker.produced.at(-1)?.lines[0] as string), {
+    metric: 'DCGM_FI_DEV_GPU_TEMP',
+    uuid: 'h:3',
+    time: '2025-07-18T20:43:00Z',
+    value: null,
+  })
+
+  const wrong: readonly (readonly [unknown, string, RegExp])[] = [
+    [{ ...body, metrik: 'x' }, 'bad_record', /metrik is not known: did you mean metric\?/],
+    [{ metric: 'x', uuid: 'u' }, 'bad_record', /value is missing/],
+    [{ ...body, value: '75.5' }, 'bad_record', /value must be number or be null/],
+    [[body, { ...body, value: true }], 'bad_record', /record 2 of 2: value must/],
+    [{ ...body, time: 'noon' }, 'bad_record', /time is "noon"/],
+    [{ ...body, labels_raw: 'app' }, 'bad_record', /labels_raw is "app": want name=value pairs/],
+    [{ metric: 'x', value: 1 }, 'bad_record', /uuid/],
+    [{ ...body, metric: 'DCGM_FI_DEV_GPU_TEMP', value: 644245923 }, 'bad_record', /644245923/],
+    [[], 'empty_batch', /empty array/],
+    ['{"metric":', 'bad_request', /./],
+    ['', 'bad_request', /./],
+  ]
+  const before = broker.produced.length
+  for (const [given, code, detail] of wrong) {
+    const refused = (await (await post('/telemetry', given)).json()) as { code: string; detail: string }
+    t.equal(refused.code, code, JSON.stringify(given).slice(0, 80))
+    t.match(refused.detail, detail)
+  }
+  t.equal(broker.produced.length, before, 'what is refused is not written, nor its neighbours')
+  t.equal((await post('/telemetry', 'a=1', { 'content-type': 'text/plain' })).status, 415)
+  t.equal((await post('/telemetry', `"${'x'.repeat(1024 * 1024)}"`)).status, 413)
+  t.equal((await post('/telemetry', body, { 'x-api-key': 'wrong-key' })).status, 401)
+  t.equal((await api.get('/telemetry')).status, 405)
+})
+
+test('postTelemetry: a broker that is away is told, with when to come again', async (t) => {
+  const api = await testApi(t)
+  const answer = await api.get('/telemetry', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ metric: 'x', value: 1, uuid: 'u' }),
+  })
+  t.match(await answer.json(), { code: 'unavailable', detail: /127\.0\.0\.1:9/ })
+  t.equal(answer.status, 503)
+})
+
+test('the table of routes: each has its rows here', (t) => {
+  t.same(Object.keys(contract).toSorted(), [...Object.keys(rows), 'stream', 'postTelemetry'].toSorted())
+  t.end()
+})

@@ -7,12 +7,15 @@ const eraseLine = '\r\u001b[K'
 
 export class Progress {
   readonly #stream: NodeJS.WriteStream
+  readonly #lineOf: (text: string) => string
   #shown = ''
   #lastText = ''
   #lastMs = performance.now()
 
-  constructor(stream: NodeJS.WriteStream) {
+  /** @param lineOf a line for where there is no terminal, newline included */
+  constructor(stream: NodeJS.WriteStream, lineOf = (text: string) => `${text}\n`) {
     this.#stream = stream
+    this.#lineOf = lineOf
   }
 
   /** Says how far it is now; call it as often as it changes. */
@@ -28,7 +31,7 @@ export class Progress {
     if (text === this.#lastText || nowMs - this.#lastMs < quietMs) return
     this.#lastText = text
     this.#lastMs = nowMs
-    this.#stream.write(`${text}\n`)
+    this.#stream.write(this.#lineOf(text))
   }
 
   /** Writes something else, newline included, above the line. */

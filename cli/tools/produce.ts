@@ -58,7 +58,8 @@ export const produce = command({
       await Promise.all(pending)
       await producer.close()
       progress.clear()
-      io.stdout.write(`sent ${formatNumber(sent + unsent)} records to ${topic}\n`)
+      const total = sent + unsent
+      io.stdout.write(`sent ${formatNumber(total)} ${total === 1 ? 'record' : 'records'} to ${topic}\n`)
       return 0
     }),
 })

@@ -30,9 +30,9 @@ const extraGraceMs = 5_000
  */
 export async function up(settings: UpSettings, io: Io, flags: Readonly<Record<string, string>>): Promise<number> {
   const plan = planOf(settings, io.env, flags)
-  const progress = new Progress(io.stderr)
   const names = [plan.broker, plan.collector, plan.streamer].map(({ name }) => name)
   const lines = new LogLines(io.stderr, [...names, 'up'])
+  const progress = new Progress(io.stderr, (text) => lines.own('up', text, 'info'))
   const note = (text: string, level: 'info' | 'warn' | 'error' = 'info') => progress.print(lines.own('up', text, level))
 
   note(`penstock ${version}, data in ${plan.dataDir}`)

@@ -1,0 +1,76 @@
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { t as file, test } from 'tap'
+import { startPenstock, startRole, temporaryFolder, type Scope, type StartOptions } from '#test/start'
+
+// Each command is a process, on two shared cores.
+file.setTimeout(170_000)
+
+async function outcome(t: Scope, args: readonly string[], options: StartOptions = {}) {
+  const { exited, stdout, stderr } = startPenstock(t, args, options)
+  const { code } = await exited
+  return { code, out: stdout.join('\n'), err: stderr.join('\n') }
+}
+
+/** A port that nobody listens on. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+test('what is produced can be listed, tailed, and read in a group', async (t) => {
+  const broker = await startRole(t, 'broker', { env: { TOPICS: 'notes:partitions=1' } })
+  const env = { MSG_QUEUE_ADDR: broker.url }
+  const run = (...args: string[]) => outcome(t, args, { env })
+
+  t.match(await run('produce', 'notes', '{"n":1}', 'two \u001b[2J'), { code: 0, out: 'sent 2 records to notes' })
+  const piped = startPenstock(t, ['produce', 'notes'], { env, stdin: 'pipe' })
+  piped.stdin?.end('three\r\n\nfour')
+  t.strictSame(await piped.exited, { code: 0, signal: null })
+
+  t.match(await run('topics'), { code: 0, out: /^notes +1 +4 +\d+ B +fsync +-$/m })
+  t.match(await run('tail', 'notes', '--from', 'earliest', '--max', '4', '--ids'), {
+    code: 0,
+    out: ['0/0/0 {"n":1}', '0/0/1 two \u001b[2J', '0/0/2 three', '0/0/3 four'].join('\n'),
+  })
+  t.match(await run('tail', 'notes', '--group', 'g', '--max', '3'), { code: 0, out: /^.+\ntwo .+\nthree$/ })
+  t.match(await run('lag'), { code: 0, out: /^notes +g +exclusive +1 /m })
+})
+
+test('an unknown topic is answered with those there are', async (t) => {
+  const broker = await startRole(t, 'broker')
+  const tail = await outcome(t, ['tail', 'telemtry', '--addr', broker.url])
+  t.match(tail, { code: 1, err: /no topic "telemtry" \(did you mean telemetry\?\): there are telemetry/ })
+})
+
+test('a broker that is not there, or that wants a token, is answered with what to do', async (t) => {
+  t.match(await outcome(t, ['topics', '--addr', `http://127.0.0.1:${await freePort()}`]), {
+    code: 1,
+    err: /no broker answers at http:\/\/127.0.0.1:\d+ \(ECONNREFUSED\): start one with penstock up, or .* --addr/,
+  })
+  const broker = await startRole(t, 'broker', { env: { SERVICE_TOKEN: 'secret-1' } })
+  t.match(await outcome(t, ['lag', '--addr', broker.url]), { code: 1, err: /wants a token: set SERVICE_TOKEN/ })
+  const env = { SERVICE_TOKEN: 'secret-1' }
+  t.match(await outcome(t, ['topics', '--addr', broker.url], { env }), { code: 0, out: /^telemetry /m })
+})
+
+test('the same flags write the same sample', async (t) => {
+  const folders = [temporaryFolder(t), temporaryFolder(t)]
+  const args = ['sample', '--hosts', '2', '--gpus', '2', '--steps', '3', '--interval', '1m', '--seed', '7']
+  for (const out of folders) t.match(await outcome(t, [...args, '--out', out]), { code: 0, out: /: 90 rows/ })
+  const [one, two] = folders.map((folder) =>
+    readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'utf8')]),
+  )
+  t.equal(one?.length, 2, 'an export and a transfer log')
+  t.strictSame(one, two)
+})
+
+test('a store that is not there is answered with what to do', async (t) => {
+  t.match(await outcome(t, ['query', '--data-dir', temporaryFolder(t)]), { code: 1, err: /no store.*DATA_DIR/ })
+})

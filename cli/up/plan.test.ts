@@ -1,0 +1,70 @@
+import { resolve } from 'node:path'
+import { test } from 'tap'
+import { readSettings, SettingsError } from '#lib/settings'
+import { environmentOf, planOf } from './plan.ts'
+import { upSettings } from './settings.ts'
+
+function plan(flags: Record<string, string>, env: Record<string, string> = {}) {
+  return planOf(readSettings(upSettings, { env, flags }), env, flags)
+}
+
+function linesOf(flags: Record<string, string>): readonly string[] {
+  try {
+    plan(flags)
+    return []
+  } catch (error) {
+    if (error instanceof SettingsError) return error.lines
+    throw error
+  }
+}
+
+test('each role has its port, counted from PORT; with 0 the system chooses all', async (t) => {
+  const ports = ({ broker, collector, streamer }: ReturnType<typeof plan>) =>
+    [broker, collector, streamer].map(({ settings }) => settings['PORT'])
+  t.strictSame(ports(plan({ csv: 'a.csv' })), ['8090', '8083', '8082'])
+  t.strictSame(ports(plan({ csv: 'a.csv', port: '0' })), ['0', '0', '0'])
+})
+
+test('a demo has a data folder of its own', async (t) => {
+  t.match(plan({ 'data-dir': '/d' }), { demo: true, dataDir: '/d/demo', streamer: { settings: { DEMO: 'true' } } })
+  t.match(plan({ csv: 'a.csv', 'data-dir': '/d' }), {
+    demo: false,
+    dataDir: '/d',
+    broker: { settings: { DATA_DIR: '/d/broker-0' } },
+    streamer: { settings: { DEMO: 'false', CSV: 'a.csv' } },
+  })
+})
+
+test('settings of a role reach that role, and no other', async (t) => {
+  const { broker, collector } = plan({ csv: 'a.csv', 'visibility-timeout': '5s', 'service-token': 's' })
+  t.equal(broker.settings['VISIBILITY_TIMEOUT'], '5s')
+  t.equal(collector.settings['VISIBILITY_TIMEOUT'], undefined)
+  t.equal(collector.settings['SERVICE_TOKEN'], 's')
+})
+
+test('roles stay on loopback with a token, too, unless told', async (t) => {
+  t.equal(plan({ csv: 'a.csv' }, { SERVICE_TOKEN: 's' }).broker.settings['HOST'], '127.0.0.1')
+  t.equal(plan({ csv: 'a.csv', host: '0.0.0.0' }, { SERVICE_TOKEN: 's' }).broker.settings['HOST'], '0.0.0.0')
+})
+
+test('what `up` decides wins over the environment that it hands on', async (t) => {
+  const env = { PENSTOCK_PORT: '1', PORT: '2', TOPICS: 'a' }
+  const { broker } = plan({ csv: 'a.csv', port: '3000' }, env)
+  t.match(environmentOf(env, broker), { PENSTOCK_PORT: '3010', TOPICS: 'a' })
+})
+
+test('the same files are the same sources, however they are named', async (t) => {
+  t.equal(plan({ csv: './a.csv' }).sources, resolve('a.csv'))
+  t.equal(plan({ csv: 'x/../a.csv' }).sources, plan({ csv: 'a.csv' }).sources)
+})
+
+test('everything that is wrong is told before anything starts', async (t) => {
+  t.strictSame(linesOf({ csv: 'a', once: 'true', loop: 'true', 'visibility-timeout': '-3s', 'batch-records': '0' }), [
+    '--once with --loop would never end: want one of them',
+    '--visibility-timeout=-3s: want a duration from 1s to 12h',
+    '--batch-records=0: want a whole number from 1 to 100000',
+  ])
+  t.match(linesOf({ once: 'true' }), ['--once wants something that ends: --csv FILE'])
+  t.match(linesOf({ csv: 'a', demo: 'true' }), ['--demo with --csv: want one of them'])
+  t.match(linesOf({ csv: 'a', port: '65530' }), [/^PORT=65530: want a port up to 65525/])
+})

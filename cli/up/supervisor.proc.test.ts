@@ -39,17 +39,6 @@ test('a child that is killed is started again, and the rows are exact at the end
   t.strictSame(results(started), ['read 3000, stored 3000, dead-lettered 0'])
 })
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  test(`${signal} stops all, in order, with status 0`, async (t) => {
-    const { folder, csv } = fileOf(t, exportOf(10))
-    const started = up(t, folder, ['--csv', csv])
-    const pids = Object.values(await childrenOf(started, folder))
-    await started.waitFor(/^read 10, stored 10/)
-    t.strictSame(await started.kill(signal), { code: 0, signal: null }, started.tail())
-    t.strictSame(pids.filter(isAlive), [])
-  })
-}
-
 test('killed by -9 it leaves no process behind, and can be started again at once', async (t) => {
   const { folder, csv } = fileOf(t, exportOf(10))
   const started = up(t, folder, ['--csv', csv])
@@ -61,16 +50,19 @@ test('killed by -9 it leaves no process behind, and can be started again at once
   await untilDead(pids)
 })
 
-test('a data folder has one up at a time', async (t) => {
+test('a data folder has one up at a time, and SIGINT stops all of it with status 0', async (t) => {
   const { folder, csv } = fileOf(t, exportOf(10))
   const started = up(t, folder, ['--csv', csv])
-  await started.waitFor(/^read 10/)
+  const pids = Object.values(await childrenOf(started, folder))
+  await started.waitFor(/^read 10, stored 10/)
   const second = up(t, folder, ['--csv', csv])
   t.strictSame(await second.exited, { code: 1, signal: null })
   t.match(
     second.stderr.join('\n'),
     new RegExp(`another penstock up \\(process ${started.pid}\\) runs on .*set DATA_DIR`),
   )
+  t.strictSame(await started.kill('SIGINT'), { code: 0, signal: null }, started.tail())
+  t.strictSame(pids.filter(isAlive), [])
 })
 
 test('a port in use is named, with what to do, and nothing is left behind', async (t) => {
@@ -89,7 +81,7 @@ test('with nothing to read it streams a demo fleet, apart from real data', async
   const started = up(t, folder, [], { DEMO_HISTORY: '1m' })
   await started.waitFor(/DEMO/)
   await started.waitFor(/latest values .*data\/demo/)
-  await started.kill('SIGINT')
+  t.strictSame(await started.kill('SIGTERM'), { code: 0, signal: null }, started.tail())
 })
 
 test('wrong settings end it at once, one line each', async (t) => {

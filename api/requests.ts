@@ -69,7 +69,7 @@ function readScalar(name: string, raw: unknown, schema: Schema): unknown {
 
 function unknownParameter(name: string, known: readonly string[]): Problem {
   const shown = name.slice(0, 100)
-  const near = nearest(name, known)
+  const near = known.find((one) => name.startsWith(one) || one.startsWith(name)) ?? nearest(name, known)
   const others = known.length === 0 ? 'this path takes no parameters' : `this path takes ${known.join(', ')}`
   const hint = near === undefined ? others : `did you mean ${near}?`
   return new Problem('unknown_parameter', `${shown} is not known: ${hint}`, { parameter: shown })

@@ -19,7 +19,11 @@ const origins = setting.list('CORS_ORIGINS', {
 
 export const apiSettings = {
   ...commonSettings,
-  host: { ...commonSettings.host, help: 'address to listen on; default 127.0.0.1, and 0.0.0.0 with an API_KEY' },
+  host: setting.text('HOST', {
+    help: 'address to listen on; default 127.0.0.1, and 0.0.0.0 with an API_KEY',
+    pattern: /^[A-Za-z0-9.:_%-]+$/,
+    want: 'a host name or an address',
+  }),
   apiKeys: { ...keys, parse: (text: string) => allOf(keys.parse(text), (key) => /^[\x21-\x7e]{8,512}$/.test(key)) },
   msgQueueAddr: setting.url('MSG_QUEUE_ADDR', {
     help: 'the broker or proxy: POST /telemetry goes there, the live stream comes from there',

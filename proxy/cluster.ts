@@ -42,9 +42,12 @@ export class Cluster {
     return this.#partitions.keys()
   }
 
-  /** Whether every broker has told its number: a ring made of a part of them would send records to the wrong owner. */
+  /**
+   * Whether every broker has told its number, and the topics are known: a ring made of a part of them would send records to
+   * the wrong owner.
+   */
   get complete(): boolean {
-    return this.members.complete
+    return this.members.complete && this.#partitions.size > 0
   }
 
   /** Takes over what the brokers say that there is: for each topic the largest number of partitions. */

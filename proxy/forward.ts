@@ -145,7 +145,9 @@ function tableOf(gateway: Gateway, topic: string): { readonly partitions: number
   const { cluster } = gateway
   if (!cluster.complete) {
     const silent = cluster.members.all.filter((member) => member.ordinal === undefined).map((member) => member.url)
-    throw new Problem('starting', `not heard of yet: ${silent.join(', ')}`, { retry_after_s: gateway.retryAfterS })
+    throw new Problem('starting', `not heard of yet: ${silent.join(', ') || 'the topics'}`, {
+      retry_after_s: gateway.retryAfterS,
+    })
   }
   const table = cluster.topic(topic)
   if (table !== undefined) return table

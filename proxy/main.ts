@@ -66,7 +66,7 @@ export async function run(settings: ProxySettings, signal: AbortSignal): Promise
 }
 
 function readiness({ cluster }: Gateway): true | string {
-  if (!cluster.complete) return 'not every broker has told its number yet'
+  if (!cluster.complete) return 'the brokers have not all told their numbers and topics yet'
   if (cluster.members.all.some((member) => member.state === 'up')) return true
   return 'no broker is up'
 }

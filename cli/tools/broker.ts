@@ -7,7 +7,7 @@ import { didYouMean } from '../args.ts'
 import type { Io } from '../command.ts'
 
 /** Broker 0 of `penstock up`. */
-const defaultAddress = 'http://127.0.0.1:8090'
+const defaultAddress = 'http://127.0.0.1:8081'
 
 /** Every such tool's table begins with these. */
 export const brokerSettings = {

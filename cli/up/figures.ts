@@ -32,6 +32,8 @@ export interface TopicFigures {
 }
 
 export interface BrokerFigures {
+  /** Whether every broker is in the figures. */
+  readonly complete: boolean
   readonly topics: Readonly<Record<string, TopicFigures>>
 }
 
@@ -50,7 +52,8 @@ export interface Figures {
 /** Where the roles listen. A streamer that is not started yet has no address. */
 export interface Addresses {
   readonly streamer: string | undefined
-  readonly broker: string
+  /** The proxy, which speaks for all brokers. */
+  readonly proxy: string
   readonly collector: string
 }
 
@@ -62,7 +65,7 @@ const timeoutMs = 5_000
  * @returns `undefined` while one of them does not answer: it is being started again
  */
 export async function readFigures(
-  { streamer, broker, collector }: Addresses,
+  { streamer, proxy, collector }: Addresses,
   token: string | undefined,
   signal: AbortSignal,
 ): Promise<Figures | undefined> {
@@ -70,7 +73,7 @@ export async function readFigures(
   try {
     return {
       streamer: streamer === undefined ? undefined : await status<StreamerFigures>(streamer),
-      broker: await status<BrokerFigures>(broker),
+      broker: await status<BrokerFigures>(proxy),
       collector: await status<CollectorFigures>(collector),
     }
   } catch {

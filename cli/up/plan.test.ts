@@ -5,7 +5,7 @@ import { environmentOf, planOf } from './plan.ts'
 import { upSettings } from './settings.ts'
 
 function plan(flags: Record<string, string>, env: Record<string, string> = {}) {
-  return planOf(readSettings(upSettings, { env, flags }), env, flags)
+  return planOf(readSettings(upSettings, { env, flags }), env, flags, 'a-new-key')
 }
 
 function linesOf(flags: Record<string, string>): readonly string[] {
@@ -19,10 +19,10 @@ function linesOf(flags: Record<string, string>): readonly string[] {
 }
 
 test('each role has its port, counted from PORT; with 0 the system chooses all', async (t) => {
-  const ports = ({ broker, collector, streamer }: ReturnType<typeof plan>) =>
-    [broker, collector, streamer].map(({ settings }) => settings['PORT'])
-  t.strictSame(ports(plan({ csv: 'a.csv' })), ['8090', '8083', '8082'])
-  t.strictSame(ports(plan({ csv: 'a.csv', port: '0' })), ['0', '0', '0'])
+  const ports = ({ api, proxy, streamer, collector, brokers }: ReturnType<typeof plan>) =>
+    [api, proxy, streamer, collector, ...brokers].map((role) => role?.settings['PORT'])
+  t.strictSame(ports(plan({ csv: 'a.csv' })), ['8080', '8081', '8082', '8083', '8090', '8091'])
+  t.strictSame(ports(plan({ csv: 'a.csv', port: '0' })), ['0', '0', '0', '0', '0', '0'])
 })
 
 test('a demo has a data folder of its own', async (t) => {
@@ -30,27 +30,27 @@ test('a demo has a data folder of its own', async (t) => {
   t.match(plan({ csv: 'a.csv', 'data-dir': '/d' }), {
     demo: false,
     dataDir: '/d',
-    broker: { settings: { DATA_DIR: '/d/broker-0' } },
+    brokers: [{ settings: { DATA_DIR: '/d/broker-0' } }, { settings: { BROKER_INDEX: '1', DATA_DIR: '/d/broker-1' } }],
     streamer: { settings: { DEMO: 'false', CSV: 'a.csv' } },
   })
 })
 
 test('settings of a role reach that role, and no other', async (t) => {
-  const { broker, collector } = plan({ csv: 'a.csv', 'visibility-timeout': '5s', 'service-token': 's' })
-  t.equal(broker.settings['VISIBILITY_TIMEOUT'], '5s')
+  const { brokers, collector } = plan({ csv: 'a.csv', 'visibility-timeout': '5s', 'service-token': 's' })
+  t.equal(brokers[1]?.settings['VISIBILITY_TIMEOUT'], '5s')
   t.equal(collector.settings['VISIBILITY_TIMEOUT'], undefined)
   t.equal(collector.settings['SERVICE_TOKEN'], 's')
 })
 
 test('roles stay on loopback with a token, too, unless told', async (t) => {
-  t.equal(plan({ csv: 'a.csv' }, { SERVICE_TOKEN: 's' }).broker.settings['HOST'], '127.0.0.1')
-  t.equal(plan({ csv: 'a.csv', host: '0.0.0.0' }, { SERVICE_TOKEN: 's' }).broker.settings['HOST'], '0.0.0.0')
+  t.equal(plan({ csv: 'a.csv' }, { SERVICE_TOKEN: 's' }).proxy.settings['HOST'], '127.0.0.1')
+  t.equal(plan({ csv: 'a.csv', host: '0.0.0.0' }, { SERVICE_TOKEN: 's' }).proxy.settings['HOST'], '0.0.0.0')
 })
 
 test('what `up` decides wins over the environment that it hands on', async (t) => {
   const env = { PENSTOCK_PORT: '1', PORT: '2', TOPICS: 'a' }
-  const { broker } = plan({ csv: 'a.csv', port: '3000' }, env)
-  t.match(environmentOf(env, broker), { PENSTOCK_PORT: '3010', TOPICS: 'a' })
+  const { proxy } = plan({ csv: 'a.csv', port: '3000' }, env)
+  t.match(environmentOf(env, proxy), { PENSTOCK_PORT: '3001', TOPICS: 'a' })
 })
 
 test('the same files are the same sources, however they are named', async (t) => {
@@ -66,5 +66,13 @@ test('everything that is wrong is told before anything starts', async (t) => {
   ])
   t.match(linesOf({ once: 'true' }), ['--once wants something that ends: --csv FILE'])
   t.match(linesOf({ csv: 'a', demo: 'true' }), ['--demo with --csv: want one of them'])
-  t.match(linesOf({ csv: 'a', port: '65530' }), [/^PORT=65530: want a port up to 65525/])
+  t.match(linesOf({ csv: 'a', port: '65530' }), [/^PORT=65530: want a port up to 65524/])
+})
+
+test('the key of the environment is used, else a new one is made; a run that ends by itself serves nobody', async (t) => {
+  t.match(plan({ csv: 'a.csv' }), { apiKey: 'a-new-key', api: { settings: { API_KEY: 'a-new-key' } } })
+  const given = plan({ csv: 'a.csv' }, { API_KEY: 'given-key-1,given-key-2' })
+  t.equal(given.apiKey, 'given-key-1')
+  t.equal(given.api?.settings['API_KEY'], undefined, 'it stands in the environment of the role already')
+  t.equal(plan({ csv: 'a.csv', once: 'true' }).api, undefined)
 })

@@ -20,26 +20,36 @@ export interface Plan {
   /** Names the sources, the same for the same ones: whose account of the ledger it is. */
   readonly sources: string
   readonly route: Route
-  readonly broker: RolePlan
+  readonly brokers: readonly RolePlan[]
+  readonly proxy: RolePlan
   readonly collector: RolePlan
   readonly streamer: RolePlan
+  /** The key of the API that the link to the dashboard carries. */
+  readonly apiKey: string
+  /** None for a run that ends by itself: nobody would look. */
+  readonly api: RolePlan | undefined
 }
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-const offsets = { streamer: 2, collector: 3, broker: 10 }
+/** Two, so that the ring is a real one. */
+const brokerCount = 2
+
+const offsets = { api: 0, proxy: 1, streamer: 2, collector: 3, broker: 10 }
 const portMax = 65_535
 
 /**
  * @param flags what was given to `up`, for settings of the roles, too
+ * @param newKey the key of the API when none is given
  * @throws SettingsError for a setting that a role would refuse
  */
-export function planOf(settings: UpSettings, env: Variables, flags: Variables): Plan {
-  const { csv, port, loop, once } = settings
+export function planOf(settings: UpSettings, env: Variables, flags: Variables, newKey: string): Plan {
+  const { csv, port, loop, once, apiKeys } = settings
   const wrong: string[] = []
-  if (port + offsets.broker > portMax) {
+  const lastOffset = offsets.broker + brokerCount - 1
+  if (port + lastOffset > portMax) {
     wrong.push(
-      `PORT=${port}: want a port up to ${portMax - offsets.broker}, because the broker listens on PORT+${offsets.broker}`,
+      `PORT=${port}: want a port up to ${portMax - lastOffset}, because the last broker listens on PORT+${lastOffset}`,
     )
   }
   if (once && loop) wrong.push('--once with --loop would never end: want one of them')
@@ -49,19 +59,27 @@ export function planOf(settings: UpSettings, env: Variables, flags: Variables): 
 
   // A demo must never end up among real values.
   const dataDir = demo ? join(settings.dataDir, 'demo') : settings.dataDir
-  const portOf = (role: keyof typeof offsets) => String(port === 0 ? 0 : port + offsets[role])
+  const portOf = (role: keyof typeof offsets, index: number) => String(port === 0 ? 0 : port + offsets[role] + index)
   const shared = { HOST: settings.host, STOP_GRACE: `${settings.stopGraceMs}ms`, DATA_DIR: dataDir }
-  const plan = (name: string, role: RolePlan['role'], own: Record<string, string>): RolePlan => {
+  const plan = (name: string, role: RolePlan['role'], own: Record<string, string>, index = 0): RolePlan => {
     const given = Object.fromEntries(
       Object.values<{ name: string }>(roleTables[role]).map((row) => [row.name, flags[flagOf(row).slice(2)]]),
     )
-    return { name, role, settings: withoutUndefined({ ...given, ...shared, PORT: portOf(role), ...own }) }
+    return { name, role, settings: withoutUndefined({ ...given, ...shared, PORT: portOf(role, index), ...own }) }
   }
-  const broker = plan('broker-0', 'broker', { BROKER_INDEX: '0', DATA_DIR: join(dataDir, 'broker-0') })
+  const brokers = Array.from({ length: brokerCount }, (_, index) => {
+    const name = `broker-${index}`
+    return plan(name, 'broker', { BROKER_INDEX: String(index), DATA_DIR: join(dataDir, name) }, index)
+  })
+  const proxy = plan('proxy', 'proxy', {})
   const collector = plan('collector', 'collector', {})
   const streamer = plan('streamer', 'streamer', { DEMO: String(demo) })
+  const [givenKey] = apiKeys
+  const api = once
+    ? undefined
+    : plan('api', 'api', { DEMO: String(demo), ...(givenKey === undefined ? { API_KEY: newKey } : {}) })
 
-  for (const { role, settings: own } of [broker, collector, streamer])
+  for (const { role, settings: own } of [...brokers, proxy, collector, streamer, ...(api === undefined ? [] : [api])])
     wrong.push(...problemsOf(roleTables[role], env, own))
   if (wrong.length > 0) throw new SettingsError([...new Set(wrong)])
 
@@ -73,9 +91,12 @@ export function planOf(settings: UpSettings, env: Variables, flags: Variables): 
     demo,
     sources: demo ? 'demo' : csv.map((entry) => resolve(entry)).join('\n'),
     route: { topics: [msgQueueTopic, transfersTopic], group },
-    broker,
+    brokers,
+    proxy,
     collector,
     streamer,
+    apiKey: givenKey ?? newKey,
+    api,
   }
 }
 

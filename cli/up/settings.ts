@@ -1,8 +1,10 @@
 /** The settings of `penstock up`: its own, and those of the roles that a person is likely to give. */
 
 import { collectorSettings } from '#collector/settings'
+import { apiSettings } from '#api/settings'
 import { brokerSettings } from '#broker/settings'
 import { commonSettings, setting, type Settings, type SettingTable } from '#lib/settings'
+import { proxySettings } from '#proxy/settings'
 import { streamerSettings } from '#streamer/settings'
 
 const { csv, rate, loop, demo } = streamerSettings
@@ -19,9 +21,10 @@ export const upSettings = {
   }),
   ...common,
   port: setting.port('PORT', {
-    help: 'the first port: brokers listen on PORT+10 and up, the streamer on PORT+2, the collector on PORT+3; 0: any',
+    help: 'the port of the API and the dashboard; proxy PORT+1, streamer PORT+2, collector PORT+3, brokers PORT+10 and up; 0: any',
     default: '8080',
   }),
+  apiKeys: apiSettings.apiKeys,
   host: { ...host, help: 'address to listen on', fallback: '127.0.0.1' },
   stopGraceMs: setting.duration('STOP_GRACE', {
     help: 'how long a role that stops waits for the requests that it is answering',
@@ -35,7 +38,9 @@ export type UpSettings = Settings<typeof upSettings>
 
 /** The tables of what `up` starts: all their settings are taken, and handed on. */
 export const roleTables = {
+  api: apiSettings,
   broker: brokerSettings,
   collector: collectorSettings,
+  proxy: proxySettings,
   streamer: streamerSettings,
 } as const satisfies Record<string, SettingTable>

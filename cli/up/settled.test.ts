@@ -13,12 +13,13 @@ function figures(change: {
   pending?: number
   known?: boolean
   stored?: number
+  complete?: boolean
 }): Figures {
-  const { lag = 0, done = true, pending = 0, known = true, stored = 10 } = change
+  const { lag = 0, done = true, pending = 0, known = true, stored = 10, complete = true } = change
   const groups = known ? { collector: { lag, in_flight: 0 } } : {}
   return {
     streamer: { sources: [], read: 10, dead: 0, done },
-    broker: { topics: { telemetry: { records: 10, groups }, 'telemetry.dead': { records: 3, groups: {} } } },
+    broker: { complete, topics: { telemetry: { records: 10, groups }, 'telemetry.dead': { records: 3, groups: {} } } },
     collector: { ...noCounts, received: 10, stored, pending },
   }
 }
@@ -27,6 +28,7 @@ test('settled is: read to the end, nothing in the log, nothing in hand, and a le
   t.ok(isSettled(figures({}), route))
   t.notOk(isSettled(figures({ done: false }), route))
   t.notOk(isSettled(figures({ lag: 1 }), route))
+  t.notOk(isSettled(figures({ complete: false }), route), 'a broker that is down may hold records')
   t.notOk(isSettled(figures({ pending: 1 }), route))
   t.notOk(isSettled(figures({ stored: 9 }), route))
   t.notOk(isSettled(figures({ known: false }), route), 'records that no group has seen yet')

@@ -11,7 +11,7 @@ export interface Route {
 
 /** Whether nothing is on its way from the logs to the store. */
 export function isDrained({ broker, collector }: Figures, { topics, group }: Route): boolean {
-  return lagOf(broker, topics, group) === 0 && collector.pending === 0 && addsUp(collector)
+  return broker.complete && lagOf(broker, topics, group) === 0 && collector.pending === 0 && addsUp(collector)
 }
 
 /** Whether, besides, nothing is on its way from the sources to the logs, nor will be. */

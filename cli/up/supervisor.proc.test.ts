@@ -30,7 +30,7 @@ test('a child that is killed is started again, and the rows are exact at the end
   const { folder, csv } = fileOf(t, exportOf(3_000))
   const started = up(t, folder, ['--csv', csv, '--once', '--rate', '1000'])
   const children = await childrenOf(started, folder)
-  t.strictSame(Object.keys(children), ['broker-0', 'collector', 'streamer'])
+  t.strictSame(Object.keys(children), ['broker-0', 'broker-1', 'proxy', 'collector', 'streamer'])
   for (const [name, pid] of Object.entries(children)) {
     process.kill(pid, 'SIGKILL')
     await started.waitFor((line) => line.includes(`${name} `) && line.includes('was killed by SIGKILL'))

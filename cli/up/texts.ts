@@ -17,16 +17,18 @@ const penstock = extname(import.meta.filename) === '.ts' ? 'npx penstock' : 'pen
 
 /** Commands to copy, one for each thing that there is to see. */
 export function whereToLook(
-  { broker, streamer }: Addresses,
-  { dataDir, route }: Plan,
+  { proxy, streamer, api }: Addresses & { readonly api: string },
+  { dataDir, route, apiKey }: Plan,
   token: string | undefined,
 ): string {
   const auth = token === undefined ? '' : ' -H "Authorization: Bearer $SERVICE_TOKEN"'
   const topic = route.topics[0] ?? 'telemetry'
   return `
+  dashboard        ${api}/#key=${apiKey}
+  API              ${api}/swagger/
   latest values    ${penstock} query --data-dir ${quoted(dataDir)}
-  how far it is    ${penstock} lag --addr ${broker}
-  the broker       curl -N${auth} '${broker}/consume?topic=${topic}&from=latest'
+  how far it is    ${penstock} lag --addr ${proxy}
+  the stream       curl -N${auth} '${proxy}/consume?topic=${topic}&from=latest'
   the streamer     curl -N${auth} ${streamer}/stream
   stop             Ctrl-C
 

@@ -1,5 +1,6 @@
 /** `penstock up`: starts the roles, watches the rows go through them, and says when all are settled. */
 
+import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { version } from '#lib/version'
 import type { Io } from '../command.ts'
@@ -12,6 +13,7 @@ import { planOf, type Plan, type RolePlan } from './plan.ts'
 import { ProgressText } from './progress_text.ts'
 import type { UpSettings } from './settings.ts'
 import { isDrained, isSettled, settledLine } from './settled.ts'
+import { liveSource } from './live_source.ts'
 import { GivenUp, Supervisor } from './supervisor.ts'
 import { demoBanner, whereToLook } from './texts.ts'
 
@@ -29,8 +31,8 @@ const extraGraceMs = 5_000
  * @throws SettingsError; Error for the operator when the data folder is taken
  */
 export async function up(settings: UpSettings, io: Io, flags: Readonly<Record<string, string>>): Promise<number> {
-  const plan = planOf(settings, io.env, flags)
-  const names = [plan.broker, plan.collector, plan.streamer].map(({ name }) => name)
+  const plan = planOf(settings, io.env, flags, randomBytes(24).toString('base64url'))
+  const names = [...plan.brokers, plan.collector, plan.streamer].map(({ name }) => name)
   const lines = new LogLines(io.stderr, [...names, 'up'])
   const progress = new Progress(io.stderr, (text) => lines.own('up', text, 'info'))
   const note = (text: string, level: 'info' | 'warn' | 'error' = 'info') => progress.print(lines.own('up', text, level))
@@ -94,22 +96,23 @@ class Run {
    * @throws the signal's reason when it aborts
    */
   async until(signal: AbortSignal): Promise<number> {
-    const { broker, collector, streamer } = this.#plan
-    const { url: brokerUrl } = await this.#supervisor.start(broker, signal)
-    const withBroker = (role: RolePlan): RolePlan => ({
-      ...role,
-      settings: { ...role.settings, MSG_QUEUE_ADDR: brokerUrl },
-    })
-    const { url: collectorUrl } = await this.#supervisor.start(withBroker(collector), signal)
-    const accounts = await this.#openAccount(
-      { broker: brokerUrl, collector: collectorUrl, streamer: undefined },
-      signal,
-    )
-    const { url: streamerUrl } = await this.#supervisor.start(withBroker(streamer), signal)
-
-    const addresses = { broker: brokerUrl, collector: collectorUrl, streamer: streamerUrl }
-    if (!this.#settings.once) this.#progress.print(whereToLook(addresses, this.#plan, this.#settings.serviceToken))
-    return this.#watch(addresses, accounts, signal)
+    const { brokers, proxy, collector, streamer, api } = this.#plan
+    const addresses = await Promise.all(brokers.map((broker) => this.#supervisor.start(broker, signal)))
+    const brokerUrls = addresses.map(({ url }) => url).join(',')
+    const { url: proxyUrl } = await this.#supervisor.start(withSettings(proxy, { BROKERS: brokerUrls }), signal)
+    const toProxy = { MSG_QUEUE_ADDR: proxyUrl }
+    const { url: collectorUrl } = await this.#supervisor.start(withSettings(collector, toProxy), signal)
+    const accounts = await this.#openAccount({ proxy: proxyUrl, collector: collectorUrl, streamer: undefined }, signal)
+    const { url: streamerUrl } = await this.#supervisor.start(withSettings(streamer, toProxy), signal)
+    const roles = { proxy: proxyUrl, collector: collectorUrl, streamer: streamerUrl }
+    if (api !== undefined) {
+      const parts = { ...toProxy, COLLECTOR_URL: collectorUrl, STREAMER_URL: streamerUrl }
+      const { url: apiUrl } = await this.#supervisor.start(withSettings(api, parts), signal)
+      this.#progress.print(whereToLook({ ...roles, api: apiUrl }, this.#plan, this.#settings.serviceToken))
+      const live = await liveSource(signal)
+      if (live !== undefined) this.#note(live)
+    }
+    return this.#watch(roles, accounts, signal)
   }
 
   /** Before a streamer runs: whose rows the ledger counts from now on. */
@@ -163,4 +166,8 @@ class Run {
     signal.throwIfAborted()
     return figures
   }
+}
+
+function withSettings(role: RolePlan, more: Readonly<Record<string, string>>): RolePlan {
+  return { ...role, settings: { ...role.settings, ...more } }
 }

@@ -56,7 +56,7 @@ export interface DeadLetter {
 export class Client {
   readonly #transport: Transport
 
-  /** @throws Error when the url is no address, or holds a password */
+  /** @throws Error when the url is no address, or holds a password; when no header can carry the token */
   constructor(options: ClientOptions) {
     this.#transport = new Transport(options)
   }

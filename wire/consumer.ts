@@ -78,32 +78,35 @@ export class Consumer {
    * The records, a piece of the network's at a time, until the loop is left or the signal aborts. While the caller is busy
    * nothing is read, and the broker holds the rest.
    *
-   * @throws Problem what refuses the stream for good, such as a topic that is not there
+   * @throws Problem what refuses the stream for good, such as a topic that is not there; what a callback throws
    */
   async *batches(): AsyncGenerator<readonly Message[], void, void> {
     const { signal } = this.#options
-    for (let failures = 0; !signal?.aborted;) {
+    for (let failures = 0; ;) {
+      if (signal?.aborted) return
       const stream = new AbortController()
       const abort = (): void => stream.abort(signal?.reason)
       signal?.addEventListener('abort', abort, { once: true })
+      const openedMs = performance.now()
+      let ending: unknown = new Problem('unavailable', 'the stream ended')
       try {
         for await (const messages of this.#stream(stream)) {
           failures = 0
           yield messages
         }
-        failures = 0
       } catch (error) {
-        if (signal?.aborted) return
-        const problem = asProblem(this.#transport.url, error)
-        const atLeastMs = retryAfterMs(problem)
-        if (atLeastMs === false) throw problem
-        failures++
-        await this.#pause(failures, atLeastMs, problem.message)
+        ending = error
       } finally {
         signal?.removeEventListener('abort', abort)
         // The caller may have left the loop in the middle of a stream.
         stream.abort()
       }
+      if (signal?.aborted) return
+      const atLeastMs = retryAfterMs(ending)
+      if (atLeastMs === false) throw ending
+      // A stream that stood was no failure, silent or not; one that ends at once, again and again, is.
+      if (performance.now() - openedMs > this.#transport.backoff.longestMs) failures = 0
+      await this.#pause(++failures, atLeastMs, (ending as Problem).message)
     }
   }
 
@@ -132,6 +135,8 @@ export class Consumer {
   }
 
   async #settle(path: string, body: Readonly<Record<string, unknown>>): Promise<void> {
+    // What names no record has nothing to say, and the broker refuses it.
+    if (Object.values(body).some((ids) => Array.isArray(ids) && ids.length === 0)) return
     const { topic, group, signal } = this.#options
     const call = { query: { topic, group }, body: JSON.stringify(body), headers: jsonType, signal }
     await retry(() => this.#transport.json('POST', path, call), {
@@ -170,11 +175,17 @@ export class Consumer {
     for (;;) {
       const { done, value } = await this.#read(reader, stream)
       if (done) return
-      parser.feed(decoder.decode(value, { stream: true }))
+      let broken: unknown
+      try {
+        parser.feed(decoder.decode(value, { stream: true }))
+      } catch (error) {
+        broken = error
+      }
+      // Also those before the place that broke: the cursors have passed them.
       const messages = inbox.take()
       if (messages.length > 0) yield messages
-      if (inbox.isReplaced) throw new Problem('replaced', `another consumer ${this.#options.consumer} has connected`)
-      if (inbox.isCut) return
+      if (broken !== undefined) throw broken
+      if (inbox.cut !== undefined) throw inbox.cut
     }
   }
 
@@ -186,6 +197,8 @@ export class Consumer {
     }, silenceMs)
     try {
       return await reader.read()
+    } catch (error) {
+      throw asProblem(this.#transport.url, error)
     } finally {
       clearTimeout(timer)
     }
@@ -225,9 +238,8 @@ class Inbox {
   #log = ''
   #broker = 0
   #partition = 0
-  isCut = false
-  /** Another connection has this consumer's name: to come back would take it away again. */
-  isReplaced = false
+  /** Why the broker ended the stream. */
+  cut: Problem | undefined
 
   constructor(options: ConsumerOptions, logs: Map<string, LogHead>, cursors: Map<string, number>) {
     this.#options = options
@@ -248,6 +260,7 @@ class Inbox {
     }
     if (this.#prefix === '' || !id.startsWith(this.#prefix)) this.#enter(id)
     const offset = Number(id.slice(this.#prefix.length))
+    if (!Number.isSafeInteger(offset)) throw noId(id)
     this.#messages.push({ id, broker: this.#broker, partition: this.#partition, offset, attempt: this.#attempt, data })
     this.#cursors.set(this.#log, offset)
   }
@@ -268,15 +281,21 @@ class Inbox {
       )
     }
     const log = `${head.broker}/${head.partition}`
-    const isNew = this.#logs.get(log)?.logId !== head.logId
+    const known = this.#logs.get(log)
     this.#logs.set(log, head)
-    if (isNew || !this.#cursors.has(log)) this.#cursors.set(log, head.firstOffset - 1)
+    if (known === undefined || known.logId === head.logId) {
+      if (!this.#cursors.has(log)) this.#cursors.set(log, head.firstOffset - 1)
+      return
+    }
+    // Our cursor was of the log that is gone. Without one, the new log comes from its first record.
+    this.#cursors.set(log, -1)
+    if (this.#options.group === undefined && head.firstOffset > 0)
+      throw new Problem('unavailable', `the log ${log} was made anew, and is read from its start`)
   }
 
   #enter(id: string): void {
     const parsed = parseId(id)
-    if (parsed === undefined)
-      throw new Problem('bad_request', `${JSON.stringify(id)} is no id of a record: is this a broker?`)
+    if (parsed === undefined) throw noId(id)
     this.#broker = parsed.broker
     this.#partition = parsed.partition
     this.#log = `${parsed.broker}/${parsed.partition}`
@@ -284,17 +303,37 @@ class Inbox {
   }
 
   #onNotice(event: string, data: string): void {
-    const { onGap, onCut, onRevoke } = this.#options
-    const notice = JSON.parse(data) as Record<string, unknown>
+    const { consumer, onGap, onCut, onRevoke } = this.#options
+    // Later versions may have other events.
+    if (event !== 'gap' && event !== 'cut' && event !== 'revoke') return
+    const notice = readNotice(event, data)
     if (event === 'gap') {
       const gap = { first: String(notice['first']), last: String(notice['last']), reason: String(notice['reason']) }
       const last = parseId(gap.last)
       if (last !== undefined) this.#cursors.set(`${last.broker}/${last.partition}`, last.offset)
       onGap?.(gap)
     } else if (event === 'cut') {
-      this.isCut = true
-      this.isReplaced = notice['code'] === 'replaced'
-      onCut?.(String(notice['reason']))
-    } else if (event === 'revoke') onRevoke?.(Number(notice['partition']))
+      const reason = String(notice['reason'])
+      // To come back would take the name away again.
+      this.cut =
+        notice['code'] === 'replaced'
+          ? new Problem('replaced', `another consumer ${consumer ?? ''} has connected`)
+          : new Problem('unavailable', reason)
+      onCut?.(reason)
+    } else onRevoke?.(Number(notice['partition']))
   }
+}
+
+function noId(text: string): Problem {
+  return new Problem('bad_request', `${JSON.stringify(text)} is no id of a record: is this a broker?`)
+}
+
+function readNotice(event: string, data: string): Readonly<Record<string, unknown>> {
+  try {
+    const notice: unknown = JSON.parse(data)
+    if (typeof notice === 'object' && notice !== null) return notice as Record<string, unknown>
+  } catch {
+    // Said below.
+  }
+  throw new Problem('bad_request', `event: ${event} comes without a JSON object: is this a broker?`)
 }

@@ -63,7 +63,7 @@ export function parseLogHead(line: string): LogHead | { readonly foreignVersion:
   const version = anyVersionPattern.exec(line)
   if (version !== null && Number(version[1]) !== formatVersion) return { foreignVersion: Number(version[1]) }
   const match = logHeadPattern.exec(line)
-  if (match === null) return undefined
+  if (match === null || !Number.isSafeInteger(Number(match[6]))) return undefined
   return {
     logId: match[2] as string,
     topic: match[3] as string,
@@ -96,7 +96,9 @@ const batchHeadPattern =
 /** Reads a batch header, without its newline; `undefined` for any other line. It does not check the checksum. */
 export function parseBatchHead(line: string): ReadBatchHead | undefined {
   const match = batchHeadPattern.exec(line)
-  if (match === null) return undefined
+  if (match === null || !Number.isSafeInteger(Number(match[1]))) return undefined
+  const sequence = match[6] === '-' ? undefined : Number(match[6])
+  if (sequence !== undefined && !Number.isSafeInteger(sequence)) return undefined
   const fields = new Map<string, string>()
   for (const field of (match[7] as string).split(' ')) {
     const at = field.indexOf('=')
@@ -107,8 +109,9 @@ export function parseBatchHead(line: string): ReadBatchHead | undefined {
     count: Number(match[2]),
     bytes: Number(match[3]),
     appendMs: Number(match[4]),
-    producer: match[5] === '-' ? undefined : match[5],
-    sequence: match[6] === '-' ? undefined : Number(match[6]),
+    // A producer may be named `-`; it has a number then.
+    producer: match[5] === '-' && sequence === undefined ? undefined : match[5],
+    sequence,
     fields,
     crc: Number.parseInt(match[8] as string, 16),
     covered: line.length - 8,

@@ -30,7 +30,8 @@ export const partitionsMax = 10_000
 export const deadSuffix = '.dead'
 
 const namePattern = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/
-const idPattern = /^(\d{1,5})\/(\d{1,5})\/(\d{1,16})$/
+// Without leading zeros: one record has one id, so that ids can be compared as text.
+const idPattern = /^(0|[1-9]\d{0,4})\/(0|[1-9]\d{0,4})\/(0|[1-9]\d{0,15})$/
 
 /** What a topic, group, consumer or producer may be called: 1 to 128 of `A-Z a-z 0-9 . _ -`, not starting with a dot. */
 export function isName(text: string): boolean {

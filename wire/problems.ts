@@ -95,6 +95,21 @@ export const problems = {
 
 export type ProblemCode = keyof typeof problems
 
+/** What a status says by itself. Gateways refuse in their own words, and it must stay known what may be tried again. */
+const codeOfStatus: Readonly<Record<number, ProblemCode>> = {
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'not_found',
+  405: 'method_not_allowed',
+  408: 'request_timeout',
+  413: 'body_too_large',
+  415: 'unsupported_type',
+  425: 'unavailable',
+  429: 'rate_limited',
+  431: 'headers_too_large',
+  500: 'internal',
+}
+
 /** The body of a refusal. */
 export interface ProblemBody {
   readonly type: string
@@ -135,16 +150,17 @@ export class Problem extends Error {
   toJSON(): ProblemBody {
     const { status, title, hint } = problems[this.code]
     const detail = this.message.slice(this.code.length + 2)
-    return { type: `urn:penstock:problem:${this.code}`, title, status, code: this.code, detail, hint, ...this.extra }
+    const own = { type: `urn:penstock:problem:${this.code}`, title, status, code: this.code, detail, hint }
+    // Twice: the standard members stand first, and no extra one can take their place.
+    return { ...own, ...this.extra, ...own }
   }
 
-  /** Reads a body that {@link toJSON} wrote. A code of a newer version becomes `internal` or `bad_request` by its status. */
+  /** Reads a body that {@link toJSON} wrote. A code of a newer version, or no body of ours, is known by its status. */
   static fromBody(status: number, body: unknown): Problem {
     const given = typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {}
     const { type: _, title: __, status: ___, hint: ____, code, detail, ...extra } = given
     const known = typeof code === 'string' && Object.hasOwn(problems, code)
-    const fallback =
-      status === 401 ? 'unauthorized' : status >= 500 ? (status === 500 ? 'internal' : 'unavailable') : 'bad_request'
+    const fallback = codeOfStatus[status] ?? (status >= 500 ? 'unavailable' : 'bad_request')
     const text = typeof detail === 'string' ? detail : `the server answered ${status}`
     return new Problem(known ? (code as ProblemCode) : fallback, text, extra)
   }

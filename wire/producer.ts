@@ -5,7 +5,7 @@
  * answer was lost can be sent again without being written twice (docs/PROTOCOL.md, "Sent twice, written once").
  */
 
-import { partitionOfKey } from './ids.ts'
+import { isName, partitionOfKey } from './ids.ts'
 import { Problem } from './problems.ts'
 import { retry } from './retry.ts'
 import { retryAfterMs, type Transport } from './transport.ts'
@@ -64,9 +64,11 @@ interface Lane {
 }
 
 /** What refuses one record of a batch, and names its line. */
-const recordCodes: readonly string[] = ['bad_record', 'binary_record', 'record_too_large']
+const recordCodes: ReadonlySet<string> = new Set(['bad_record', 'binary_record', 'record_too_large'])
 
 const batchRecordsMax = 20_000
+
+type Produced = { readonly count?: number; readonly duplicate?: boolean }
 
 export class Producer {
   readonly #transport: Transport
@@ -83,16 +85,23 @@ export class Producer {
   #batchBytesMax: number
   #waiting: (() => void)[] = []
   #partitions: number | undefined
-  #asking: Promise<number> | undefined
+  #asking: Promise<unknown> | undefined
   #turn = 0
   #bufferedBytes = 0
   #acknowledged = 0
+  /** Calls of {@link flush} under way: nothing lingers then. */
+  #flushing = 0
 
-  /** Made by `Client.producer`. */
+  /**
+   * Made by `Client.producer`.
+   *
+   * @throws Problem `bad_name` when the producer's id is not a name
+   */
   constructor(transport: Transport, options: ProducerOptions) {
     this.#transport = transport
     this.#topic = options.topic
     this.#producerId = options.producerId ?? `producer-${randomText()}`
+    if (!isName(this.#producerId)) throw new Problem('bad_name', `${this.#producerId} is no name of a producer`)
     this.#lingerMs = options.lingerMs ?? 5
     this.#batchBytesMax = options.batchBytesMax ?? 512 * 1024
     this.#bufferedBytesMax = options.bufferedBytesMax ?? 32 * 1024 * 1024
@@ -101,7 +110,13 @@ export class Producer {
     this.#signal = this.#stop.signal
     const outer = options.signal
     if (outer?.aborted) this.#stop.abort(outer.reason)
-    outer?.addEventListener('abort', () => this.#stop.abort(outer.reason), { once: true })
+    // Taken away when the producer ends: the caller's signal may outlive many producers.
+    const abort = (): void => this.#stop.abort(outer?.reason)
+    outer?.addEventListener('abort', abort, { once: true, signal: this.#signal })
+    this.#signal.addEventListener('abort', () => {
+      for (const lane of this.#lanes.values()) this.#start(lane)
+      this.#release()
+    })
   }
 
   /** Characters handed over and not acknowledged yet. */
@@ -131,7 +146,7 @@ export class Producer {
   send(records: readonly Outgoing[]): Promise<void> {
     if (records.length === 0) return Promise.resolve()
     const needsCount = this.#partitions === undefined && records.some((record) => record.partition === undefined)
-    const done = needsCount ? this.#partitionCount().then(() => this.#enqueue(records)) : this.#enqueue(records)
+    const done = needsCount ? this.#askPartitions().then(() => this.#enqueue(records)) : this.#enqueue(records)
     this.#open.add(done)
     const forget = (): void => void this.#open.delete(done)
     done.then(forget, forget)
@@ -142,19 +157,16 @@ export class Producer {
   async ready(): Promise<void> {
     while (this.#bufferedBytes >= this.#bufferedBytesMax) {
       this.#signal.throwIfAborted()
-      await new Promise<void>((resolve) => {
-        this.#waiting.push(resolve)
-        this.#signal.addEventListener('abort', () => resolve(), { once: true })
-      })
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
   }
 
-  /** Sends what waits, and resolves when nothing is under way. It does not throw: {@link send} does. */
+  /** Sends what waits at once, and resolves when all of it is settled. It does not throw: {@link send} does. */
   async flush(): Promise<void> {
-    while (this.#open.size > 0) {
-      for (const lane of this.#lanes.values()) this.#start(lane)
-      await Promise.allSettled(this.#open)
-    }
+    this.#flushing++
+    for (const lane of this.#lanes.values()) this.#start(lane)
+    await Promise.allSettled(this.#open)
+    this.#flushing--
   }
 
   /** Flushes; nothing may be sent afterwards. */
@@ -201,28 +213,36 @@ export class Producer {
     return lane
   }
 
-  #partitionCount(): Promise<number> {
-    this.#asking ??= retry(
-      async () => {
-        const { topics } = await this.#transport.json<{
-          readonly topics: readonly { readonly name: string; readonly partitions: number }[]
-        }>('GET', '/topics', { signal: this.#signal })
-        const topic = topics.find(({ name }) => name === this.#topic)
-        if (topic !== undefined) return (this.#partitions = topic.partitions)
-        throw new Problem(
-          'unknown_topic',
-          `there is no topic ${this.#topic}; there are ${topics.map(({ name }) => name).join(', ')}`,
-        )
-      },
+  #askPartitions(): Promise<unknown> {
+    if (this.#asking !== undefined) return this.#asking
+    const asking = retry(
+      () => this.#partitionCount(),
       this.#retrying(() => 'GET /topics'),
-    ).finally(() => (this.#asking = undefined))
-    return this.#asking
+    )
+    this.#asking = asking
+    // The first to hear the answer, before the calls that wait for it: a later call must not overtake them.
+    asking.then(
+      (count) => (this.#partitions = count),
+      () => (this.#asking = undefined),
+    )
+    return asking
+  }
+
+  async #partitionCount(): Promise<number> {
+    const { topics } = await this.#transport.json<{
+      readonly topics: readonly { readonly name: string; readonly partitions: number }[]
+    }>('GET', '/topics', { signal: this.#signal })
+    const topic = topics.find(({ name }) => name === this.#topic)
+    if (topic !== undefined) return topic.partitions
+    const known = topics.map(({ name }) => name).join(', ')
+    throw new Problem('unknown_topic', `there is no topic ${this.#topic}; there are ${known}`)
   }
 
   /** Sends at once when there is a whole batch, else when the linger time is over. */
   #wake(lane: Lane): void {
     if (lane.isBusy) return
-    if (lane.queuedBytes >= this.#batchBytesMax || this.#lingerMs === 0) this.#start(lane)
+    const isDue = this.#lingerMs === 0 || this.#flushing > 0
+    if (isDue || lane.queuedBytes >= this.#batchBytesMax) this.#start(lane)
     else lane.linger ??= setTimeout(() => this.#start(lane), this.#lingerMs)
   }
 
@@ -286,14 +306,19 @@ export class Producer {
       for (const entry of batch.slice(0, written)) this.#settle(entry)
       return [batch.slice(written)]
     }
-    if (recordCodes.includes(code) && typeof extra['line'] === 'number') {
+    if (recordCodes.has(code) && typeof extra['line'] === 'number') {
       const at = extra['line'] - 1
       const refused = batch[at]
       if (refused === undefined) return undefined
       this.#settle(refused, error)
       return [batch.slice(0, at), batch.slice(at + 1)]
     }
-    if (code === 'body_too_large' && batch.length > 1) {
+    const [first] = batch
+    if (batch.length === 1 && first !== undefined && (code === 'body_too_large' || recordCodes.has(code))) {
+      this.#settle(first, error)
+      return []
+    }
+    if (code === 'body_too_large') {
       // The broker takes less than we thought: from now on half of this batch.
       const half = batch.length >>> 1
       this.#batchBytesMax = Math.max(1, Math.floor(charactersOf(batch) / 2))
@@ -302,7 +327,7 @@ export class Producer {
     return undefined
   }
 
-  #post(lane: Lane, batch: readonly Entry[], sequence: number): Promise<unknown> {
+  #post(lane: Lane, batch: readonly Entry[], sequence: number): Promise<void> {
     const call = {
       query: { topic: this.#topic, partition: lane.partition },
       headers: {
@@ -314,7 +339,12 @@ export class Producer {
       signal: this.#signal,
     }
     return retry(
-      () => this.#transport.json('POST', '/produce', call),
+      async () => {
+        const answer = await this.#transport.json<Produced | undefined>('POST', '/produce', call)
+        // A gateway may say 200 to anything: only what the broker counted is acknowledged.
+        if (answer?.duplicate === true || answer?.count === batch.length) return
+        throw new Problem('unavailable', `the answer counts ${answer?.count} of ${batch.length} records`)
+      },
       this.#retrying(() => `${batch.length} records for ${this.#topic}/${lane.partition}`),
     )
   }
@@ -342,9 +372,11 @@ export class Producer {
       if (sending.problem === undefined) sending.resolve()
       else sending.reject(sending.problem)
     }
-    if (this.#waiting.length > 0 && this.#bufferedBytes < this.#bufferedBytesMax) {
-      for (const resolve of this.#waiting.splice(0)) resolve()
-    }
+    if (this.#waiting.length > 0 && this.#bufferedBytes < this.#bufferedBytesMax) this.#release()
+  }
+
+  #release(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }
 

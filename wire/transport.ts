@@ -41,9 +41,11 @@ export class Transport {
   readonly #token: string | undefined
   readonly #timeoutMs: number
 
-  /** @throws Error when the url is none of http or https, or holds a password */
+  /** @throws Error when the url is none of http or https, or holds a password; when no header can carry the token */
   constructor(options: ClientOptions) {
     this.url = baseOf(options.url)
+    // Else every request fails before it is sent, which looks like a broker that is away.
+    if (/[^\x20-\x7e]/.test(options.token?.trim() ?? '')) throw new Error('the token holds more than ASCII text')
     this.backoff = { ...defaultBackoff, ...options.backoff }
     this.warn = options.onWarning ?? ((): void => {})
     // A browser's fetch must be called on its window, not as a method of something else.
@@ -163,7 +165,11 @@ function queryText(query: Call['query']): string {
 function baseOf(text: string): string {
   const url = URL.parse(text)
   // The text is not repeated where it may hold a password.
-  if (url === null) throw new Error(`${text} is no address: want http://host:port`)
+  if (url === null) {
+    throw new Error(
+      `${text.includes('@') ? 'the address cannot be read' : `${text} is no address`}: want http://host:port`,
+    )
+  }
   if (url.username !== '' || url.password !== '') throw new Error('the address holds a password: give it as the token')
   if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new Error(`${text}: want http:// or https://`)
   return url.origin + url.pathname.replace(/\/+$/, '')

@@ -1,0 +1,28 @@
+/** For tests: a node:http server on a free port that ends with the test, whatever is still connected to it. */
+
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Scope } from './start.ts'
+
+/** Returns the address. A handler that fails cuts its connection. */
+export async function listen(
+  t: Scope,
+  handle: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>,
+): Promise<string> {
+  const guarded = async (request: IncomingMessage, response: ServerResponse) => handle(request, response)
+  const server = createServer((request, response) => {
+    guarded(request, response).catch(() => response.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** Answers with JSON; a status of a refusal makes it a problem. */
+export function answer(response: ServerResponse, status: number, body: object, headers: Record<string, string> = {}) {
+  const type = status < 400 ? 'application/json' : 'application/problem+json'
+  response.writeHead(status, { 'content-type': type, ...headers }).end(JSON.stringify(body))
+}

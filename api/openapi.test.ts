@@ -5,15 +5,15 @@ import { promisify } from 'node:util'
 import { test } from 'tap'
 import { contract, type Endpoint } from './contract.ts'
 import { openApi } from './openapi.ts'
-import { temporaryFolder } from './samples.ts'
+import { temporaryFolder } from '#test/start'
 
 type Json = Record<string, any>
 
-const file = openApi('1.2.3') as Json
+const file: Json = openApi('1.2.3')
 
 test('every route of the contract is an operation, under an id of its own', (t) => {
   const operations = Object.entries(file['paths'] as Json).flatMap(([path, methods]) =>
-    Object.entries(methods as Json).map(([method, operation]) => ({ path, method, ...(operation as Json) }) as Json),
+    Object.entries(methods as Json).map(([method, operation]): Json => ({ path, method, ...(operation as Json) })),
   )
   const wanted = Object.values<Endpoint>(contract).flatMap((row) =>
     [row.path, ...(row.also ?? [])].map((path) => `${row.method.toLowerCase()} ${path}`),
@@ -36,7 +36,7 @@ test('every route of the contract is an operation, under an id of its own', (t) 
 
 test('every reference leads somewhere, and every component is used', (t) => {
   const text = JSON.stringify(file)
-  const used = new Set([...text.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map((match) => match[1]))
+  const used = new Set([...text.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map((match) => String(match[1])))
   t.same([...used].toSorted(), Object.keys(file['components']['schemas'] as Json).toSorted())
   t.notMatch(text, /"\$id"|"~kind"/)
   t.end()

@@ -87,7 +87,7 @@ function wantOf(schema: Schema): string {
   if (type === 'integer') return `a whole number from ${String(minimum)} to ${String(maximum)}`
   if (type === 'array') return `up to ${String(maxItems)} times ${wantOf(items as Schema)}`
   if (pattern !== undefined) return 'a duration such as 500ms, 30s, 5m or 1h'
-  if (maxLength !== undefined) return `a text of ${String(minLength)} to ${String(maxLength)} characters`
+  if (maxLength !== undefined) return `a text of ${Number(minLength)} to ${Number(maxLength)} characters`
   return minLength === undefined ? 'a text' : 'a text that is not empty'
 }
 
@@ -96,7 +96,7 @@ function bodyReader(schema: TSchema): (given: unknown) => unknown {
   const branches = ((schema as Schema)['anyOf'] ?? [schema]) as readonly TSchema[]
   const isList = (branch: TSchema) => (branch as Schema)['type'] === 'array'
   const one = branches.find((branch) => !isList(branch))
-  const list = branches.find(isList) as (TSchema & { readonly maxItems?: number }) | undefined
+  const list = branches.find(isList)
   const validator = Compile(one ?? schema)
   const members = Object.keys(((one ?? schema) as { readonly properties?: object }).properties ?? {})
   return (given) => {
@@ -104,7 +104,7 @@ function bodyReader(schema: TSchema): (given: unknown) => unknown {
       checkRecord(validator, given, '', members)
       return given
     }
-    const max = list.maxItems ?? Infinity
+    const max = Number((list as Schema)['maxItems'] ?? Infinity)
     if (given.length === 0) throw new Problem('empty_batch', 'the body is an empty array')
     if (given.length > max) throw new Problem('bad_record', `the body has ${given.length} records: want ${max} at most`)
     given.forEach((item, index) => checkRecord(validator, item, `record ${index + 1} of ${given.length}: `, members))

@@ -87,7 +87,7 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
 function addStatus(app: FastifyInstance, { apiKeys, serviceToken }: ApiSettings, status: () => object): void {
   const startedMs = performance.now()
   const keys = new Keys(serviceToken === undefined ? apiKeys : [...apiKeys, serviceToken])
-  app.get('/status', { config: { route: '/status' } }, async (request) => {
+  app.get('/status', { config: { route: '/status' } }, (request) => {
     const given = givenKey(request.headers)
     if (!keys.isEmpty && (given === undefined || keys.find(given) === undefined)) {
       throw new Problem('unauthorized', 'send the SERVICE_TOKEN or a key')

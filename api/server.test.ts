@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { SettingsError } from '#lib/settings'
 import { contract, type Endpoint } from './contract.ts'
-import { temporaryFolder, testApi, testKey } from './samples.ts'
+import { testApi, testKey } from '#test/api'
+import { temporaryFolder } from '#test/start'
 import { apiHostOf } from './settings.ts'
 
 const paths = Object.values<Endpoint>(contract).flatMap((row) => [row.path, ...(row.also ?? [])])

@@ -5,7 +5,7 @@ import { gpuRecord, transferRecord } from '#store/samples'
 import { SseParser, type SseEvent } from '#wire/sse'
 import { Compile } from 'typebox/compile'
 import { contract } from './contract.ts'
-import { stubBroker, testApi } from './samples.ts'
+import { stubBroker, testApi } from '#test/api'
 
 type Api = Awaited<ReturnType<typeof testApi>>
 

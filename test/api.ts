@@ -1,7 +1,5 @@
 /** An API for tests: over a store that the test fills, behind it a broker that does what it is told. */
 
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Route, Sink } from '#lib/http/http'
 import { serve } from '#lib/http/server'
@@ -13,12 +11,9 @@ import { batchOf, partOf } from '#store/samples'
 import { normalise } from '#telemetry/normalise'
 import type { TelemetryRecord } from '#telemetry/record'
 import { formatLogHead } from '#wire/frames'
-import { openApiParts } from './routes.ts'
-import { apiSettings } from './settings.ts'
-
-interface Scope {
-  teardown(callback: () => unknown): void
-}
+import { openApiParts } from '#api/routes'
+import { apiSettings } from '#api/settings'
+import { temporaryFolder, type Scope } from './start.ts'
 
 export const testKey = 'test-key-of-the-api'
 
@@ -69,12 +64,6 @@ export async function fillStore(dataDir: string, records: readonly TelemetryReco
   const store = await openStore({ dataDir })
   await store.write(batchOf(partOf(records.map((record) => normalise(record)))))
   await store.close()
-}
-
-export function temporaryFolder(t: Scope): string {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-api-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
-  return folder
 }
 
 export interface StubBroker {

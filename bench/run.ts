@@ -14,7 +14,7 @@ const resultsFolder = join(import.meta.dirname, 'results')
 
 const args = process.argv.slice(2)
 const quick = args.includes('--quick')
-const [name] = args.filter((arg) => !arg.startsWith('--'))
+const name = args.find((arg) => !arg.startsWith('--'))
 const suites = (await readdir(suitesFolder)).filter((file) => file.endsWith('.ts')).map((file) => file.slice(0, -3))
 
 if (name === undefined || !suites.includes(name)) {

@@ -73,8 +73,8 @@ export function joinAcks(answers: readonly (readonly [AckPart, AckAnswer])[]): {
   if (refused.length === 0) return { acknowledged }
   const codes = [...new Set(refused.map(({ code }) => code))] as ProblemCode[]
   // A refusal that will not change by itself is told first: to send the rest again cannot mend it.
-  const code = codes.find((each) => !problems[each]?.retry) ?? (codes[0] as ProblemCode)
-  const extra = { acknowledged, refused, ...(problems[code]?.retry ? { retry_after_s: 1 } : {}) }
+  const code = codes.find((each) => !problems[each].retry) ?? codes[0] ?? 'internal'
+  const extra = { acknowledged, refused, ...(problems[code].retry ? { retry_after_s: 1 } : {}) }
   throw new Problem(code, `${refused.length} of ${refused.length + acknowledged} ids were not acknowledged`, extra)
 }
 

@@ -74,7 +74,7 @@ export class FanIns {
       if (from !== undefined) query.set('from', from)
       const headers = headersOf(request)
       delete headers['last-event-id']
-      return this.#gateway.upstream(member).open(`/consume?${query}`, headers, signal)
+      return this.#gateway.upstream(member).open(`/consume?${query.toString()}`, headers, signal)
     }
     const from = asked === undefined || member.ordinal === undefined ? asked : fromFor(asked, member.ordinal)
     // A reader of what is new, whose broker comes later: what was appended since the reader came is new to it.

@@ -32,7 +32,7 @@ export async function forwardProduce(gateway: Gateway, request: Request, body: U
   const query = new URLSearchParams(request.query)
   query.delete('key')
   query.set('partition', String(partition))
-  return send(gateway, request, `/produce?${query}`, body, gateway.cluster.writersOf(topic, partition))
+  return send(gateway, request, `/produce?${query.toString()}`, body, gateway.cluster.writersOf(topic, partition))
 }
 
 /** Dead letters go to the owner of the one partition of `<topic>.dead`. */
@@ -40,13 +40,13 @@ export async function forwardDead(gateway: Gateway, request: Request, body: Uint
   const topic = nameOf(request, 'topic')
   tableOf(gateway, topic)
   const writers = gateway.cluster.writersOf(topic + deadSuffix, 0 as Partition)
-  return send(gateway, request, `/dead?${request.query}`, body, writers)
+  return send(gateway, request, `/dead?${request.query.toString()}`, body, writers)
 }
 
 /** Takes an acknowledgement apart by broker and puts the answers together. */
 export async function forwardAck(gateway: Gateway, request: Request, body: Uint8Array): Promise<Answer> {
   const parts = splitAck(body)
-  const path = `${request.path}?${request.query}`
+  const path = `${request.path}?${request.query.toString()}`
   const answers = await Promise.all(
     parts.map(async (part) => [part, await ackPart(gateway, request, path, part)] as const),
   )

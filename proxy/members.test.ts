@@ -5,13 +5,12 @@ import type { Ordinal } from '#wire/ids'
 
 import { Members, type Probe } from './members.ts'
 
-const [a, b] = ['http://a', 'http://b']
 const ready = (ordinal: number): Probe => ({ kind: 'ready', ordinal: ordinal as Ordinal })
 const failed: Probe = { kind: 'failed', reason: 'connection refused' }
 
 function start(): { members: Members; changes: string[] } {
   const changes: string[] = []
-  const members = new Members(manualClock(1000), [a as string, b as string], (member) => {
+  const members = new Members(manualClock(1000), ['http://a', 'http://b'], (member) => {
     changes.push(`${member.url} ${member.state}`)
   })
   return { members, changes }

@@ -84,6 +84,8 @@ export class Upstream {
       bodyTimeout: 0,
     })
     const { statusCode: status, body } = answer
+    // Who reads the body is told by the iteration; one that nobody reads any more must not end the process.
+    body.on('error', () => {})
     return {
       status,
       body: body as AsyncIterable<Buffer>,

@@ -129,7 +129,7 @@ async function compare(file: string, dataDir: string): Promise<string[]> {
     // Fields are quoted and hold no quotes but in the last one, which nothing here needs.
     const fields = line.split('","').map((field) => field.replace(/^"|"$/g, ''))
     if (fields.length < 11) continue
-    const [time, metric, , , uuid, , , , , , value] = fields as string[]
+    const [time, metric, , , uuid, , , , , , value] = fields
     expected.set(
       `${uuid} ${metric} ${Date.parse(time as string)}`,
       value === '' || value === '[N/A]' ? null : Number(value),

@@ -1,0 +1,175 @@
+/** Real brokers behind a real proxy: what was acknowledged is delivered, whichever of them is killed. */
+
+import { t as file, test } from 'tap'
+
+import { Client, Problem } from '#wire/client'
+import { startRole, type Scope, type StartedRole } from '#test/start'
+
+file.setTimeout(170_000)
+
+interface ClusterOf {
+  readonly brokers: StartedRole[]
+  readonly proxy: StartedRole
+  readonly client: Client
+  /** Starts a killed broker again, on its port and its data. */
+  restart(index: number): Promise<void>
+}
+
+const token = 'a-token-between-roles'
+
+async function start(t: Scope): Promise<ClusterOf> {
+  const env = (index: number): Record<string, string> => ({
+    BROKER_INDEX: String(index),
+    SERVICE_TOKEN: token,
+    HOST: '127.0.0.1',
+  })
+  const brokers = await Promise.all([0, 1].map((index) => startRole(t, 'broker', { env: env(index) })))
+  const proxy = await startRole(t, 'proxy', {
+    env: {
+      BROKERS: brokers.map(({ url }) => url).join(','),
+      SERVICE_TOKEN: token,
+      HOST: '127.0.0.1',
+      PROBE_INTERVAL: '100ms',
+    },
+  })
+  return {
+    brokers,
+    proxy,
+    client: new Client({ url: proxy.url, token }),
+    async restart(index) {
+      const { port, dataDir } = brokers[index] as StartedRole
+      brokers[index] = await startRole(t, 'broker', { env: { ...env(index), DATA_DIR: dataDir, PORT: String(port) } })
+    },
+  }
+}
+
+/** Waits for a condition that other processes bring about. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 50))
+}
+
+test('a dead broker costs no acknowledged record, and no error of a producer', async (t) => {
+  const { brokers, proxy, client, restart } = await start(t)
+  const acknowledged = new Set<string>()
+  const received = new Set<string>()
+  const stop = new AbortController()
+  t.teardown(() => stop.abort())
+  const consumer = client.consumer({ topic: 'telemetry', group: 'g', signal: stop.signal })
+  const consuming = (async () => {
+    for await (const messages of consumer.batches()) {
+      const last = new Map<string, string>()
+      for (const { data, broker, partition, id } of messages) {
+        received.add(data)
+        last.set(`${broker}/${partition}`, id)
+      }
+      // A broker that was killed has forgotten what it had delivered, and delivers it again.
+      await consumer.ack([...last.values()]).catch((error: unknown) => {
+        if (!(error instanceof Problem)) throw error
+      })
+    }
+  })()
+  const producer = client.producer({ topic: 'telemetry' })
+  const produce = async (name: string): Promise<void> => {
+    const records = Array.from({ length: 200 }, (_, index) => ({ data: `${name}-${index}`, key: `gpu-${index % 40}` }))
+    await producer.send(records)
+    for (const { data } of records) acknowledged.add(data)
+  }
+
+  await produce('before')
+  await brokers[1]?.kill('SIGKILL')
+  for (let round = 0; round < 5; round++) await produce(`without-${round}`)
+  const status = (await proxy.status()) as {
+    members: { broker: number; state: string; reason?: string }[]
+    complete: boolean
+  }
+  t.match(
+    status.members.find(({ broker }) => broker === 1),
+    { state: 'down', reason: /ECONNREFUSED|closed|reset/i },
+  )
+  t.equal(status.complete, false)
+  t.equal((await fetch(`${proxy.url}/ready`)).status, 200, 'one broker is enough')
+  await restart(1)
+  await until(async () => ((await proxy.status()) as { complete: boolean }).complete)
+  for (let round = 0; round < 3; round++) await produce(`after-${round}`)
+  await until(async () => [...acknowledged].every((data) => received.has(data)))
+  t.equal(acknowledged.size, 9 * 200)
+  t.strictSame(
+    [...acknowledged].filter((data) => !received.has(data)),
+    [],
+  )
+  const { owners } = (
+    (await (await fetch(`${proxy.url}/ring`, { headers: { authorization: `Bearer ${token}` } })).json()) as {
+      topics: Record<string, { owners: number[] }>
+    }
+  ).topics['telemetry'] ?? { owners: [] }
+  t.strictSame([...owners].sort(), [0, 0, 1, 1], 'both own two partitions')
+  stop.abort()
+  await consuming
+})
+
+test('the proxy has the face of a broker', async (t) => {
+  const { proxy, client } = await start(t)
+  const ask = async (path: string, init: RequestInit = {}): Promise<{ status: number; body: unknown }> => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/x-ndjson' }
+    const answer = await fetch(proxy.url + path, { headers, ...init })
+    return { status: answer.status, body: await answer.json() }
+  }
+  const post = (path: string, body: string) => ask(path, { method: 'POST', body })
+  t.match(await post('/produce?topic=nothing', '{}'), {
+    status: 404,
+    body: { code: 'unknown_topic', detail: /there are telemetry, transfers/ },
+  })
+  t.match(await post('/produce?topic=telemetry&partition=4', '{}'), {
+    status: 404,
+    body: { code: 'unknown_partition' },
+  })
+  t.match(
+    await post('/produce?topic=telemetry&partition=0', ''),
+    { status: 400, body: { code: 'empty_batch' } },
+    'the refusal of the broker',
+  )
+  t.match(await post('/ack?topic=telemetry&group=none', '{"id":"0/0/0"}'), {
+    status: 404,
+    body: { code: 'unknown_group' },
+  })
+  t.match(await post('/ack?topic=telemetry&group=none', '{"id":"7/0/0"}'), {
+    status: 409,
+    body: { code: 'wrong_broker' },
+  })
+  t.match(await ask('/consume?topic=nothing'), { status: 404, body: { code: 'unknown_topic' } })
+  t.equal((await fetch(`${proxy.url}/topics`)).status, 401, 'only with the token')
+  await client.dead('telemetry', [{ reason: 'for the test', file: 'a.csv', line: 7 }])
+  const topics = await client.topics()
+  t.equal(topics.find(({ name }) => name === 'telemetry')?.logs.length, 8, 'four partitions on two brokers')
+  const dead = topics.find(({ name }) => name === 'telemetry.dead')
+  t.equal(
+    dead?.logs.reduce((sum, { next }) => sum + next, 0),
+    1,
+  )
+})
+
+test('a plain reader through the proxy misses and repeats nothing when its connection is cut', async (t) => {
+  const { brokers, proxy, client, restart } = await start(t)
+  const stop = new AbortController()
+  t.teardown(() => stop.abort())
+  const seen: string[] = []
+  const reader = client.consumer({ topic: 'telemetry', from: 'earliest', signal: stop.signal })
+  const reading = (async () => {
+    for await (const messages of reader.batches()) seen.push(...messages.map(({ data }) => data))
+  })()
+  const producer = client.producer({ topic: 'telemetry', lingerMs: 0 })
+  let sent = 0
+  const send = async (count: number): Promise<void> => {
+    for (let at = 0; at < count; at++) await producer.send([{ data: `r${sent++}`, partition: sent % 4 }])
+  }
+  await send(12)
+  await until(async () => seen.length === 12)
+  await brokers[0]?.kill('SIGKILL')
+  await restart(0)
+  await until(async () => ((await proxy.status()) as { complete: boolean }).complete)
+  await send(12)
+  await until(async () => seen.length >= 24)
+  t.strictSame(seen.toSorted(), Array.from({ length: 24 }, (_, index) => `r${index}`).toSorted())
+  stop.abort()
+  await reading
+})

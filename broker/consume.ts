@@ -185,11 +185,15 @@ function logsOf(topic: Topic, partition: number | undefined): readonly Log[] {
   return [log]
 }
 
-/** What a plain reader asked for. A browser that reconnects has one id, which will do for one log. */
+/**
+ * What a plain reader asked for. A browser that reconnects has one id, which will do for one log; its address still holds
+ * the `from` that it first came with.
+ */
 function cursorOf(from: string | undefined, request: Request, logs: readonly Log[]): string | undefined {
   const lastId = request.header('last-event-id')
-  if (from !== undefined || lastId === undefined || lastId === '') return from
+  if (lastId === undefined || lastId === '') return from
   if (logs.length > 1) {
+    if (from !== undefined) return from
     throw new Problem(
       'cursor_needed',
       `Last-Event-ID names one log, and there are ${logs.length}: give from=, or partition=`,

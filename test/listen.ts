@@ -1,4 +1,4 @@
-/** For tests: a node:http server on a free port that ends with the test, whatever is still connected to it. */
+/** For tests of the client: a bare server that ends with the test, whatever is still connected to it, and waits of no time. */
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -25,4 +25,14 @@ export async function listen(
 export function answer(response: ServerResponse, status: number, body: object, headers: Record<string, string> = {}) {
   const type = status < 400 ? 'application/json' : 'application/problem+json'
   response.writeHead(status, { 'content-type': type, ...headers }).end(JSON.stringify(body))
+}
+
+/** A backoff without chance whose waits take no time: it notes how long they should have been, in ms. */
+export function notedBackoff() {
+  const waits: number[] = []
+  const sleep = async (ms: number, signal?: AbortSignal): Promise<void> => {
+    signal?.throwIfAborted()
+    waits.push(ms)
+  }
+  return { waits, backoff: { random: () => 0.5, sleep } }
 }

@@ -165,12 +165,9 @@ function queryText(query: Call['query']): string {
 function baseOf(text: string): string {
   const url = URL.parse(text)
   // The text is not repeated where it may hold a password.
-  if (url === null) {
-    throw new Error(
-      `${text.includes('@') ? 'the address cannot be read' : `${text} is no address`}: want http://host:port`,
-    )
-  }
+  const shown = text.includes('@') ? 'the address' : text
+  if (url === null) throw new Error(`${shown} cannot be read: want http://host:port`)
   if (url.username !== '' || url.password !== '') throw new Error('the address holds a password: give it as the token')
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new Error(`${text}: want http:// or https://`)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new Error(`${shown}: want http:// or https://`)
   return url.origin + url.pathname.replace(/\/+$/, '')
 }

@@ -7,7 +7,7 @@ import { parseId } from './ids.ts'
 const count = 10_000
 const partitions = 4
 const env = { TOPICS: `telemetry:partitions=${partitions}:durability=disk` }
-const backoff = { firstMs: 20, longestMs: 200 }
+const backoff = { firstMs: 50, longestMs: 400 }
 
 test('a broker killed in the middle loses nothing acknowledged and repeats no numbered batch', async (t) => {
   const broker = await startRole(t, 'broker', { env })
@@ -55,11 +55,11 @@ test('a broker killed in the middle loses nothing acknowledged and repeats no nu
   t.ok(JSON.stringify(browser) === JSON.stringify(logs[0]), 'what a browser read is the log, without gap or repeat')
 })
 
-/** Half of the records in sends of 100; record n has the key n mod 16 of its producer. */
+/** Half of the records in sends of 250; record n has the key n mod 16 of its producer. */
 async function produce(client: Client, index: number): Promise<void> {
-  const producer = client.producer({ topic: 'telemetry', producerId: `producer-${index}`, batchBytesMax: 4096 })
-  for (let first = 0; first < count / 2; first += 100) {
-    const ns = Array.from({ length: 100 }, (_, at) => first + at)
+  const producer = client.producer({ topic: 'telemetry', producerId: `producer-${index}` })
+  for (let first = 0; first < count / 2; first += 250) {
+    const ns = Array.from({ length: 250 }, (_, at) => first + at)
     await producer.send(ns.map((n) => ({ data: JSON.stringify({ index, n }), key: `GPU-${index}-${n % 16}` })))
   }
   await producer.close()

@@ -1,7 +1,15 @@
 /** The handlers that ask the store. */
 
 import { parseDuration } from '#lib/quantity'
-import { type GpuFilter, type GpuRow, type RangeFunction, rangeFunctions, type RangeSeries } from '#store/store'
+import {
+  type GpuFilter,
+  type GpuRow,
+  type LatestRow,
+  type RangeFunction,
+  rangeFunctions,
+  type RangeSeries,
+  type Store,
+} from '#store/store'
 import { catalogue, metricOf } from '#telemetry/catalogue'
 import { formatTime, type Instant, parseTime } from '#telemetry/time'
 import { Problem } from '#wire/problems'
@@ -12,9 +20,17 @@ import { cursorOf, readCursor } from './cursor.ts'
 import { gpusOf, matching, referenceOf, searchesFor, unitsOf } from './gpus.ts'
 import type { StoreReader } from './reader.ts'
 import { after, isBefore, minus, readTime, wantTime } from './times.ts'
-import { acrossGpus, windowMsFor, windowsMax } from './windows.ts'
+import { windowMsFor, windowsMax } from './windows.ts'
 
 type Queries = Omit<Handlers, 'getPipeline' | 'postTelemetry'>
+
+interface FleetRows {
+  readonly rows: readonly GpuRow[]
+  readonly latest: readonly LatestRow[]
+}
+
+/** How old an answer about the whole fleet may be: less than any source's interval. */
+const keepMs = 500
 
 /** Of an ambiguous id no more are named than a person would read. */
 const candidatesMax = 100
@@ -28,12 +44,26 @@ export function storeQueries(reader: StoreReader, options: { staleAfterMs: numbe
 
   /** GPUs with their newest values. */
   async function gpusBy(filter: GpuFilter, nowMs: number): Promise<Gpu[]> {
-    const read = reader.ask(async (store) => ({ rows: await store.gpus(filter), latest: await store.latest(filter) }), {
-      rows: [],
-      latest: [],
-    })
-    const { rows, latest } = await read
+    const isAll = Object.values(filter).every((value) => value === undefined)
+    const { rows, latest } = await (isAll ? wholeFleet(nowMs) : readFleet(filter))
     return gpusOf(rows, latest, { nowMs, staleAfterMs })
+  }
+
+  function readFleet(filter: GpuFilter): Promise<FleetRows> {
+    const read = async (store: Store) => ({ rows: await store.gpus(filter), latest: await store.latest(filter) })
+    return reader.ask(read, { rows: [], latest: [] })
+  }
+
+  let last: { readonly atMs: number; readonly rows: Promise<FleetRows> } | undefined
+
+  /** A page asks for the list, the hosts and the totals at once: the store is read for all of them together. */
+  function wholeFleet(nowMs: number): Promise<FleetRows> {
+    if (last !== undefined && nowMs >= last.atMs && nowMs - last.atMs < keepMs) return last.rows
+    const rows = readFleet({})
+    last = { atMs: nowMs, rows }
+    // What failed is asked anew by the next one.
+    rows.catch(() => (last = undefined))
+    return rows
   }
 
   /** @throws Problem `unknown_gpu`, `ambiguous_gpu` */
@@ -92,14 +122,13 @@ export function storeQueries(reader: StoreReader, options: { staleAfterMs: numbe
         const least = Math.ceil(rangeMs / windowsMax / 1000)
         throw bad('window', `window=${query.window} makes more than ${windowsMax} windows: want ${least}s at least`)
       }
-      const ask = { metric, start, end, windowMs, fn: 'mean' as const, limit: windowsMax + 1 }
-      const series = await reader.ask((store) => store.range(ask), [])
-      const known = metricOf(metric)?.metric
-      if (series.length === 0 && known === undefined) throw unknownMetric(metric)
       const fn = query.fn ?? 'sum'
+      const known = metricOf(metric)?.metric
       if (known !== undefined && known.kind !== 'gauge') {
         throw bad('metric', `metric=${metric} is a ${known.kind}, which has no ${fn} over GPUs: want a gauge`)
       }
+      const values = await reader.ask((store) => store.across({ metric, start, end, windowMs, fn }), [])
+      if (values.length === 0 && known === undefined) throw unknownMetric(metric)
       return {
         as_of: at(nowMs),
         metric,
@@ -108,7 +137,7 @@ export function storeQueries(reader: StoreReader, options: { staleAfterMs: numbe
         start: formatTime(start),
         end: formatTime(end),
         window_s: windowMs / 1000,
-        values: acrossGpus(series, fn),
+        values: values.map(({ time, value, series }) => ({ time, value, gpus: series })),
       }
     },
 

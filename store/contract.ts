@@ -1,7 +1,7 @@
 /** The suite that every engine passes. `contract.test.ts` runs it against each engine that is there. */
 
 import { test } from 'tap'
-import { formatTime } from '#telemetry/time'
+import { formatTime, type Instant } from '#telemetry/time'
 import { batchOf, gpuRecord, metricRecord, partOf, transferRecord } from './samples.ts'
 import type { Counts, Store } from './store.ts'
 
@@ -86,6 +86,38 @@ export function storeContract(engine: EngineUnderTest): void {
       t.equal((await store.range(utilisation))[0]?.values.length, 1)
     },
   )
+
+  test(name('across all GPUs: the mean of each in a window, then one value of those'), async (t) => {
+    const { store } = await engine.open(t)
+    const value = (uuid: string, ms: number, value: number | null) =>
+      gpuRecord({ uuid, metric: 'W', value, time: at(ms) })
+    await store.write(
+      batchOf(
+        partOf([
+          value('a', 0, 10),
+          value('a', 9_999, 20),
+          value('b', 5_000, 100),
+          value('a', 10_000, 1),
+          value('b', 10_000, null),
+          value('b', 30_000, null),
+          // Not of the metric, not of a GPU, not in the range.
+          gpuRecord({ metric: 'V', value: 7 }),
+          metricRecord({ metric: 'W', time: at(0) }),
+          value('a', 40_000, 3),
+        ]),
+      ),
+    )
+    const [from, to] = [0, 40_000].map((ms) => ({ ms: start + ms, ns: 0 })) as [Instant, Instant]
+    const ask = { metric: 'W', start: from, end: to, windowMs: 10_000 }
+    t.same(await store.across({ ...ask, fn: 'sum' }), [
+      { time: at(0), value: 115, series: 2 },
+      { time: at(10_000), value: 1, series: 1 },
+      { time: at(30_000), value: null, series: 0 },
+    ])
+    const first = async (fn: 'mean' | 'min' | 'max') => (await store.across({ ...ask, fn }))[0]?.value
+    t.same([await first('mean'), await first('min'), await first('max')], [57.5, 15, 100])
+    t.same(await store.across({ ...ask, fn: 'sum', metric: 'none' }), [])
+  })
 
   test(name('points are told apart to the nanosecond, and spellings of a time are not'), async (t) => {
     const { store } = await engine.open(t)

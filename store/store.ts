@@ -27,6 +27,8 @@ export interface Store {
   namespaces(): Promise<NamespaceRow[]>
   /** Values of one metric over time, one entry a series. */
   range(query: RangeQuery): Promise<RangeSeries[]>
+  /** One metric over all GPUs: what each has in a window becomes its mean, and those become one value. By time. */
+  across(query: AcrossQuery): Promise<AcrossValue[]>
   /** Transfers, newest first. */
   transfers(query?: TransferQuery): Promise<TransferRow[]>
   sites(): Promise<SiteRow[]>
@@ -186,6 +188,27 @@ export interface RangeValue {
   readonly time: string
   /** `null`: not reported, in a window by any of its rows. */
   readonly value: number | null
+}
+
+export interface AcrossQuery {
+  readonly metric: string
+  /** Included. */
+  readonly start: Instant
+  /** Not included. */
+  readonly end: Instant
+  /** In ms; windows begin at multiples of it since 1970. */
+  readonly windowMs: number
+  /** Over the series that have a value in the window. */
+  readonly fn: 'sum' | 'mean' | 'min' | 'max'
+}
+
+export interface AcrossValue {
+  /** Of the start of the window. */
+  readonly time: string
+  /** `null`: none of them reported. */
+  readonly value: number | null
+  /** How many reported. */
+  readonly series: number
 }
 
 export interface TransferQuery {

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { type Counts, type Store, type Totals, totalsOf, type WriteBatch } from '../store.ts'
-import type { GpuFilter, LatestFilter, RangeQuery, TransferQuery } from '../store.ts'
+import type { AcrossQuery, GpuFilter, LatestFilter, RangeQuery, TransferQuery } from '../store.ts'
 import { StoreError } from '../errors.ts'
 import { type Database, guarded, openDatabase, type OpenOptions } from './database.ts'
 import { readLedger } from './known.ts'
@@ -59,6 +59,10 @@ export class EmbeddedStore implements Store {
 
   async range(query: RangeQuery) {
     return this.#read((db) => queries.readRange(db, query))
+  }
+
+  async across(query: AcrossQuery) {
+    return this.#read((db) => queries.readAcross(db, query))
   }
 
   async transfers(query: TransferQuery = {}) {

@@ -2,6 +2,9 @@
 
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import {
+  type AcrossQuery,
+  type AcrossValue,
+  type GpuAttributes,
   type GpuFilter,
   type GpuRow,
   type HostRow,
@@ -37,23 +40,48 @@ const gpuColumns = [
   .join(', ')
 /** By host, then by the number that the index is. */
 const gpuOrder = 'g.hostname, CAST(g.gpu_id AS INTEGER), g.gpu_id, g.uuid, CAST(g.gpu_i_id AS INTEGER), g.gpu_i_id'
+/** Of a series that belongs to no GPU. */
+const noGpu: GpuAttributes = {
+  uuid: '',
+  gpu_i_id: '',
+  hostname: '',
+  gpu_id: '',
+  device_id: '',
+  model_name: '',
+  container: '',
+  pod: '',
+  namespace: '',
+}
 /** Nanoseconds since 1970: exact inside SQLite, and taken apart again before JavaScript sees them. */
 const latestNs = 'l.s * 1000000000 + l.ns'
 
+/**
+ * Rows of series and attributes of GPUs are read apart and put together here: SQLite would hand over nine texts a row, and
+ * sort by them (2.2 times the processor time, at 10,000 series).
+ */
 export function readLatest(db: DatabaseSync, filter: LatestFilter): LatestRow[] {
-  const where = new Where().equal('g.hostname', filter.hostname).equal('g.uuid', filter.uuid)
-  where.equal('g.namespace', filter.namespace).equal('sr.metric', filter.metric)
+  const gpus = attributesOf(db, filter)
+  const where = new Where().equal('sr.metric', filter.metric)
   const rows = db.prepare(`
-    SELECT sr.gpu, sr.metric, sr.labels, l.s, l.ns, l.value, ${gpuColumns}
-    FROM series sr JOIN latest l ON l.series = sr.id LEFT JOIN gpus g ON g.id = sr.gpu
-    ${where.sql} ORDER BY ${gpuOrder}, sr.metric, sr.key
+    SELECT sr.gpu, sr.metric, sr.labels, l.s, l.ns, l.value FROM series sr JOIN latest l ON l.series = sr.id
+    ${where.and(seriesOf(gpus, filter)).sql} ORDER BY sr.metric, sr.gpu, sr.key
   `)
-  return (rows.all(...where.values) as Row[]).map(({ gpu, s, ns, labels, ...row }) => ({
-    ...(row as unknown as LatestRow),
-    kind: gpu === null ? 'metric' : 'gpu',
-    labels: JSON.parse(labels as string) as Labels,
-    time: timeOf(s as number, ns as number),
-  }))
+  const metrics: LatestRow[] = []
+  const byGpu = new Map<number, LatestRow[]>()
+  for (const id of gpus.keys()) byGpu.set(id, [])
+  const labelsOf = remembering((text: string) => JSON.parse(text) as Labels)
+  const times = new Times()
+  for (const { gpu, metric, labels, s, ns, value } of rows.all(...where.values) as Row[]) {
+    const own = {
+      metric: metric as string,
+      labels: labelsOf(labels as string),
+      time: times.of(s as number, ns as number),
+      value: value as number | null,
+    }
+    if (gpu === null) metrics.push({ kind: 'metric', ...noGpu, ...own })
+    else byGpu.get(gpu as number)?.push({ kind: 'gpu', ...(gpus.get(gpu as number) as GpuAttributes), ...own })
+  }
+  return [...metrics, ...[...byGpu.values()].flat()]
 }
 
 export function readGpus(db: DatabaseSync, filter: GpuFilter): GpuRow[] {
@@ -74,6 +102,21 @@ export function readGpus(db: DatabaseSync, filter: GpuFilter): GpuRow[] {
     last_seen: timeOf(s as number, ns as number),
     metrics: (JSON.parse(metrics as string) as string[]).sort(),
   }))
+}
+
+/** GPUs by their number in the table, in the order of every list. */
+function attributesOf(db: DatabaseSync, filter: GpuFilter): Map<number, GpuAttributes> {
+  const where = new Where().equal('g.hostname', filter.hostname).equal('g.uuid', filter.uuid)
+  where.equal('g.namespace', filter.namespace)
+  const rows = db.prepare(`SELECT g.id, ${gpuColumns} FROM gpus g ${where.sql} ORDER BY ${gpuOrder}`)
+  const all = rows.all(...where.values) as unknown as (GpuAttributes & { readonly id: number })[]
+  return new Map(all.map(({ id, ...row }) => [id, row]))
+}
+
+/** The condition by which only series of these GPUs are read; none where all are wanted. */
+function seriesOf(gpus: ReadonlyMap<number, unknown>, filter: GpuFilter): string | undefined {
+  const isAll = filter.hostname === undefined && filter.uuid === undefined && filter.namespace === undefined
+  return isAll ? undefined : `sr.gpu IN (${[...gpus.keys()].join(', ')})`
 }
 
 export function readHosts(db: DatabaseSync): HostRow[] {
@@ -122,7 +165,7 @@ export function readRange(db: DatabaseSync, query: RangeQuery): RangeSeries[] {
  * range (84 ms for a day of 1 s rows), however many other series there are. One row steps to the next, so the seconds come
  * in order, and a limit ends the walk.
  */
-const seriesWalk = `
+const secondsWalk = `
   WITH RECURSIVE second (s) AS (
     SELECT min(s) FROM points WHERE s >= :fromS
     UNION ALL
@@ -150,7 +193,7 @@ function readValues(db: DatabaseSync, series: Row, query: RangeQuery): RangeValu
   const bounds = { series: series.id as number, fromS: from.s, fromNs: from.ns, toS: to.s, toNs: to.ns }
   const limit = query.limit ?? rangeLimitDefault
   if (query.windowMs === undefined) {
-    const rows = db.prepare(`${seriesWalk} SELECT p.s, p.ns, p.value FROM ${seriesRows} LIMIT :limit`)
+    const rows = db.prepare(`${secondsWalk} SELECT p.s, p.ns, p.value FROM ${seriesRows} LIMIT :limit`)
     return (rows.all({ ...bounds, limit }) as Row[]).map(({ s, ns, value }) => ({
       time: timeOf(s as number, ns as number),
       value: value as number | null,
@@ -159,7 +202,7 @@ function readValues(db: DatabaseSync, series: Row, query: RangeQuery): RangeValu
   const fn = query.fn ?? 'mean'
   const newest = 'max(CASE WHEN p.value IS NOT NULL THEN p.s * 1000000000 + p.ns END) IS NULL AS none,'
   const rows = db.prepare(`
-    ${seriesWalk}
+    ${secondsWalk}
     SELECT (p.s * 1000 + p.ns / 1000000) / CAST(:windowMs AS INTEGER) AS place,
       ${fn === 'last' ? newest : ''} ${windowSql[fn]} AS value
     FROM ${seriesRows} GROUP BY place ORDER BY place LIMIT :limit
@@ -169,6 +212,39 @@ function readValues(db: DatabaseSync, series: Row, query: RangeQuery): RangeValu
     const startMs = (place as number) * windowMs
     return { time: timeOf(Math.floor(startMs / 1000), (startMs % 1000) * 1_000_000), value: value as number | null }
   })
+}
+
+/**
+ * The same walk for all GPUs at once, a seek for each second of the range and series of the metric: a third of the
+ * processor time that a statement for each series takes (1,000 GPUs, 15 minutes).
+ */
+export function readAcross(db: DatabaseSync, query: AcrossQuery): AcrossValue[] {
+  const from = momentOf(query.start)
+  const to = momentOf(query.end)
+  const rows = db.prepare(`
+    ${secondsWalk}, mean (place, value) AS (
+      SELECT (p.s * 1000 + p.ns / 1000000) / CAST(:windowMs AS INTEGER) AS place, avg(p.value)
+      FROM second CROSS JOIN series sr ON sr.metric = :metric AND sr.gpu IS NOT NULL
+        CROSS JOIN points p ON p.s = second.s AND p.series = sr.id
+      WHERE second.s <= :toS AND (p.s, p.ns) >= (:fromS, :fromNs) AND (p.s, p.ns) < (:toS, :toNs)
+      GROUP BY place, sr.id
+    )
+    SELECT place, ${acrossSql[query.fn]} AS value, count(value) AS series FROM mean GROUP BY place ORDER BY place
+  `)
+  const { metric, windowMs } = query
+  const bounds = { metric, windowMs, fromS: from.s, fromNs: from.ns, toS: to.s, toNs: to.ns }
+  return (rows.all(bounds) as Row[]).map(({ place, value, series }) => {
+    const startMs = (place as number) * windowMs
+    const time = timeOf(Math.floor(startMs / 1000), (startMs % 1000) * 1_000_000)
+    return { time, value: value as number | null, series: series as number }
+  })
+}
+
+const acrossSql: Readonly<Record<AcrossQuery['fn'], string>> = {
+  sum: 'sum(value)',
+  mean: 'avg(value)',
+  min: 'min(value)',
+  max: 'max(value)',
 }
 
 export function readTransfers(db: DatabaseSync, query: TransferQuery): TransferRow[] {
@@ -225,6 +301,11 @@ class Where {
     return this
   }
 
+  and(condition: string | undefined): this {
+    if (condition !== undefined) this.#conditions.push(condition)
+    return this
+  }
+
   moment(condition: string, { s, ns }: Moment, ...more: SQLInputValue[]): this {
     this.#conditions.push(condition)
     this.values.push(s, ns, ...more)
@@ -242,4 +323,30 @@ function later(a: Moment, b: Moment): Moment {
 
 function earlier(a: Moment, b: Moment): Moment {
   return later(a, b) === a ? b : a
+}
+
+/** Times as text; most rows have the one of the row before. */
+class Times {
+  #s = -1
+  #ns = -1
+  #text = ''
+
+  of(s: number, ns: number): string {
+    if (s !== this.#s || ns !== this.#ns) {
+      this.#text = timeOf(s, ns)
+      this.#s = s
+      this.#ns = ns
+    }
+    return this.#text
+  }
+}
+
+/** The same for a text that came before. */
+function remembering<T>(make: (text: string) => T): (text: string) => T {
+  const known = new Map<string, T>()
+  return (text) => {
+    let value = known.get(text)
+    if (value === undefined) known.set(text, (value = make(text)))
+    return value
+  }
 }

@@ -292,7 +292,8 @@ test('a cut says whether to come back', async (t) => {
     sends(event('0/0/0') + cut('stopping')),
     sends(cut('unreadable')),
     ({ response }) => void response.end(': heartbeat\n\n'),
-    sends(event('0/0/1') + cut('replaced')),
+    sends(event('0/0/1') + cut('stopping')),
+    sends(event('0/0/2') + cut('replaced')),
   ])
   const reasons: string[] = []
   const onCut = (reason: string): number => reasons.push(reason)
@@ -302,12 +303,12 @@ test('a cut says whether to come back', async (t) => {
     for await (const messages of consumer.batches()) got.push(...messages)
   })()
   await t.rejects(reading, { code: 'replaced' })
-  t.same(idsOf(got), ['0/0/0', '0/0/1'], 'what came before the cut is delivered')
+  t.same(idsOf(got), ['0/0/0', '0/0/1', '0/0/2'], 'what came before the cut is delivered')
   t.same(
     reasons,
-    ['stopping', 'unreadable', 'replaced'].map((code) => `because of ${code}`),
+    ['stopping', 'unreadable', 'stopping', 'replaced'].map((code) => `because of ${code}`),
   )
-  t.same(waits, [50, 100, 200], 'what ends at once is not asked in a tight loop')
+  t.same(waits, [50, 100, 200, 50], 'what ends at once is not asked in a tight loop')
 })
 
 test('gaps and revocations are told, later events are skipped', async (t) => {

@@ -207,6 +207,7 @@ test('one request at a time for a partition, partitions side by side', async (t)
   const sends = [producer.send(numbered(1, 0)), producer.send(numbered(1, 1))]
   await broker.arrived(2)
   sends.push(producer.send(numbered(1, 0, 1)), producer.send(numbered(1, 0, 2)))
+  void producer.flush()
   sends.push(producer.send(numbered(1, 2)))
   t.equal((await broker.arrived(3)).partition, 2, 'only a third partition gets through')
   gate.resolve(undefined)

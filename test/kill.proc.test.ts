@@ -10,12 +10,14 @@ import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
-import { test } from 'tap'
+import { t as thisFile, test } from 'tap'
 
 import { openStore } from '#store/open'
 import { sampleFiles } from '#streamer/fleet/sample'
 
 import { startRole, temporaryFolder, type Scope, type StartedRole } from './start.ts'
+
+thisFile.setTimeout(300_000)
 
 const isFull = process.env['PENSTOCK_TEST_FULL'] === '1'
 
@@ -35,7 +37,7 @@ interface StreamerStatus {
 
 test('kill -9 of the broker, the collector and the streamer: the table is exact', async (t) => {
   const folder = temporaryFolder(t)
-  const { file, rows } = await writeSample(folder, isFull ? 120 : 30)
+  const { file, rows } = await writeSample(folder, isFull ? 60 : 12)
 
   const data = {
     broker: join(folder, 'broker'),
@@ -51,7 +53,7 @@ test('kill -9 of the broker, the collector and the streamer: the table is exact'
   const startStreamer = (): Promise<StartedRole> => {
     // Slow enough that each kill comes in the middle.
     return startRole(t, 'streamer', {
-      env: { ...common, DATA_DIR: data.streamer, CSV: file, RATE: String(Math.ceil(rows / 25)) },
+      env: { ...common, DATA_DIR: data.streamer, CSV: file, RATE: String(Math.ceil(rows / 15)) },
     })
   }
   let collector = await startCollector()

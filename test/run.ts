@@ -20,7 +20,7 @@ import { missingTools } from './tools.ts'
 const goalS = 180
 
 /** A file may take this long before tap ends it: kill loops under `--full` go on for minutes. */
-const fileTimeoutS = { usual: 60, full: 900 }
+const fileTimeoutS = { usual: 170, full: 900 }
 
 process.exitCode = await main(process.argv.slice(2))
 

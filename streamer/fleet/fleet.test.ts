@@ -5,6 +5,7 @@ import { Fleet, type FleetOptions } from './fleet.ts'
 import { reasonBits, slowdownC } from './gpu.ts'
 import { fleetMetrics, xidTotal } from './metrics.ts'
 
+const isFull = process.env['PENSTOCK_TEST_FULL'] === '1'
 const startMs = Date.UTC(2026, 0, 15, 9)
 const hourMs = 3_600_000
 const small: FleetOptions = { seed: 1, hosts: 4, gpusPerHost: 8, startMs, stepMs: 10_000, metrics: fleetMetrics }
@@ -52,7 +53,7 @@ test('winding forward changes nothing of what follows', (t) => {
         return JSON.stringify(stepped.step()) === JSON.stringify(wound.step())
       },
     ),
-    { numRuns: 20 },
+    { numRuns: isFull ? 20 : 5 },
   )
   const fleet = new Fleet(small)
   fleet.step()
@@ -107,7 +108,7 @@ test('every record is one that the collector takes', (t) => {
 })
 
 test('every seed shows an idle, a stuck, a hot and a failing GPU and a failing link within its first hour', (t) => {
-  for (let seed = 0; seed < 20; seed++) {
+  for (let seed = 0; seed < (isFull ? 20 : 5); seed++) {
     const fleet = new Fleet({ ...small, seed, hosts: 2, stepMs: 60_000 })
     const transfers: { link: string; failed: boolean }[] = []
     const util: number[] = fleet.gpus.map(() => 0)

@@ -67,7 +67,8 @@ export class FanIns {
     consumer: string | undefined,
     startedAt: string,
   ): Source & { first(signal: AbortSignal): Promise<Opened> } {
-    const asked = request.query.get('from') ?? request.header('last-event-id')
+    const asked =
+      lastEventId(request, hasGroup, this.#gateway.cluster.members.all.length) ?? request.query.get('from') ?? undefined
     const open = (from: string | undefined, signal: AbortSignal): Promise<Opened> => {
       const query = new URLSearchParams(request.query)
       if (consumer !== undefined) query.set('consumer', consumer)
@@ -85,6 +86,22 @@ export class FanIns {
       open: (resumed, signal) => open(hasGroup ? from : (resumed ?? late), signal),
     }
   }
+}
+
+/**
+ * The id with which a browser comes back: it goes on behind it, whatever the address says. It names one log, which will do
+ * where there is one.
+ */
+function lastEventId(request: Request, hasGroup: boolean, brokers: number): string | undefined {
+  const id = request.header('last-event-id')
+  if (id === undefined || id === '' || hasGroup) return undefined
+  if (brokers > 1 || !request.query.has('partition')) {
+    throw new Problem(
+      'cursor_needed',
+      'Last-Event-ID names one log, and this stream has several: give from=, one id a log',
+    )
+  }
+  return id
 }
 
 /** Throws what a broker refuses; a broker that cannot serve now is not a refusal. */

@@ -137,6 +137,11 @@ test('the proxy has the face of a broker', async (t) => {
     body: { code: 'wrong_broker' },
   })
   t.match(await ask('/consume?topic=nothing'), { status: 404, body: { code: 'unknown_topic' } })
+  const comingBack = { headers: { authorization: `Bearer ${token}`, 'last-event-id': '0/1/7' } }
+  t.match(await ask('/consume?topic=telemetry&partition=1&from=earliest', comingBack), {
+    status: 400,
+    body: { code: 'cursor_needed' },
+  })
   t.equal((await fetch(`${proxy.url}/topics`)).status, 401, 'only with the token')
   await client.dead('telemetry', [{ reason: 'for the test', file: 'a.csv', line: 7 }])
   const topics = await client.topics()

@@ -7,10 +7,11 @@ import { execFile } from 'node:child_process'
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { test } from 'tap'
+import { t as file, test } from 'tap'
 import type { Fleet, GpuList, Host, Pipeline, Telemetry } from '#api/contract'
 import { sampleFiles } from '#streamer/fleet/sample'
 import { root, type Scope, startRole, temporaryFolder } from './start.ts'
+import { skipWithout, tools } from './tools.ts'
 
 const sample = join(root, '../shared/data/dcgm_metrics_20250718_134233.csv')
 const key = 'a-key-for-the-test'
@@ -24,7 +25,10 @@ interface Row {
   readonly value: number | null
 }
 
-test('what the API answers is what the file says', { timeout: 100_000 }, async (t) => {
+// Four processes start, and each curl is one more, on two shared cores.
+file.setTimeout(150_000)
+
+test('what the API answers is what the file says', { timeout: 140_000 }, async (t) => {
   const isSample = existsSync(sample)
   const csv = isSample ? sample : madeUp(t)
   const rows = rowsOf(csv)
@@ -90,7 +94,7 @@ test('what the API answers is what the file says', { timeout: 100_000 }, async (
     )
   }
 
-  await t.test('every curl line of docs/API.md works', { skip: await withoutCurl() }, async (t) => {
+  await t.test('every curl line of docs/API.md works', { skip: skipWithout(tools.curl) }, async (t) => {
     const folder = temporaryFolder(t)
     // A refusal fails the line, and so does an answer that does not come.
     writeFileSync(join(folder, '.curlrc'), 'fail-with-body\nmax-time = 20\n')
@@ -152,13 +156,6 @@ function rowsOf(path: string): Row[] {
 function curlLines(markdown: string): string[] {
   const blocks = [...markdown.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map((match) => match[1] as string)
   return blocks.flatMap((block) => block.split(/^(?=curl )/m).filter((part) => part.startsWith('curl ')))
-}
-
-async function withoutCurl(): Promise<string | false> {
-  return promisify(execFile)('curl', ['--version']).then(
-    () => false,
-    () => 'there is no curl here',
-  )
 }
 
 function byText(a: string, b: string): number {

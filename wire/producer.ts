@@ -7,6 +7,7 @@
 
 import { isName, partitionOfKey } from './ids.ts'
 import { Problem } from './problems.ts'
+import { afterRefusal } from './refusal.ts'
 import { retry } from './retry.ts'
 import { retryAfterMs, type Transport } from './transport.ts'
 
@@ -42,6 +43,8 @@ interface Entry {
   readonly data: string
   readonly sequence: number
   readonly sending: Sending
+  /** Its place in the call. */
+  readonly index: number
   /** Acknowledged or refused. */
   isSettled: boolean
 }
@@ -49,7 +52,11 @@ interface Entry {
 /** One call of `send`: resolves with its last record. */
 interface Sending {
   open: number
-  problem: unknown
+  /** What failed a whole batch with a record of this call in it. */
+  failure?: unknown
+  /** What refused single records for what they are, first; and their places. */
+  problem?: Problem
+  readonly refused: number[]
   readonly resolve: () => void
   readonly reject: (problem: unknown) => void
 }
@@ -61,10 +68,9 @@ interface Lane {
   nextSequence: number
   isBusy: boolean
   linger: ReturnType<typeof setTimeout> | undefined
+  /** What failed a whole batch: nothing is sent behind it. */
+  failure?: unknown
 }
-
-/** What refuses one record of a batch, and names its line. */
-const recordCodes: ReadonlySet<string> = new Set(['bad_record', 'binary_record', 'record_too_large'])
 
 const batchRecordsMax = 20_000
 
@@ -141,6 +147,11 @@ export class Producer {
    *
    * Where every record names its partition, the numbers are given before this returns, in the order of calls.
    *
+   * A record that is refused for what it is (too large, binary) is told by its place in the call, in `extra.refused` of the
+   * problem; the others are written. Any other refusal ends the partition: what waits there, and what comes later, is
+   * rejected with it. Numbers above those of a lost batch must not be written, else the next life's batch looks like one
+   * that was sent twice. Make another producer to go on, from the numbers of the last acknowledged record.
+   *
    * @throws Problem what refused one of them (the others of the call may be written); the signal's reason when it aborts
    */
   send(records: readonly Outgoing[]): Promise<void> {
@@ -184,12 +195,12 @@ export class Producer {
       if (data.trimStart() === '') throw new Problem('bad_record', 'a record is empty')
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const sending: Sending = { open: records.length, problem: undefined, resolve, reject }
+    const sending: Sending = { open: records.length, refused: [], resolve, reject }
     const touched = new Set<Lane>()
     const turn = this.#turn++
-    for (const { data, key, partition } of records) {
+    for (const [index, { data, key, partition }] of records.entries()) {
       const lane = this.#lane(partition ?? this.#place(key, turn))
-      lane.queue.push({ data, sequence: lane.nextSequence++, sending, isSettled: false })
+      lane.queue.push({ data, sequence: lane.nextSequence++, sending, index, isSettled: false })
       lane.queuedBytes += data.length
       this.#bufferedBytes += data.length
       touched.add(lane)
@@ -257,12 +268,17 @@ export class Producer {
     while (lane.queue.length > 0) {
       const batch = this.#take(lane)
       try {
+        if (lane.failure !== undefined) throw lane.failure
         await this.#deliver(lane, batch)
       } catch (problem) {
         // What fails a whole batch (a topic that is gone, a token that is wrong) fails what waits behind it too.
+        lane.failure = problem
         const lost = [...batch.filter((entry) => !entry.isSettled), ...lane.queue.splice(0)]
         lane.queuedBytes = 0
-        for (const entry of lost) this.#settle(entry, problem)
+        for (const entry of lost) {
+          entry.sending.failure ??= problem
+          this.#settle(entry)
+        }
       }
     }
     lane.isBusy = false
@@ -284,47 +300,26 @@ export class Producer {
 
   /** Sends a batch until each of its records is written or refused. */
   async #deliver(lane: Lane, batch: readonly Entry[]): Promise<void> {
-    const [first] = batch
-    if (first === undefined) return
-    try {
-      await this.#post(lane, batch, first.sequence)
-      for (const entry of batch) this.#settle(entry)
-    } catch (error) {
-      const rest = this.#restAfter(error, batch, first.sequence)
-      if (rest === undefined) throw error
-      for (const part of rest) await this.#deliver(lane, part)
+    const parts = [batch]
+    for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
+      const [first] = part
+      if (first === undefined) continue
+      try {
+        await this.#post(lane, part, first.sequence)
+        this.#written(part)
+      } catch (error) {
+        const after = afterRefusal(error, part)
+        if (after === undefined) throw error
+        this.#batchBytesMax = after.charactersMax ?? this.#batchBytesMax
+        this.#written(after.written)
+        for (const entry of after.refused) {
+          entry.sending.problem ??= after.problem
+          entry.sending.refused.push(entry.index)
+          this.#settle(entry)
+        }
+        parts.push(...after.rest.toReversed())
+      }
     }
-  }
-
-  /** What of a refused batch is to be sent again, in which parts; `undefined` when the refusal is for all of it. */
-  #restAfter(error: unknown, batch: readonly Entry[], sequence: number): readonly (readonly Entry[])[] | undefined {
-    if (!(error instanceof Problem)) return undefined
-    const { code, extra } = error
-    if (code === 'sequence_overlap' && typeof extra['expected'] === 'number') {
-      const written = extra['expected'] - sequence
-      if (written <= 0 || written >= batch.length) return undefined
-      for (const entry of batch.slice(0, written)) this.#settle(entry)
-      return [batch.slice(written)]
-    }
-    if (recordCodes.has(code) && typeof extra['line'] === 'number') {
-      const at = extra['line'] - 1
-      const refused = batch[at]
-      if (refused === undefined) return undefined
-      this.#settle(refused, error)
-      return [batch.slice(0, at), batch.slice(at + 1)]
-    }
-    const [first] = batch
-    if (batch.length === 1 && first !== undefined && (code === 'body_too_large' || recordCodes.has(code))) {
-      this.#settle(first, error)
-      return []
-    }
-    if (code === 'body_too_large') {
-      // The broker takes less than we thought: from now on half of this batch.
-      const half = batch.length >>> 1
-      this.#batchBytesMax = Math.max(1, Math.floor(charactersOf(batch) / 2))
-      return [batch.slice(0, half), batch.slice(half)]
-    }
-    return undefined
   }
 
   #post(lane: Lane, batch: readonly Entry[], sequence: number): Promise<void> {
@@ -362,15 +357,19 @@ export class Producer {
     }
   }
 
-  #settle(entry: Entry, problem?: unknown): void {
+  #written(entries: readonly Entry[]): void {
+    this.#acknowledged += entries.length
+    for (const entry of entries) this.#settle(entry)
+  }
+
+  #settle(entry: Entry): void {
     entry.isSettled = true
     this.#bufferedBytes -= entry.data.length
     const { sending } = entry
-    if (problem === undefined) this.#acknowledged++
-    else sending.problem ??= problem
     if (--sending.open === 0) {
-      if (sending.problem === undefined) sending.resolve()
-      else sending.reject(sending.problem)
+      const problem = sending.failure ?? told(sending)
+      if (problem === undefined) sending.resolve()
+      else sending.reject(problem)
     }
     if (this.#waiting.length > 0 && this.#bufferedBytes < this.#bufferedBytesMax) this.#release()
   }
@@ -386,10 +385,11 @@ function textOf(batch: readonly Entry[]): string {
   return text
 }
 
-function charactersOf(batch: readonly Entry[]): number {
-  let characters = 0
-  for (const { data } of batch) characters += data.length
-  return characters
+/** The first problem of a call's records, with the places of all that are to blame. */
+function told({ problem, refused }: Sending): Problem | undefined {
+  if (problem === undefined) return undefined
+  const places = refused.toSorted((a, b) => a - b)
+  return new Problem(problem.code, problem.toJSON().detail, { ...problem.extra, refused: places })
 }
 
 function randomText(): string {

@@ -126,7 +126,7 @@ const unbuiltPage = `<!doctype html>
   </head>
   <body>
     <h1>Penstock</h1>
-    <p>The API runs. The dashboard is not built yet: run <code>npm run build:dashboard</code> in the checkout, then start
+    <p>The API runs. The dashboard is not built yet: run <code>npm run dashboard</code> in the checkout, then start
     the API again.</p>
     <p>The API can be tried at <a href="/swagger/">/swagger/</a>; its description is
     <a href="/openapi.json">/openapi.json</a>.</p>

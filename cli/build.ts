@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
@@ -17,7 +17,14 @@ const { status, error } = spawnSync(process.execPath, [tsc, '-p', join(root, 'ts
 })
 if (error !== undefined) throw error
 if (status === 0) writeManifest()
-process.exitCode = status ?? 1
+process.exitCode = status === 0 ? copyDashboard() : (status ?? 1)
+
+/** Beside the compiled API, as in the checkout. Returns the status to exit with. */
+function copyDashboard(): number {
+  const { status } = spawnSync(process.execPath, [join(root, 'cli/dashboard.js'), '--force'], { stdio: 'inherit' })
+  if (status === 0) cpSync(join(root, 'dashboard/dist'), join(dist, 'dashboard/dist'), { recursive: true })
+  return status ?? 1
+}
 
 /** The nearest package.json decides what `#wire/ids` means: in dist/ it is the compiled file. */
 function writeManifest(): void {

@@ -60,7 +60,7 @@ async function build(outDir) {
   await vite.build({
     configFile: false,
     root: source,
-    logLevel: 'warn',
+    logLevel: 'error',
     oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
     build: {
       outDir,

@@ -16,6 +16,9 @@ export interface Shade {
 
 export const stepsOfScale = 64
 
+/** Black and white have the same contrast to a ground of this relative luminance, 4.58 (WCAG 2.2, contrast ratio). */
+const luminanceOfHalf = 0.1791
+
 /** Lightness and hue at both ends; chroma at both ends and in the middle. */
 const ends = {
   dark: { lightness: [0.32, 0.93], hue: [278, 108], chroma: [0.1, 0.13, 0.15] },
@@ -45,8 +48,13 @@ function scaleOf(theme: Theme): Shade[] {
     const h = hue[0] + (hue[1] - hue[0]) * t
     const c = t < 0.5 ? mix(chroma[0], chroma[1], t * 2) : mix(chroma[1], chroma[2], t * 2 - 1)
     const [r, g, b] = inGamut(l, c, h)
-    return { css: `rgb(${r} ${g} ${b})`, ink: l > 0.62 ? '#10181f' : '#ffffff' }
+    return { css: `rgb(${r} ${g} ${b})`, ink: luminance(r, g, b) > luminanceOfHalf ? '#000000' : '#ffffff' }
   })
+}
+
+function luminance(r: number, g: number, b: number): number {
+  const linear = (part: number) => (part <= 10 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4)
+  return 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
 }
 
 function mix(a: number, b: number, t: number): number {

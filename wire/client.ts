@@ -9,7 +9,7 @@
 
 import { Consumer, type ConsumerOptions, type Gap, type Message } from './consumer.ts'
 import { Problem, type ProblemBody, type ProblemCode } from './problems.ts'
-import { Producer, type Outgoing, type ProducerOptions } from './producer.ts'
+import { Producer, randomName, type Outgoing, type ProducerOptions } from './producer.ts'
 import { retry } from './retry.ts'
 import { retryAfterMs, Transport, type ClientOptions } from './transport.ts'
 
@@ -55,6 +55,9 @@ export interface DeadLetter {
 /** One broker or proxy. */
 export class Client {
   readonly #transport: Transport
+  readonly #burier = randomName('dead')
+  /** By topic: the number of its next dead letter, and the request under way. */
+  readonly #burials = new Map<string, { next: number; last: Promise<unknown> }>()
 
   /** @throws Error when the url is no address, or holds a password; when no header can carry the token */
   constructor(options: ClientOptions) {
@@ -80,23 +83,32 @@ export class Client {
   }
 
   /**
-   * Writes dead letters of a topic; tried again until they are acknowledged.
+   * Writes dead letters of a topic; tried again until they are acknowledged, and written once: they are numbered, and so go
+   * one request after the other.
    *
    * @throws Problem when they are refused; the signal's reason when it aborts
    */
   async dead(topic: string, letters: readonly DeadLetter[], signal?: AbortSignal): Promise<void> {
     if (letters.length === 0) return
-    const call = {
-      query: { topic },
-      headers: { 'content-type': 'application/x-ndjson' },
-      body: letters.map((letter) => JSON.stringify(letter)).join('\n'),
-      signal,
+    const burials = this.#burials.get(topic) ?? { next: 0, last: Promise.resolve() }
+    this.#burials.set(topic, burials)
+    const headers = {
+      'content-type': 'application/x-ndjson',
+      'producer-id': this.#burier,
+      'producer-sequence': String(burials.next),
     }
-    await retry(() => this.#transport.json('POST', '/dead', call), {
-      backoff: this.#transport.backoff,
-      signal,
-      again: retryAfterMs,
-      onFailure: (error) => this.#transport.warn(`dead letters of ${topic}: ${(error as Error).message}; trying again`),
-    })
+    burials.next += letters.length
+    const body = letters.map((letter) => JSON.stringify(letter)).join('\n')
+    const bury = (): Promise<unknown> =>
+      retry(() => this.#transport.json('POST', '/dead', { query: { topic }, headers, body, signal }), {
+        backoff: this.#transport.backoff,
+        signal,
+        again: retryAfterMs,
+        onFailure: (error) =>
+          this.#transport.warn(`dead letters of ${topic}: ${(error as Error).message}; trying again`),
+      })
+    const buried = burials.last.then(bury)
+    burials.last = buried.catch(() => {})
+    await buried
   }
 }

@@ -106,7 +106,7 @@ export class Producer {
   constructor(transport: Transport, options: ProducerOptions) {
     this.#transport = transport
     this.#topic = options.topic
-    this.#producerId = options.producerId ?? `producer-${randomText()}`
+    this.#producerId = options.producerId ?? randomName('producer')
     if (!isName(this.#producerId)) throw new Problem('bad_name', `${this.#producerId} is no name of a producer`)
     this.#lingerMs = options.lingerMs ?? 5
     this.#batchBytesMax = options.batchBytesMax ?? 512 * 1024
@@ -392,6 +392,8 @@ function told({ problem, refused }: Sending): Problem | undefined {
   return new Problem(problem.code, problem.toJSON().detail, { ...problem.extra, refused: places })
 }
 
-function randomText(): string {
-  return [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+/** A name that no other producer has. */
+export function randomName(prefix: string): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(8))
+  return `${prefix}-${[...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`
 }

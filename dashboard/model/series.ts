@@ -34,10 +34,15 @@ export function pointsOf(series: readonly TelemetrySeries[]): Record<Focus, Poin
   }
 }
 
-/** Puts newer points behind those of an answer: the stream is ahead of the store. */
-export function joined(older: readonly Point[], newer: readonly Point[]): Point[] {
-  const end = older.at(-1)?.timeMs ?? -Infinity
-  return [...older, ...newer.filter(({ timeMs }) => timeMs > end)]
+/**
+ * Puts newer points behind those of an answer: the stream is ahead of the store.
+ *
+ * @param stepMs of the windows: what came in the last one is in it already
+ */
+export function joined(older: readonly Point[], newer: readonly Point[], stepMs: number): Point[] {
+  const last = older.at(-1)?.timeMs
+  const end = last === undefined ? -Infinity : last + stepMs
+  return [...older, ...newer.filter(({ timeMs }) => timeMs >= end)]
 }
 
 /** @param stepMs what a point stands for, where it is a window; a distance of that is no gap */
@@ -57,10 +62,6 @@ export function lineOf(points: readonly Point[], stepMs = 0): Line {
   return [times, values]
 }
 
-export function emptyPoints(): Record<Focus, Point[]> {
-  return Object.fromEntries(focusNames.map((focus) => [focus, []])) as unknown as Record<Focus, Point[]>
-}
-
 export interface Sparkline {
   /** Of an SVG; lines with gaps. */
   readonly path: string
@@ -75,7 +76,9 @@ export function sparklineOf(
   domain: readonly [number, number],
 ): Sparkline {
   const [times, values] = lineOf(points.filter(({ timeMs }) => timeMs >= endMs - spanMs))
-  const x = (at: number) => round(width - ((endMs / 1000 - (times[at] as number)) / (spanMs / 1000)) * width)
+  // A dot at the newest end must not be cut in half.
+  const right = width - 3
+  const x = (at: number) => round(right - ((endMs / 1000 - (times[at] as number)) / (spanMs / 1000)) * right)
   const y = (value: number) => {
     const share = Math.min(1, Math.max(0, (value - domain[0]) / (domain[1] - domain[0])))
     return round(height - 1.5 - share * (height - 3))

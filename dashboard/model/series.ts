@@ -2,7 +2,7 @@
 
 import type { TelemetrySeries } from '#api/contract'
 import { gapAfterMs, type Point, usualInterval } from './history.ts'
-import { type Focus, focusNames, memoryShare, metricNames, type Quantity } from './metrics.ts'
+import { type Focus, memoryShare, metricNames, type Quantity } from './metrics.ts'
 
 /** What uPlot takes: seconds, values; `null` where the line must not go on. */
 export type Line = [timesS: number[], values: (number | null)[]]

@@ -8,13 +8,25 @@
  */
 
 import { Consumer, type ConsumerOptions, type Gap, type Message } from './consumer.ts'
+import type { LogHead } from './frames.ts'
 import { Problem, type ProblemBody, type ProblemCode } from './problems.ts'
 import { Producer, randomName, type Outgoing, type ProducerOptions } from './producer.ts'
-import { retry } from './retry.ts'
+import { retry, type Backoff } from './retry.ts'
 import { retryAfterMs, Transport, type ClientOptions } from './transport.ts'
 
 export { Consumer, Problem, Producer }
-export type { ClientOptions, ConsumerOptions, Gap, Message, Outgoing, ProblemBody, ProblemCode, ProducerOptions }
+export type {
+  Backoff,
+  ClientOptions,
+  ConsumerOptions,
+  Gap,
+  LogHead,
+  Message,
+  Outgoing,
+  ProblemBody,
+  ProblemCode,
+  ProducerOptions,
+}
 
 /** A topic, as `GET /topics` tells. */
 export interface TopicInfo {
@@ -74,10 +86,12 @@ export class Client {
     return this.#transport.json('GET', '/status')
   }
 
+  /** @throws Problem `bad_name` when the producer's id is not a name */
   producer(options: ProducerOptions): Producer {
     return new Producer(this.#transport, options)
   }
 
+  /** Nothing is opened before its batches are asked for. */
   consumer(options: ConsumerOptions): Consumer {
     return new Consumer(this.#transport, options)
   }

@@ -32,6 +32,7 @@ export interface Gap {
   readonly reason: string
 }
 
+/** What a consumer reads, for whom, and whom it tells. */
 export interface ConsumerOptions {
   readonly topic: string
   /** With a group the broker remembers what is acknowledged; without one this is a plain reader. */
@@ -42,6 +43,7 @@ export interface ConsumerOptions {
   readonly partition?: number | undefined
   /** `earliest`, `latest`, a time or ids, as docs/PROTOCOL.md says. */
   readonly from?: string | undefined
+  /** Records delivered and not acknowledged, at most; the broker's default unless told. */
   readonly maxInFlight?: number | undefined
   /** How long a record may stay unacknowledged, in ms. */
   readonly visibilityMs?: number | undefined
@@ -56,6 +58,7 @@ export interface ConsumerOptions {
   readonly onRevoke?: ((partition: number) => void) | undefined
 }
 
+/** Reads one topic, and acknowledges for its group. Made by `Client.consumer`. */
 export class Consumer {
   readonly #transport: Transport
   readonly #options: ConsumerOptions
@@ -63,7 +66,6 @@ export class Consumer {
   /** The last offset seen of each log, by `broker/partition`; -1 before its first record. */
   readonly #cursors = new Map<string, number>()
 
-  /** Made by `Client.consumer`. */
   constructor(transport: Transport, options: ConsumerOptions) {
     this.#transport = transport
     this.#options = options

@@ -21,6 +21,7 @@ export interface Outgoing {
   readonly partition?: number | undefined
 }
 
+/** What a producer sends to, and how it gathers. */
 export interface ProducerOptions {
   readonly topic: string
   /** How long a record waits for others, in ms (5). What queues up behind a request does not wait any longer. */
@@ -76,6 +77,7 @@ const batchRecordsMax = 20_000
 
 type Produced = { readonly count?: number; readonly duplicate?: boolean }
 
+/** Sends records to one topic. Made by `Client.producer`. */
 export class Producer {
   readonly #transport: Transport
   readonly #topic: string
@@ -98,11 +100,7 @@ export class Producer {
   /** Calls of {@link flush} under way: nothing lingers then. */
   #flushing = 0
 
-  /**
-   * Made by `Client.producer`.
-   *
-   * @throws Problem `bad_name` when the producer's id is not a name
-   */
+  /** @throws Problem `bad_name` when the producer's id is not a name */
   constructor(transport: Transport, options: ProducerOptions) {
     this.#transport = transport
     this.#topic = options.topic

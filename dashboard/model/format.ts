@@ -37,6 +37,7 @@ export function bytes(value: number): string {
 
 /** A rate a second, of small ones with a decimal. */
 export function rate(value: number): string {
+  if (value === 0) return '0/s'
   return value < 10 ? `${value.toFixed(1)}/s` : `${scaled(value, '').replace(' ', '')}/s`
 }
 

@@ -54,8 +54,8 @@ test('memory is the share of both; without one of them it is not reported', (t) 
 })
 
 test('the stream goes on behind the answer', (t) => {
-  t.strictSame(joined([at(0, 1), at(5, 2)], [at(4, 9), at(5, 9), at(6, 3)]), [at(0, 1), at(5, 2), at(6, 3)])
-  t.strictSame(joined([], [at(1, 1)]), [at(1, 1)])
+  t.strictSame(joined([at(0, 1), at(5, 2)], [at(4, 9), at(9, 9), at(10, 3)], 5_000), [at(0, 1), at(5, 2), at(10, 3)])
+  t.strictSame(joined([], [at(1, 1)], 5_000), [at(1, 1)])
   t.end()
 })
 
@@ -65,7 +65,7 @@ test('no range has more windows than a chart shows', (t) => {
 })
 
 test('a sparkline has gaps, dots where a value stands alone, and stays in its box', (t) => {
-  const box = { endMs: 100_000, spanMs: 100_000, width: 100, height: 20 }
+  const box = { endMs: 100_000, spanMs: 100_000, width: 103, height: 20 }
   const { path, dots } = sparklineOf(
     [at(0, 0), at(10, 100), at(20, null), at(30, 50), at(40, null), at(50, 500), at(60, 0)],
     box,

@@ -41,6 +41,11 @@ test('stale values take part only where there are no others', (t) => {
   t.end()
 })
 
+test('how many GPUs the hosts have', (t) => {
+  t.strictSame(totals([{ host: 'a' }, { host: 'b' }, { host: 'b', index: '1' }]).gpusPerHost, [1, 2])
+  t.end()
+})
+
 test('the slices of a GPU are one GPU with one power', (t) => {
   const { gpus, power, busyGpus, hottest } = totals([
     { slice: '1', values: { power: 300, utilisation: 10, temperature: 50 } },

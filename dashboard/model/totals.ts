@@ -9,6 +9,8 @@ export interface Totals {
   /** By uuid: the slices of one GPU are one. */
   readonly gpus: number
   readonly hosts: number
+  /** The fewest and the most that a host has. */
+  readonly gpusPerHost: readonly [number, number]
   readonly staleGpus: number
   /** Utilisation above 0. */
   readonly busyGpus: number
@@ -43,10 +45,13 @@ export function totalsOf(all: readonly GpuState[], nowMs: number): Totals {
     const celsius = valueOf(gpu, 'temperature')
     if (celsius !== null && celsius > (hottest?.celsius ?? -Infinity)) hottest = { gpu, celsius }
   }
+  const byHost = Map.groupBy(all, ({ hostname }) => hostname)
+  const perHost = [...byHost.values()].map((own) => new Set(own.map(({ uuid }) => uuid)).size)
   const powers = powerByDevice(gpus)
   return {
     gpus: new Set(all.map(({ uuid }) => uuid)).size,
-    hosts: new Set(all.map(({ hostname }) => hostname)).size,
+    hosts: perHost.length,
+    gpusPerHost: perHost.length === 0 ? [0, 0] : [Math.min(...perHost), Math.max(...perHost)],
     staleGpus: new Set(all.filter((gpu) => isStale(gpu, nowMs)).map(({ uuid }) => uuid)).size,
     busyGpus: new Set(all.filter((gpu) => (valueOf(gpu, 'utilisation') ?? 0) > 0).map(({ uuid }) => uuid)).size,
     newestMs: all.length === 0 ? undefined : all.reduce((most, gpu) => Math.max(most, gpu.lastSeenMs), -Infinity),

@@ -62,7 +62,7 @@ function FocusChart({ focus, gpu, state }: { focus: Focus; gpu: GpuState; state:
   const own = chart?.gpu === gpu.id && chart.range === range ? chart : undefined
   const endMs = isStale(gpu, nowMs) ? gpu.lastSeenMs : Math.max(own?.endMs ?? 0, gpu.lastSeenMs)
   const line = useMemo(() => {
-    const points = joined(own?.points[focus] ?? [], gpu.history[focus]?.points() ?? [])
+    const points = joined(own?.points[focus] ?? [], gpu.history[focus]?.points() ?? [], windowS(range) * 1000)
     return lineOf(
       points.filter(({ timeMs }) => timeMs >= endMs - ranges[range]),
       windowS(range) * 1000,

@@ -64,14 +64,14 @@ function drawCell(
   const value = focusValue(gpu, focus)
   const stale = isStale(gpu, nowMs)
   const shade = value === null ? undefined : shadeAt(theme, (value - domain[0]) / (domain[1] - domain[0]))
-  context.globalAlpha = stale ? 0.35 : 1
+  context.globalAlpha = stale ? 0.3 : 1
   context.fillStyle = shade?.css ?? hatch
   context.beginPath()
   context.roundRect(x, y, width, height, Math.min(3, width / 4))
   context.fill()
   context.globalAlpha = 1
   if (value !== null && shade !== undefined && hasRoomForText(cell)) {
-    context.fillStyle = stale ? inks[theme].text : shade.ink
+    context.fillStyle = stale ? inks[theme].mark : shade.ink
     context.fillText(focuses[focus].short(value), x + width / 2, y + height / 2 + 0.5)
   }
   if (stale) {

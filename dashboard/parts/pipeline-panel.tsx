@@ -33,8 +33,9 @@ export function PipelinePanel({ state }: { state: State }) {
       <ol class="flow">
         {streamer !== null && (
           <Part name="Streamer" part={streamer}>
-            {sourceText(pipeline)}
-            <br />
+            <span class="cut" title={sourceText(pipeline)}>
+              {sourceText(pipeline)}
+            </span>
             {format.count(streamer.read)} rows{progress === undefined ? '' : `, ${progress.toFixed(0)} %`}
             {streamer.done && ', done'}
           </Part>

@@ -11,6 +11,7 @@ import { SparklineView } from './sparkline.tsx'
 export function TotalsPanel({ state, totals }: { state: State; totals: Totals }) {
   const { fleetHistory } = state
   const { gpus, hosts, staleGpus, busyGpus, power, utilisation, usedMib, totalMib, hottest } = totals
+  const [fewest, most] = totals.gpusPerHost
   const share = usedMib.value === null || totalMib === null ? undefined : (usedMib.value / totalMib) * 100
   return (
     <section class="tiles" aria-label="The fleet">
@@ -18,7 +19,7 @@ export function TotalsPanel({ state, totals }: { state: State; totals: Totals })
         {format.count(busyGpus)} busy{staleGpus > 0 && `, ${format.count(staleGpus)} stale`}
       </Tile>
       <Tile name="Hosts" value={format.count(hosts)} testId="hosts">
-        {hosts === 0 ? '' : `${(gpus / hosts).toFixed(1).replace(/\.0$/, '')} GPUs each, on average`}
+        {fewest === most ? `${most} GPUs each` : `${fewest} to ${most} GPUs each`}
       </Tile>
       <Tile name="Power" value={format.power(power.value)} testId="power" line={fleetHistory.power}>
         {partText(power.of, gpus)}

@@ -6,9 +6,9 @@ import { gpuRecord } from '#store/samples'
 import { testApi, testKey } from '#test/api'
 import { skipWithout, tools } from '#test/tools'
 
-file.setTimeout(90_000)
+file.setTimeout(240_000)
 
-test('a call made from the page answers', { skip: skipWithout(tools.chromium), timeout: 80_000 }, async (t) => {
+test('a call made from the page answers', { skip: skipWithout(tools.chromium), timeout: 230_000 }, async (t) => {
   const api = await testApi(t, { records: [gpuRecord()] })
   // The container has no namespaces of its own to build the sandbox with.
   const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })

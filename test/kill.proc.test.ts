@@ -37,7 +37,7 @@ interface StreamerStatus {
 
 test('kill -9 of the broker, the collector and the streamer: the table is exact', async (t) => {
   const folder = temporaryFolder(t)
-  const { file, rows } = await writeSample(folder, isFull ? 60 : 12)
+  const { file, rows } = await writeSample(folder, isFull ? 30 : 12)
 
   const data = {
     broker: join(folder, 'broker'),

@@ -21,6 +21,8 @@ export class PipelineWatch {
   readonly #reader: StoreReader
   /** What the proxy listed last: while it is down its brokers are asked all the same. */
   #members: readonly ProxyMember[] | undefined
+  /** The ordinal of a broker that is asked without a proxy: what is down keeps its name. */
+  #broker: number | null = null
   #last: { readonly atMs: number; readonly answer: Promise<Pipeline> } | undefined
 
   constructor(settings: Settings, reader: StoreReader) {
@@ -52,7 +54,9 @@ export class PipelineWatch {
     if ('body' in queue) this.#members = membersOf(queue.body)
     const members = this.#members
     if (members === undefined) {
-      return { queue, behindProxy: false, brokers: [{ member: { url, broker: null, draining: false }, asked: queue }] }
+      if ('body' in queue && typeof queue.body['broker'] === 'number') this.#broker = queue.body['broker']
+      const member = { url, broker: this.#broker, draining: false }
+      return { queue, behindProxy: false, brokers: [{ member, asked: queue }] }
     }
     const asked = members.map(async (member) => ({ member, asked: await this.#status(member.url) }))
     return { queue, behindProxy: true, brokers: await Promise.all(asked) }

@@ -1,5 +1,7 @@
 /** What the brokers say of themselves, put together: `GET /topics` and the topics of `GET /status`. */
 
+import { Problem } from '#wire/problems'
+
 import type { Gateway } from './forward.ts'
 
 interface GroupFigures {
@@ -46,9 +48,15 @@ async function askAll<T>(gateway: Gateway, path: string): Promise<T[]> {
   return answers.flat()
 }
 
-/** The topics of all brokers: each with the largest number of partitions, and every log. */
+/**
+ * The topics of all brokers: each with the largest number of partitions, and every log.
+ * @throws {Problem} `unavailable` when no broker answers: an empty list would say that there is no topic at all.
+ */
 export async function allTopics(gateway: Gateway): Promise<TopicInfo[]> {
   const answers = await askAll<{ readonly topics: readonly TopicInfo[] }>(gateway, '/topics')
+  if (answers.length === 0) {
+    throw new Problem('unavailable', 'no broker answers now', { retry_after_s: gateway.retryAfterS })
+  }
   const merged = new Map<string, TopicInfo>()
   for (const topic of answers.flatMap(({ topics }) => topics)) {
     const known = merged.get(topic.name)

@@ -112,7 +112,7 @@ test('a dead broker costs no acknowledged record, and no error of a producer', a
 })
 
 test('the proxy has the face of a broker', async (t) => {
-  const { proxy, client } = await start(t)
+  const { brokers, proxy, client } = await start(t)
   const ask = async (path: string, init: RequestInit = {}): Promise<{ status: number; body: unknown }> => {
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/x-ndjson' }
     const answer = await fetch(proxy.url + path, { headers, ...init })
@@ -155,6 +155,9 @@ test('the proxy has the face of a broker', async (t) => {
     dead?.logs.reduce((sum, { next }) => sum + next, 0),
     1,
   )
+  for (const broker of brokers) await broker.kill('SIGKILL')
+  const silent = { status: 503, body: { code: 'unavailable', detail: /no broker answers/ } }
+  t.match(await ask('/topics'), silent, 'not an empty list, which says that there is no topic')
 })
 
 test('a plain reader through the proxy misses and repeats nothing when its connection is cut', async (t) => {

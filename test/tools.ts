@@ -16,7 +16,10 @@ export interface Tool {
 export const tools = {
   npm: { name: 'npm', skipped: 'packing and installing the package (test/pack.proc.test.ts)' },
   curl: { name: 'curl', skipped: 'the lines of docs/API.md (test/api.proc.test.ts)' },
-  chromium: { name: 'chromium', skipped: 'the pages in a browser (api/swagger.proc.test.ts)' },
+  chromium: {
+    name: 'chromium',
+    skipped: 'the pages in a browser (test/browser.proc.test.ts, api/swagger.proc.test.ts)',
+  },
 } as const satisfies Record<string, Tool>
 
 /** tap's `skip` option: a reason when the tool is absent, else false. */

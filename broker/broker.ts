@@ -6,9 +6,9 @@
 import type { Clock } from '#lib/clock'
 import { deadSuffix, isName, type Ordinal } from '#wire/ids'
 
-import { readWhole, replaceWhole, type Disk } from './disk.ts'
-import { ForeignSegment } from './segment.ts'
-import { ChunkPool } from './tail.ts'
+import { readWhole, replaceWhole, type Disk } from './disk/disk.ts'
+import { ForeignSegment } from './log/segment.ts'
+import { ChunkPool } from './log/tail.ts'
 import { Topic, type TopicContext, type TopicOptions } from './topic.ts'
 
 /** The version of what stands in the data folder. */

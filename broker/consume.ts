@@ -6,10 +6,10 @@ import { formatId, isName, parseId, type Offset, type Partition, type RecordId }
 import { Problem } from '#wire/problems'
 
 import type { Broker } from './broker.ts'
-import type { Group, Member } from './group.ts'
-import type { Log } from './log.ts'
+import type { Group, Member } from './groups/group.ts'
+import type { Log } from './log/log.ts'
 import { notWritten, topicOf } from './produce.ts'
-import { GroupSession, PlainSession, type Session } from './session.ts'
+import { GroupSession, PlainSession, type Session } from './groups/session.ts'
 import { ConsumeStream } from './stream.ts'
 import type { GroupStart, Topic } from './topic.ts'
 

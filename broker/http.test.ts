@@ -9,7 +9,7 @@ import type { Ordinal } from '#wire/ids'
 
 import { Broker } from './broker.ts'
 import { Consumers } from './consume.ts'
-import { MemoryDisk } from './memory-disk.ts'
+import { MemoryDisk } from './disk/memory.ts'
 import { brokerRoutes } from './routes.ts'
 
 interface Running {

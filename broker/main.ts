@@ -13,7 +13,7 @@ import { Problem } from '#wire/problems'
 
 import { Broker } from './broker.ts'
 import { Consumers } from './consume.ts'
-import { nodeDisk } from './disk-node.ts'
+import { nodeDisk } from './disk/node.ts'
 import { brokerRoutes, describeTopics, type Engine } from './routes.ts'
 import type { BrokerSettings } from './settings.ts'
 import type { TopicOptions } from './topic.ts'

@@ -6,8 +6,8 @@ import { deadSuffix, formatId, isName, type Offset } from '#wire/ids'
 import { Problem } from '#wire/problems'
 
 import type { Broker } from './broker.ts'
-import type { Log, NotWritten, Numbered } from './log.ts'
-import { readRecords, type BodyKind, type Records } from './records.ts'
+import type { Log, NotWritten, Numbered } from './log/log.ts'
+import { readRecords, type BodyKind, type Records } from './log/records.ts'
 import type { Topic } from './topic.ts'
 
 /** Told of each append that was acknowledged. */

@@ -3,7 +3,7 @@
 import { commonSettings, setting, type Setting, type Settings } from '#lib/settings'
 import { deadSuffix, isName, partitionsMax } from '#wire/ids'
 
-import type { Durability } from './log.ts'
+import type { Durability } from './log/log.ts'
 
 /** One topic of `TOPICS`. */
 export interface TopicSetting {

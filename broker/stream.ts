@@ -10,10 +10,10 @@ import { formatLogHead } from '#wire/frames'
 import type { Offset, Partition } from '#wire/ids'
 import { formatEvent } from '#wire/sse'
 
-import { eventsOf } from './framing.ts'
-import type { Work } from './group.ts'
-import type { Log, StoredBatch } from './log.ts'
-import type { Session } from './session.ts'
+import { eventsOf } from './log/framing.ts'
+import type { Work } from './groups/group.ts'
+import type { Log, StoredBatch } from './log/log.ts'
+import type { Session } from './groups/session.ts'
 
 /** Bytes of the log that one turn of a stream sends. */
 const turnBytes = 256 * 1024

@@ -2,11 +2,11 @@
 
 import { deadSuffix, partitionOfKey, type Offset, type Ordinal, type Partition } from '#wire/ids'
 
-import type { Disk } from './disk.ts'
-import { Group } from './group.ts'
-import { Journal, type GroupProgress } from './journal.ts'
-import { Log, type Durability, type LogOptions, type NotWritten } from './log.ts'
-import type { ChunkPool } from './tail.ts'
+import type { Disk } from './disk/disk.ts'
+import { Group } from './groups/group.ts'
+import { Journal, type GroupProgress } from './groups/journal.ts'
+import { Log, type Durability, type LogOptions, type NotWritten } from './log/log.ts'
+import type { ChunkPool } from './log/tail.ts'
 
 /** What a topic is given when it is made. */
 export interface TopicOptions {

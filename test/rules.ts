@@ -57,7 +57,7 @@ type Worldly = 'time' | 'timers' | 'problems' | 'http'
 export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; readonly why: string }>> = {
   'broker/produce.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that write' },
   'broker/consume.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that read and acknowledge' },
-  'broker/records.ts': { may: ['problems'], why: 'reads request bodies, and names what is refused by its code' },
+  'broker/log/records.ts': { may: ['problems'], why: 'reads request bodies, and names what is refused by its code' },
   'broker/stream.ts': { may: ['http'], why: 'one reader: writes batches to the sink of its endless answer' },
   'proxy/forward.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that pass a request on' },
   'proxy/acks.ts': { may: ['problems'], why: 'reads and joins bodies, and names what a broker refuses by its code' },

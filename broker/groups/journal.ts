@@ -12,13 +12,13 @@
 import { formatLogHead, type LogHead } from '#wire/frames'
 import type { Offset, Ordinal, Partition } from '#wire/ids'
 
-import { CommitQueue } from './commit.ts'
-import { isDiskFull, replaceWhole, type Disk, type DiskFile } from './disk.ts'
-import { frameBatch, framedBytesMax, type BatchMeta } from './framing.ts'
+import { CommitQueue } from '../log/commit.ts'
+import { isDiskFull, replaceWhole, type Disk, type DiskFile } from '../disk/disk.ts'
+import { frameBatch, framedBytesMax, type BatchMeta } from '../log/framing.ts'
 import type { Progress } from './group.ts'
-import type { Durability, NotWritten } from './log.ts'
-import { readRecords, type Records } from './records.ts'
-import { scanSegment } from './segment.ts'
+import type { Durability, NotWritten } from '../log/log.ts'
+import { readRecords, type Records } from '../log/records.ts'
+import { scanSegment } from '../log/segment.ts'
 
 /** A journal beyond this is rewritten as a snapshot. */
 const journalBytesMax = 1 << 20

@@ -5,7 +5,7 @@
  * a write fails, everything that was not committed fails with it, so that nothing is left half-written or out of order.
  */
 
-import { writeFully, type DiskFile } from './disk.ts'
+import { writeFully, type DiskFile } from '../disk/disk.ts'
 
 /** Views one write takes: `writev` takes 1,024 (`IOV_MAX`) in one call of the system. */
 const viewsMax = 1024

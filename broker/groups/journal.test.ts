@@ -4,7 +4,7 @@ import type { Offset, Ordinal, Partition } from '#wire/ids'
 
 import type { Progress } from './group.ts'
 import { Journal } from './journal.ts'
-import { MemoryDisk } from './memory-disk.ts'
+import { MemoryDisk } from '../disk/memory.ts'
 
 const folder = 'data/telemetry/groups'
 const head = { topic: 'telemetry', group: 'g', broker: 0 as Ordinal, logId: '0011223344556677' }

@@ -9,7 +9,7 @@ import type { Offset, Partition } from '#wire/ids'
 
 import { assignPartitions } from './assign.ts'
 import { Intervals } from './intervals.ts'
-import type { Log } from './log.ts'
+import type { Log } from '../log/log.ts'
 
 /** What a group needs to know of a log. */
 export type GroupLog = Pick<Log, 'partition' | 'first' | 'end'>

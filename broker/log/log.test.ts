@@ -6,7 +6,7 @@ import type { Offset, Ordinal, Partition } from '#wire/ids'
 
 import { eventsOf } from './framing.ts'
 import { Log, type Appended, type StoredBatch } from './log.ts'
-import { MemoryDisk } from './memory-disk.ts'
+import { MemoryDisk } from '../disk/memory.ts'
 import { readRecords, type Records } from './records.ts'
 import { ChunkPool } from './tail.ts'
 

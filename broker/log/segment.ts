@@ -9,7 +9,7 @@
 import { formatVersion, parseLogHead, type LogHead } from '#wire/frames'
 import type { Offset } from '#wire/ids'
 
-import type { DiskFile } from './disk.ts'
+import type { DiskFile } from '../disk/disk.ts'
 import { claimedBytes, headBytesMax, readBatch, type FoundBatch } from './framing.ts'
 
 /** How far apart the entries of a sparse index are, in bytes of the file. */

@@ -7,7 +7,7 @@
 import { formatLogHead, type LogHead } from '#wire/frames'
 import type { Offset } from '#wire/ids'
 
-import { writeFully, type Disk, type DiskFile } from './disk.ts'
+import { writeFully, type Disk, type DiskFile } from '../disk/disk.ts'
 import type { FoundBatch } from './framing.ts'
 import type { StoredBatch } from './log.ts'
 import type { Producers } from './producers.ts'

@@ -9,7 +9,7 @@ import type { LogHead } from '#wire/frames'
 import type { Offset, Ordinal, Partition } from '#wire/ids'
 
 import { CommitQueue } from './commit.ts'
-import { isDiskFull, type Disk } from './disk.ts'
+import { isDiskFull, type Disk } from '../disk/disk.ts'
 import { frameBatch, framedBytesMax, type BatchMeta } from './framing.ts'
 import { Producers, type WrittenBatch } from './producers.ts'
 import type { Records } from './records.ts'

@@ -8,7 +8,7 @@ import type { Clock } from '#lib/clock'
 import type { Offset, Partition } from '#wire/ids'
 
 import type { Group, Member, Work } from './group.ts'
-import type { Log } from './log.ts'
+import type { Log } from '../log/log.ts'
 
 /** The two kinds of session have the same face. */
 export interface Session {

@@ -19,6 +19,9 @@ export interface WrittenBatch {
   readonly count: number
 }
 
+/** The last batch of each producer, by name, as it is kept on disk: `[sequence, first offset, count]`. */
+export type ProducerStates = ReadonlyMap<string, readonly [number, number, number]>
+
 interface Producer {
   /** The number of the next record, of those that are committed. */
   committed: number
@@ -72,6 +75,26 @@ export class Producers {
     for (const producer of this.#producers.values()) {
       producer.expected = producer.committed
       producer.recent = producer.recent.filter((batch) => batch.first + batch.count <= next)
+    }
+  }
+
+  /** What is committed, for a trailer. */
+  get states(): ProducerStates {
+    const states = new Map<string, readonly [number, number, number]>()
+    for (const [name, { recent, committed }] of this.#producers) {
+      const last = recent.findLast((batch) => batch.sequence + batch.count <= committed)
+      // What is remembered of a producer with nothing but a number is still that number.
+      if (committed > 0)
+        states.set(name, last === undefined ? [committed, 0, 0] : [last.sequence, last.first, last.count])
+    }
+    return states
+  }
+
+  /** Takes over what a trailer kept. */
+  restore(states: ProducerStates): void {
+    for (const [name, [sequence, first, count]] of states) {
+      this.appended(name, { sequence, first: first as Offset, count })
+      this.committed(name, sequence, count)
     }
   }
 

@@ -8,11 +8,15 @@ import { deadSuffix, isName, type Ordinal } from '#wire/ids'
 
 import { readWhole, replaceWhole, type Disk } from './disk/disk.ts'
 import { ForeignSegment } from './log/segment.ts'
-import { ChunkPool } from './log/tail.ts'
+import { ChunkRing } from './log/ring.ts'
 import { Topic, type TopicContext, type TopicOptions } from './topic.ts'
 
 /** The version of what stands in the data folder. */
 export const dataFormat = 1
+
+/** A write of the reservation, some milliseconds, once in so many records. */
+const reserveRecords = 1_000_000
+const queueRecordsMax = 100_000
 
 /** What a broker is made of. */
 export interface BrokerOptions {
@@ -22,6 +26,12 @@ export interface BrokerOptions {
   readonly topics: ReadonlyMap<string, TopicOptions>
   readonly memoryBytes: number
   readonly segmentBytesMax: number
+  /** Records that a partition of durability `memory` keeps unwritten. */
+  readonly queueRecordsMax?: number
+  /** How far ahead a log that shows unsynced records reserves offsets. */
+  readonly reserveRecords?: number
+  /** Told when a log or a journal cannot be trusted any more: the process should end, and recover when it starts again. */
+  onBroken?(error: Error): void
   /** 16 hexadecimal digits that were never given before. */
   newLogId(): string
   /** Told, in one line, of what an operator should know. */
@@ -49,8 +59,11 @@ export class Broker {
     const context: TopicContext = {
       disk,
       broker: options.ordinal,
-      pool: new ChunkPool(options.memoryBytes),
+      ring: new ChunkRing(options.memoryBytes),
       segmentBytesMax: options.segmentBytesMax,
+      queueRecordsMax: options.queueRecordsMax ?? queueRecordsMax,
+      reserveRecords: options.reserveRecords ?? reserveRecords,
+      onBroken: (error) => options.onBroken?.(error),
       newLogId: () => options.newLogId(),
       report: (problem) => options.report(problem),
     }

@@ -31,6 +31,7 @@ export async function run(settings: BrokerSettings, signal: AbortSignal): Promis
   const produced = perTopic(metrics.counter('messages_produced_total', 'Records appended and acknowledged', ['topic']))
   const consumed = perTopic(metrics.counter('messages_consumed_total', 'Records sent to consumers', ['topic']))
   let engine: Engine | undefined
+  const broken = Promise.withResolvers<Error>()
   const opened = (): Engine => {
     if (engine === undefined) throw new Problem('starting', 'the logs are being recovered', { retry_after_s: 1 })
     return engine
@@ -47,7 +48,7 @@ export async function run(settings: BrokerSettings, signal: AbortSignal): Promis
     status: () => ({ broker: settings.brokerIndex, topics: describeTopics(opened().broker) }),
   })
   try {
-    const broker = await openBroker(settings, log)
+    const broker = await openBroker(settings, log, (error) => broken.resolve(error))
     const defaults = { visibilityMs: settings.visibilityTimeoutMs, maxInFlight: settings.maxInFlight }
     const consumers = new Consumers(broker, defaults, (topic, records) => consumed(topic).inc(records))
     watchQueues(metrics, broker)
@@ -60,15 +61,17 @@ export async function run(settings: BrokerSettings, signal: AbortSignal): Promis
   const tick = setInterval(() => broker.tick(), tickMs)
   const beat = setInterval(() => consumers.beat(), heartbeatMs)
 
-  await aborted(signal)
+  const failure = await Promise.race([aborted(signal).then(() => undefined), broken.promise])
   clearInterval(beat)
   consumers.cutAll()
   await server.close(settings.stopGraceMs)
   clearInterval(tick)
   await broker.close()
+  // The next start reads the files again and writes anew what this disk failed to keep.
+  if (failure !== undefined) throw new Error(`the disk failed, the broker stops: ${failure.message}`)
 }
 
-async function openBroker(settings: BrokerSettings, log: Log): Promise<Broker> {
+async function openBroker(settings: BrokerSettings, log: Log, onBroken: (error: Error) => void): Promise<Broker> {
   const startedMs = systemClock.monotonicMs()
   const broker = await Broker.open(systemClock, nodeDisk, {
     ordinal: settings.brokerIndex as Ordinal,
@@ -76,6 +79,8 @@ async function openBroker(settings: BrokerSettings, log: Log): Promise<Broker> {
     topics: topicsOf(settings),
     memoryBytes: settings.memoryBytes,
     segmentBytesMax: settings.segmentBytes,
+    queueRecordsMax: settings.queueSize,
+    onBroken,
     newLogId: () => randomBytes(8).toString('hex'),
     report: (problem) => log.error(problem),
   })

@@ -21,6 +21,7 @@ const kinds: Readonly<Record<string, BodyKind>> = {
 
 /** Seconds after which a producer may try again when the disk is full: consumers need time to free it. */
 const diskFullRetryS = 5
+const memoryFullRetryS = 1
 
 /** Writes the records of a body to the log of their partition. */
 export function produce(
@@ -83,6 +84,9 @@ export function topicOf(broker: Broker, name: string): Topic {
 
 /** The problem that stands for a write that did not come to be. */
 export function notWritten(outcome: NotWritten): Problem {
+  if (outcome === 'memory_full') {
+    return new Problem('memory_full', 'nothing was written', { retry_after_s: memoryFullRetryS })
+  }
   return outcome === 'disk_full'
     ? new Problem('disk_full', 'nothing was written', { retry_after_s: diskFullRetryS })
     : new Problem('not_writable', 'the disk refused a write; nothing of this request was kept', {

@@ -16,7 +16,7 @@ export interface TopicSetting {
 const topics: Setting<readonly TopicSetting[]> = {
   name: 'TOPICS',
   help: 'topics to make at start; those on disk are served too',
-  want: 'name[:partitions=N][:durability=fsync|disk], several with commas',
+  want: 'name[:partitions=N][:durability=fsync|disk|memory], several with commas',
   fallback: 'telemetry,transfers',
   parse(text) {
     return text.split(',').map((part) => parseTopic(part.trim()))
@@ -56,6 +56,12 @@ export const brokerSettings = {
     min: 1,
     max: 10_000_000,
   }),
+  queueSize: setting.integer('QUEUE_SIZE', {
+    help: 'records that a partition of a memory topic keeps in memory alone; beyond that they are written',
+    default: '100000',
+    min: 0,
+    max: 100_000_000,
+  }),
   memoryBytes: setting.bytes('MEMORY_BYTES', {
     help: 'newest records kept in memory, over all partitions',
     default: '256MiB',
@@ -93,7 +99,7 @@ function parseTopic(text: string): TopicSetting {
     const [key, value = ''] = option.split('=')
     if (key === 'partitions' && /^\d+$/.test(value) && Number(value) >= 1 && Number(value) <= partitionsMax) {
       partitions = Number(value)
-    } else if (key === 'durability' && (value === 'fsync' || value === 'disk')) durability = value
+    } else if (key === 'durability' && (value === 'fsync' || value === 'disk' || value === 'memory')) durability = value
     else throw new Error(`${option} is no option of a topic`)
   }
   return { name, partitions, durability }

@@ -13,6 +13,7 @@ import { formatEvent } from '#wire/sse'
 import { eventsOf } from './log/framing.ts'
 import type { Work } from './groups/group.ts'
 import type { Log, StoredBatch } from './log/log.ts'
+import type { Chunk } from './log/ring.ts'
 import type { Session } from './groups/session.ts'
 
 /** Bytes of the log that one turn of a stream sends. */
@@ -29,6 +30,8 @@ export class ConsumeStream {
   readonly #logs: ReadonlyMap<Partition, Log>
   readonly #headed = new Set<Partition>()
   readonly #onSent: (records: number, log: Log) => void
+  /** Chunks of the ring that the socket still reads. */
+  readonly #held = new Set<Chunk>()
   #session: Session | undefined
   #running = false
   #woken = false
@@ -39,7 +42,10 @@ export class ConsumeStream {
     this.#sink = sink
     this.#logs = new Map(logs.map((log) => [log.partition, log]))
     this.#onSent = onSent
-    sink.onDrain(() => this.wake())
+    sink.onDrain(() => {
+      this.#release()
+      this.wake()
+    })
     sink.onClose(() => this.#close())
   }
 
@@ -89,11 +95,27 @@ export class ConsumeStream {
     this.#sink.end()
   }
 
+  /**
+   * The ring of memory has come round while the socket still has not taken what stood there: the reader is as far behind
+   * as all that the broker keeps in memory, and does not read.
+   */
+  overrun(): void {
+    this.#close()
+    this.#sink.abort()
+  }
+
   /** Gives back what was in flight. Once, whether we end the stream or the client does. */
   #close(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#release()
     this.#session?.close()
+  }
+
+  /** The socket has taken everything: none of its bytes is in the ring any more. */
+  #release(): void {
+    for (const chunk of this.#held) chunk.readers.delete(this)
+    this.#held.clear()
   }
 
   async #run(session: Session): Promise<void> {
@@ -120,7 +142,7 @@ export class ConsumeStream {
       if (at.again !== undefined && batch.first >= at.again.until) break
       const next = Math.min(batch.next, at.again?.until ?? Infinity) as Offset
       if (!session.delivered(at, next)) return false
-      this.#sendBatch(log, at, batch, next)
+      this.#sendBatch(session, log, at, batch, next)
       if (this.#sink.pendingBytes > turnBytes) break
       const following = session.next()
       if (following === undefined || following.partition !== at.partition || following.from !== next) break
@@ -128,15 +150,16 @@ export class ConsumeStream {
     }
     if (batches.length === 0) {
       // Nothing is left of what was to come: damage at the end of a closed segment, or before records not yet written.
-      if (!session.delivered(work, log.end)) return false
-      this.#gap(log, work.from, log.end)
+      const { end } = log
+      if (!session.delivered(work, end)) return false
+      this.#gap(session, log, work.from, end)
     }
     return true
   }
 
-  #sendBatch(log: Log, work: Work, batch: StoredBatch, next: Offset): void {
+  #sendBatch(session: Session, log: Log, work: Work, batch: StoredBatch, next: Offset): void {
     if (!this.#headed.has(log.partition)) this.#head(log, work.from)
-    if (batch.first > work.from) this.#gap(log, work.from, batch.first)
+    if (batch.first > work.from) this.#gap(session, log, work.from, batch.first)
     const from = Math.max(work.from, batch.first)
     if (work.again === undefined && from === batch.first && next === batch.next) {
       this.#sink.write(batch.view)
@@ -145,6 +168,10 @@ export class ConsumeStream {
       if (work.again !== undefined) this.#sink.write(Buffer.from(`: attempt ${work.again.attempt}\n`))
       this.#sink.write(eventsOf(events, from - batch.first, next - batch.first))
       if (work.again !== undefined) this.#sink.write(Buffer.from(': attempt 1\n'))
+    }
+    if (batch.chunk !== undefined && this.#sink.pendingBytes > 0) {
+      batch.chunk.readers.add(this)
+      this.#held.add(batch.chunk)
     }
     this.#sentSinceBeat = true
     this.#onSent(next - from, log)
@@ -155,9 +182,13 @@ export class ConsumeStream {
     this.#sink.write(Buffer.from(formatLogHead({ ...identityOf(log), firstOffset }), 'latin1'))
   }
 
-  #gap(log: Log, from: Offset, to: Offset): void {
+  /** Says which records are not there: one event a reason, in order. */
+  #gap(session: Session, log: Log, from: Offset, to: Offset): void {
     const id = (offset: number): string => `${log.broker}/${log.partition}/${offset}`
-    this.#event('gap', { first: id(from), last: id(to - 1), reason: 'damaged' })
+    for (const { first, next, reason } of log.lostBetween(from, to)) {
+      this.#event('gap', { first: id(first), last: id(next - 1), reason })
+    }
+    session.lost(log.partition, from, to)
   }
 
   #event(event: string, data: unknown): void {

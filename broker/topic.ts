@@ -6,7 +6,7 @@ import type { Disk } from './disk/disk.ts'
 import { Group } from './groups/group.ts'
 import { Journal, type GroupProgress } from './groups/journal.ts'
 import { Log, type Durability, type LogOptions, type NotWritten } from './log/log.ts'
-import type { ChunkPool } from './log/tail.ts'
+import type { ChunkRing } from './log/ring.ts'
 
 /** What a topic is given when it is made. */
 export interface TopicOptions {
@@ -18,8 +18,12 @@ export interface TopicOptions {
 export interface TopicContext {
   readonly disk: Disk
   readonly broker: Ordinal
-  readonly pool: ChunkPool
+  readonly ring: ChunkRing
   readonly segmentBytesMax: number
+  readonly queueRecordsMax: number
+  readonly reserveRecords: number
+  /** Told when a log or a journal cannot be trusted any more: the process should end. */
+  onBroken(error: Error): void
   /** 16 hexadecimal digits that were never given before. */
   newLogId(): string
   /** Told, in one line, of what an operator should know. */
@@ -48,7 +52,13 @@ export class Topic {
 
   /** Opens the topic in a folder with its logs and groups, or makes it. */
   static async open(context: TopicContext, folder: string, name: string, options: TopicOptions): Promise<Topic> {
-    const logOptions: LogOptions = { durability: options.durability, segmentBytesMax: context.segmentBytesMax }
+    const logOptions: LogOptions = {
+      durability: options.durability,
+      segmentBytesMax: context.segmentBytesMax,
+      queueRecordsMax: context.queueRecordsMax,
+      reserveRecords: context.reserveRecords,
+      onBroken: (error) => context.onBroken(error),
+    }
     const logs: Log[] = []
     for (let partition = 0; partition < options.partitions; partition++) {
       const head = {
@@ -58,7 +68,7 @@ export class Topic {
         partition: partition as Partition,
       }
       const path = `${folder}/partition-${partition}`
-      logs.push(await Log.open(context.disk, path, head, logOptions, context.pool, (text) => context.report(text)))
+      logs.push(await Log.open(context.disk, path, head, logOptions, context.ring, (text) => context.report(text)))
     }
     const topic = new Topic(context, folder, name, options, logs)
     for (const file of await context.disk.list(`${folder}/groups`)) {
@@ -149,7 +159,12 @@ export class Topic {
       () => new Map(this.logs.map((log) => [log.partition, group.progress(log.partition)])),
       (text) => this.#context.report(text),
     )
-    for (const log of this.logs) group.addLog(log, startOf(log, progress, start))
+    for (const log of this.logs) {
+      const begin = startOf(log, progress, start)
+      // A log that lost its end must not give new records offsets that are acknowledged already.
+      log.moveUp(Math.max(begin.floor, ...begin.acknowledged.map(([, to]) => to)) as Offset)
+      group.addLog(log, begin)
+    }
     const entry: GroupEntry = { group, journal, dirty: new Set() }
     this.#groups.set(name, entry)
     if (progress.size === 0) {

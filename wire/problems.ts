@@ -60,6 +60,12 @@ export const problems = {
     'The disk of the broker is full',
     'consume and acknowledge, or give the broker a larger volume',
   ),
+  memory_full: kind(
+    429,
+    true,
+    'The memory of the broker is full of records that wait for the disk',
+    'retry after the given seconds; MEMORY_BYTES sets its size',
+  ),
   not_writable: kind(503, true, 'The broker cannot write now', 'retry after the given seconds'),
   starting: kind(503, true, 'The broker is still recovering its logs', 'retry after the given seconds'),
   stopping: kind(503, true, 'The process is stopping', 'retry; another one answers'),

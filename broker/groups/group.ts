@@ -12,7 +12,7 @@ import { Intervals } from './intervals.ts'
 import type { Log } from '../log/log.ts'
 
 /** What a group needs to know of a log. */
-export type GroupLog = Pick<Log, 'partition' | 'first' | 'end'>
+export type GroupLog = Pick<Log, 'partition' | 'first' | 'end'> & Partial<Pick<Log, 'holes'>>
 
 /** A consumer that is connected. */
 export interface Member {
@@ -81,6 +81,7 @@ export class Group {
     const floor = Math.max(progress.floor, log.first) as Offset
     const acknowledged = new Intervals()
     for (const [from, to] of progress.acknowledged) acknowledged.add(from, to)
+    for (const { from, to } of log.holes ?? []) acknowledged.add(Math.max(from, floor), to)
     const state: LogState = {
       log,
       floor,
@@ -173,6 +174,14 @@ export class Group {
     this.#settle(state)
     this.#renew(state, nowMs)
     return 'ok'
+  }
+
+  /** Counts offsets that hold no record as acknowledged: nobody else will. */
+  pass(partition: Partition, from: Offset, to: Offset): void {
+    const state = this.#logs[partition]
+    if (state === undefined) return
+    state.acknowledged.add(Math.max(from, state.floor), to)
+    this.#settle(state)
   }
 
   /** Ends the leases whose time has come. To be called at least every second. */

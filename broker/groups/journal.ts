@@ -87,7 +87,7 @@ export class Journal {
         },
         broken: (error) => report(`the journal ${this.#path} cannot be written any more: ${error.message}`),
       },
-      durability === 'fsync',
+      durability === 'fsync' ? 'sync' : 'write',
     )
   }
 

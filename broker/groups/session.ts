@@ -16,6 +16,8 @@ export interface Session {
   next(): Work | undefined
   /** The records up to `next` are on their way; false when they are not this session's any more. */
   delivered(work: Work, next: Offset): boolean
+  /** There is no record from one offset to another (exclusive): nobody can acknowledge them. */
+  lost(partition: Partition, from: Offset, to: Offset): void
   close(): void
 }
 
@@ -52,6 +54,8 @@ export class PlainSession implements Session {
     return true
   }
 
+  lost(): void {}
+
   close(): void {
     for (const unsubscribe of this.#unsubscribe) unsubscribe()
   }
@@ -76,6 +80,10 @@ export class GroupSession implements Session {
 
   delivered(work: Work, next: Offset): boolean {
     return this.#group.delivered(this.#member, work, next, this.#clock.monotonicMs())
+  }
+
+  lost(partition: Partition, from: Offset, to: Offset): void {
+    this.#group.pass(partition, from, to)
   }
 
   close(): void {

@@ -8,7 +8,7 @@ import { eventsOf } from './framing.ts'
 import { Log, type Appended, type StoredBatch } from './log.ts'
 import { MemoryDisk } from '../disk/memory.ts'
 import { readRecords, type Records } from './records.ts'
-import { ChunkPool } from './tail.ts'
+import { ChunkRing } from './ring.ts'
 
 const folder = 'data/telemetry/partition-3'
 const head = {
@@ -31,8 +31,8 @@ function open({
   memoryBytes = 64 << 20,
   reports = [],
 }: Setup): Promise<Log> {
-  const options = { durability: 'fsync' as const, segmentBytesMax }
-  return Log.open(disk, folder, head, options, new ChunkPool(memoryBytes), (text) => reports.push(text))
+  const options = { durability: 'fsync' as const, segmentBytesMax, queueRecordsMax: 100, reserveRecords: 1000 }
+  return Log.open(disk, folder, head, options, new ChunkRing(memoryBytes), (text) => reports.push(text))
 }
 
 function records(...lines: string[]): Records {

@@ -1,5 +1,5 @@
 /**
- * One log: a broker's part of a partition. Append, wait until it is durable, read.
+ * One log: a broker's part of a partition. Append, wait until it is as durable as promised, read.
  *
  * A batch is **visible** only when it and all before it are as durable as the log promises; `end` is the first offset that
  * is not visible yet, `next` the first that is not issued yet.
@@ -8,26 +8,40 @@
 import type { LogHead } from '#wire/frames'
 import type { Offset, Ordinal, Partition } from '#wire/ids'
 
-import { CommitQueue } from './commit.ts'
 import { isDiskFull, type Disk } from '../disk/disk.ts'
+import { CommitQueue, type CommitMode } from './commit.ts'
 import { frameBatch, framedBytesMax, type BatchMeta } from './framing.ts'
 import { Producers, type WrittenBatch } from './producers.ts'
+import { recover, type Hole, type Recovered } from './recovery.ts'
 import type { Records } from './records.ts'
-import { Segments } from './segments.ts'
-import { ChunkPool, Tail } from './tail.ts'
+import { Reservation } from './reservation.ts'
+import type { Chunk, ChunkRing } from './ring.ts'
+import { Segments, type SegmentFigures } from './segments.ts'
+import { Tail } from './tail.ts'
 
-/** When an append is acknowledged: after `fdatasync` (survives power loss) or after `write` (survives a killed process). */
-export type Durability = 'fsync' | 'disk'
+/**
+ * When an append is acknowledged and visible: after `fdatasync` (survives power loss), after `write` (survives a killed
+ * process), or at once (`memory`: survives a graceful stop, and is written behind).
+ */
+export type Durability = 'fsync' | 'disk' | 'memory'
+
+const modes: Readonly<Record<Durability, CommitMode>> = { fsync: 'sync', disk: 'write', memory: 'lazy' }
 
 /** What a log is given. */
 export interface LogOptions {
   readonly durability: Durability
   /** A segment that has grown beyond this is closed, and a new one begun. */
   readonly segmentBytesMax: number
+  /** How many records a `memory` log keeps that are in no file yet (`QUEUE_SIZE`). */
+  readonly queueRecordsMax: number
+  /** How far ahead of its end a log that shows unsynced records reserves offsets. */
+  readonly reserveRecords: number
+  /** Told once, when the log cannot be trusted any more: the process should end, and recover when it starts again. */
+  readonly onBroken?: (error: Error) => void
 }
 
 /** What happened to an append that was not accepted. */
-export type NotWritten = 'disk_full' | 'not_writable'
+export type NotWritten = 'disk_full' | 'not_writable' | 'memory_full'
 
 /** An append that was accepted. */
 export interface Appended {
@@ -51,12 +65,16 @@ export interface StoredBatch {
   readonly next: Offset
   /** The header line and the events. */
   readonly view: Buffer
+  /** The memory that the view is of: whoever keeps the view beyond this turn must be among its readers. */
+  readonly chunk: Chunk | undefined
 }
 
 interface Pending {
   readonly first: Offset
   readonly next: Offset
+  readonly view: Buffer
   readonly bytes: number
+  readonly chunk: Chunk
   readonly appendMs: number
   readonly numbered: Numbered | undefined
   readonly done: Promise<'durable' | NotWritten>
@@ -65,62 +83,102 @@ interface Pending {
 
 const noFields: ReadonlyMap<string, string> = new Map()
 
+/** Why offsets before `offset` hold nothing, as `event: gap` says it. */
+export type LossReason = Hole['reason'] | 'retention'
+
 export class Log {
   readonly topic: string
   readonly broker: Ordinal
   readonly partition: Partition
   readonly logId: string
+  readonly #options: LogOptions
   readonly #segments: Segments
   readonly #queue: CommitQueue<Pending>
-  readonly #pool: ChunkPool
+  readonly #ring: ChunkRing
   readonly #tail = new Tail()
   readonly #producers: Producers
+  readonly #reservation: Reservation
+  readonly #holes: Hole[]
+  readonly #report: (problem: string) => void
   readonly #listeners = new Set<() => void>()
+  readonly #unregister: () => void
+  /** Appended and not visible. */
   #pending: Pending[] = []
   #next: Offset
   #end: Offset
   #lastAppendMs: number
+  /** A `memory` log waits for its reservation. */
+  #reserving = false
+  /** Visible records of a `memory` log that are in no file. */
+  #unwritten = 0
+  /** Why the last write behind failed; `undefined` when it did not. */
+  #behind: NotWritten | undefined
 
-  /** Opens the log in a folder, or makes it. Reads all of its segments. */
+  /** Opens the log in a folder, or makes it. Reads what an unclean stop left. */
   static async open(
     disk: Disk,
     folder: string,
     head: Omit<LogHead, 'firstOffset'>,
     options: LogOptions,
-    pool: ChunkPool,
+    ring: ChunkRing,
     report: (problem: string) => void,
   ): Promise<Log> {
     const producers = new Producers()
-    const segments = await Segments.open(disk, folder, head, options.segmentBytesMax, producers, report)
-    return new Log(segments, options, pool, producers, report)
+    const showsUnsynced = options.durability !== 'fsync'
+    const holeReason = showsUnsynced ? 'unclean_stop' : 'damaged'
+    const recovered = await recover(disk, folder, head, producers, holeReason, report)
+    // Also where the durability is `fsync` now: it may have been another when the files were written.
+    const reservation = await Reservation.open(disk, folder, options.reserveRecords)
+    const segments = new Segments(disk, folder, recovered, options.segmentBytesMax, () => producers.states, report)
+    const log = new Log(segments, recovered, options, ring, producers, reservation, report)
+    const { leftOff } = reservation
+    if (leftOff !== undefined && leftOff > log.#next) {
+      report(
+        `${folderName(log)} was not closed: offsets go on at ${leftOff}, so that none is given twice ` +
+          `(${log.#next} to ${leftOff - 1} hold no record)`,
+      )
+      log.moveUp(leftOff)
+    }
+    return log
   }
 
   private constructor(
     segments: Segments,
+    recovered: Recovered,
     options: LogOptions,
-    pool: ChunkPool,
+    ring: ChunkRing,
     producers: Producers,
+    reservation: Reservation,
     report: (problem: string) => void,
   ) {
-    this.topic = segments.head.topic
-    this.broker = segments.head.broker
-    this.partition = segments.head.partition
-    this.logId = segments.head.logId
+    const { head } = recovered
+    this.topic = head.topic
+    this.broker = head.broker
+    this.partition = head.partition
+    this.logId = head.logId
+    this.#options = options
     this.#segments = segments
-    this.#pool = pool
+    this.#ring = ring
     this.#producers = producers
-    this.#next = segments.next
-    this.#end = segments.next
-    this.#lastAppendMs = segments.lastAppendMs
+    this.#reservation = reservation
+    this.#holes = recovered.holes
+    this.#report = report
+    this.#next = recovered.next
+    this.#end = recovered.next
+    this.#lastAppendMs = recovered.lastAppendMs
     this.#queue = new CommitQueue<Pending>(
       {
-        place: () => segments.place(),
-        committed: (entries, end) => this.#committed(entries, end),
+        place: (entries) => this.#place(entries),
+        committed: (entries) => this.#committed(entries),
         failed: (entries, error) => this.#failed(entries, error),
-        broken: (error) => report(`${folderName(this)} cannot be written any more: ${error.message}`),
+        broken: (error) => {
+          report(`${folderName(this)} cannot be written any more: ${error.message}`)
+          options.onBroken?.(error)
+        },
       },
-      options.durability === 'fsync',
+      modes[options.durability],
     )
+    this.#unregister = options.durability === 'memory' ? ring.register(this) : () => {}
   }
 
   /** The offset of the oldest record that is kept. */
@@ -133,14 +191,49 @@ export class Log {
     return this.#end
   }
 
+  /** How many records are visible: fewer than `end - first` where there are holes. */
+  get records(): number {
+    return this.#segments.records + this.#unwritten
+  }
+
+  /** Offsets that hold no record, in order: what is known of them. */
+  get holes(): readonly Hole[] {
+    return this.#holes
+  }
+
   /** What the log takes on disk. */
   get bytes(): number {
     return this.#segments.bytes
   }
 
+  /** The files, oldest first. */
+  get segments(): readonly SegmentFigures[] {
+    return this.#segments.all
+  }
+
   /** Whether appends are taken. Once not, only a restart helps. */
   get writable(): boolean {
     return this.#queue.broken === undefined
+  }
+
+  /** Why records of a `memory` log wait for a disk that does not take them; `undefined` when they do not. */
+  get behind(): NotWritten | undefined {
+    return this.#behind
+  }
+
+  /** Why there is no record from one offset to another (exclusive): a piece a reason, in order. */
+  lostBetween(from: Offset, to: Offset): { first: Offset; next: Offset; reason: LossReason }[] {
+    const pieces: { first: Offset; next: Offset; reason: LossReason }[] = []
+    for (let at = from; at < to;) {
+      const hole = this.#holes.find((each) => each.to > at)
+      const isIn = hole !== undefined && hole.from <= at
+      const reason = at < this.first ? 'retention' : isIn ? hole.reason : 'damaged'
+      const bound = at < this.first ? this.first : isIn ? hole.to : (hole?.from ?? to)
+      const next = Math.min(bound, to) as Offset
+      pieces.push({ first: at, next, reason })
+      at = next
+    }
+    return pieces
   }
 
   /**
@@ -161,6 +254,10 @@ export class Log {
       if (verdict.kind === 'overlap') return { expected: verdict.expected }
       if (verdict.kind === 'duplicate') return this.#again(verdict.written, records.count)
     }
+    if (this.#unwritten >= this.#options.queueRecordsMax) {
+      this.#queue.flush()
+      if (this.#behind !== undefined) return this.#behind
+    }
     const first = this.#next
     const appendMs = Math.max(this.#lastAppendMs, nowMs)
     const meta: BatchMeta = {
@@ -170,19 +267,24 @@ export class Log {
       sequence: numbered?.sequence,
       fields,
     }
-    const room = this.#pool.room(framedBytesMax(records, meta))
-    const view = this.#pool.take(room, frameBatch(records, meta, this, room.target, room.at))
+    const room = this.#ring.room(framedBytesMax(records, meta))
+    if (room === undefined) return 'memory_full'
+    const { chunk, at } = room
+    const end = frameBatch(records, meta, this, room.target, at)
+    this.#ring.take(room, end)
+    this.#tail.add(first, records.count, chunk, at, end)
     const next = (first + records.count) as Offset
-    this.#tail.add({ first, next, view, chunk: room.chunk })
     if (numbered !== undefined) {
       this.#producers.appended(numbered.producer, { sequence: numbered.sequence, first, count: records.count })
     }
     this.#next = next
     this.#lastAppendMs = appendMs
     const { promise: done, resolve } = Promise.withResolvers<'durable' | NotWritten>()
-    const pending: Pending = { first, next, bytes: view.length, appendMs, numbered, done, resolve }
+    const view = chunk.bytes.subarray(at, end)
+    const pending: Pending = { first, next, view, bytes: end - at, chunk, appendMs, numbered, done, resolve }
     this.#pending.push(pending)
-    this.#queue.push(view, pending)
+    if (this.#options.durability === 'memory') this.#admit()
+    else this.#queue.push(view, pending)
     return { first, count: records.count, duplicate: false, done }
   }
 
@@ -192,7 +294,7 @@ export class Log {
    * The first batch may begin before `from` (when `from` is in its middle) or after it (when records are lost).
    *
    * @param bytesMax stop after the batch that reaches this
-   * @returns at least one batch; none when `from` is at the end
+   * @returns at least one batch; none when `from` is at the end, or when nothing is left before it
    */
   read(from: Offset, bytesMax: number): readonly StoredBatch[] | Promise<readonly StoredBatch[]> {
     if (from >= this.#end) return []
@@ -206,7 +308,7 @@ export class Log {
       bytes += batch.view.length
       at = batch.next
     }
-    return batches.length > 0 ? batches : this.#segments.read(from, this.#end, bytesMax)
+    return batches.length > 0 ? batches : this.#readFiles(from, bytesMax)
   }
 
   /** The offset of the first record appended at or after a time, or the end. */
@@ -220,10 +322,55 @@ export class Log {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Waits for what is being written and closes the files. Nothing may be appended any more. */
+  /** The next record gets at least this offset. To be called before the first append. */
+  moveUp(offset: Offset): void {
+    if (offset <= this.#next) return
+    this.#holes.push({ from: this.#next, to: offset, reason: 'unclean_stop' })
+    this.#segments.moveUp(offset)
+    this.#next = offset
+    this.#end = offset
+  }
+
+  /** Begins a new segment, so that all that is in files now can be dropped. */
+  async roll(): Promise<void> {
+    await this.#exclusively(() => this.#segments.roll())
+  }
+
+  /**
+   * Removes the segments whose records are all before an offset; never the one that is written.
+   *
+   * @returns how many records went
+   */
+  async dropBefore(offset: Offset): Promise<number> {
+    const records = await this.#segments.dropBefore(offset)
+    const { first } = this
+    this.#holes.splice(0, this.#holes.filter(({ to }) => to <= first).length)
+    return records
+  }
+
+  /** {@link ChunkRing} needs the memory of these batches soon. */
+  spill(serial: number): void {
+    const oldest = this.#queue.oldest
+    if (oldest !== undefined && oldest.chunk.serial <= serial) this.#queue.flush()
+  }
+
+  /** Writes what is not written, seals the files and closes them. Nothing may be appended any more. */
   async close(): Promise<void> {
+    this.#unregister()
     await this.#queue.idle()
+    this.#queue.flush()
+    await this.#queue.idle()
+    if (this.#unwritten > 0) {
+      this.#report(
+        `${folderName(this)}: ${this.#unwritten} acknowledged records of a memory topic are lost: ${this.#behind}`,
+      )
+    }
+    if (!this.writable || this.#unwritten > 0) {
+      await this.#segments.abandon()
+      return
+    }
     await this.#segments.close()
+    await this.#reservation.remove()
   }
 
   #again(written: WrittenBatch | undefined, count: number): Appended {
@@ -233,31 +380,107 @@ export class Log {
     return { first, count: written === undefined ? 0 : count, duplicate: true, done }
   }
 
-  #committed(entries: readonly Pending[], end: number): void {
-    let position = end
-    for (const entry of entries) position -= entry.bytes
-    for (const entry of entries) {
-      this.#segments.noteBatch(entry.first, entry.appendMs, position)
-      position += entry.bytes
-      if (entry.numbered !== undefined) {
-        this.#producers.committed(entry.numbered.producer, entry.numbered.sequence, entry.next - entry.first)
-      }
+  async #readFiles(from: Offset, bytesMax: number): Promise<readonly StoredBatch[]> {
+    const batches = await this.#segments.read(from, this.#end, bytesMax)
+    if (batches.length > 0) return batches
+    // Behind the files, over a hole or damage, there may be batches that are in memory alone.
+    const at = Math.max(from, this.#segments.next)
+    const batch = at < this.#end ? this.#tail.find(at as Offset) : undefined
+    return batch === undefined ? [] : [batch]
+  }
+
+  async #place(entries: readonly Pending[]) {
+    if (this.#options.durability !== 'fsync') await this.#reservation.cover((entries.at(-1) as Pending).next)
+    return this.#segments.place()
+  }
+
+  /** Makes the pending batches of a `memory` log visible, as far as its reservation goes. */
+  #admit(): void {
+    const reservation = this.#reservation
+    let admitted = 0
+    for (const pending of this.#pending) {
+      if (!reservation.covers(pending.next)) break
+      admitted++
+      this.#unwritten += pending.next - pending.first
+      this.#queue.push(pending.view, pending)
     }
-    this.#segments.grown(end, (entries.at(-1) as Pending).next)
+    const visible = this.#pending.splice(0, admitted)
+    this.#show(visible)
+    if (this.#unwritten > this.#options.queueRecordsMax) this.#queue.flush()
+    const waiting = this.#pending.at(-1)
+    if (waiting === undefined || this.#reserving) return
+    this.#reserving = true
+    reservation.cover(waiting.next).then(
+      () => {
+        this.#reserving = false
+        this.#admit()
+      },
+      (error: Error) => {
+        this.#reserving = false
+        this.#rewind(this.#pending, error)
+      },
+    )
+  }
+
+  /** Entries are in the file, and synced where that is promised. */
+  #committed(entries: readonly Pending[]): void {
+    this.#segments.written(entries)
+    for (const entry of entries) entry.chunk.unwritten--
+    if (this.#options.durability === 'memory') {
+      this.#behind = undefined
+      for (const { first, next } of entries) this.#unwritten -= next - first
+      return
+    }
     this.#pending.splice(0, entries.length)
-    this.#end = (entries.at(-1) as Pending).next
+    this.#show(entries)
+  }
+
+  #show(entries: readonly Pending[]): void {
+    const last = entries.at(-1)
+    if (last === undefined) return
+    for (const { numbered, first, next } of entries) {
+      if (numbered !== undefined) this.#producers.committed(numbered.producer, numbered.sequence, next - first)
+    }
+    this.#end = last.next
     for (const entry of entries) entry.resolve('durable')
     for (const listener of this.#listeners) listener()
   }
 
   #failed(entries: readonly Pending[], error: Error): void {
+    if (this.#options.durability !== 'memory') {
+      this.#rewind(entries, error)
+      return
+    }
+    const outcome = outcomeOf(error)
+    if (this.#behind === undefined) {
+      this.#report(
+        `${folderName(this)} keeps ${this.#unwritten} records in memory that cannot be written: ${error.message}`,
+      )
+    }
+    this.#behind = outcome
+  }
+
+  /** Takes back what was not shown to anyone: its offsets are issued again. */
+  #rewind(entries: readonly Pending[], error: Error): void {
     this.#next = this.#end
     this.#pending = []
     this.#tail.rewind(this.#end)
     this.#producers.rewind(this.#end)
-    const outcome = isDiskFull(error) ? 'disk_full' : 'not_writable'
-    for (const entry of entries) entry.resolve(outcome)
+    const outcome = outcomeOf(error)
+    for (const entry of entries) {
+      entry.chunk.unwritten--
+      entry.resolve(outcome)
+    }
   }
+
+  /** Runs between two writes of the queue. */
+  #exclusively(action: () => Promise<void>): Promise<void> {
+    return this.#queue.between(action)
+  }
+}
+
+function outcomeOf(error: Error): NotWritten {
+  return isDiskFull(error) ? 'disk_full' : 'not_writable'
 }
 
 /** How people find a log: `telemetry/partition-3`. */

@@ -6,16 +6,23 @@
  * **damage**: they are served, and the offsets between are lost and told.
  */
 
-import { formatVersion, parseLogHead, type LogHead } from '#wire/frames'
+import { crc32 } from 'node:zlib'
+
+import { formatCrc, formatLogHead, formatVersion, parseLogHead, type LogHead } from '#wire/frames'
 import type { Offset } from '#wire/ids'
 
 import type { DiskFile } from '../disk/disk.ts'
+import type { ProducerStates } from './producers.ts'
+import type { IndexRows } from './trailer.ts'
 import { claimedBytes, headBytesMax, readBatch, type FoundBatch } from './framing.ts'
 
 /** How far apart the entries of a sparse index are, in bytes of the file. */
 export const indexStepBytes = 64 * 1024
 
 const windowBytes = 1 << 20
+
+/** What is remembered of 10,000 producers with the longest names is less. */
+const headLineBytesMax = 4 << 20
 const LF = 10
 const batchStart = Buffer.from('\n: batch ')
 
@@ -25,6 +32,18 @@ export class SparseIndex {
   readonly #times: number[] = []
   readonly #positions: number[] = []
   #lastPosition = -Infinity
+
+  /** The index that a trailer kept. */
+  static of(rows: IndexRows): SparseIndex {
+    const index = new SparseIndex()
+    for (const [offset, ms, position] of rows) index.add(offset as Offset, ms, position)
+    return index
+  }
+
+  /** For a trailer. */
+  get rows(): IndexRows {
+    return this.#offsets.map((offset, at) => [offset, this.#times[at] as number, this.#positions[at] as number])
+  }
 
   /** Notes a batch, unless one close before it is noted. Offsets rise, times do not fall. */
   add(firstOffset: Offset, appendMs: number, position: number): void {
@@ -58,17 +77,33 @@ function countBelow(numbers: readonly number[], bound: number): number {
   return low
 }
 
+/** Bytes that hold no good batch, and the records that stood there. */
+export interface Damage {
+  readonly from: number
+  readonly to: number
+  /** The offsets that are lost: none when only bytes that never held a record are wrong. */
+  readonly firstLost: Offset
+  readonly nextGood: Offset
+}
+
 /** What {@link scanSegment} tells of a file. */
 export interface Scanned {
   readonly head: LogHead
+  /** Where the batches begin. */
+  readonly start: number
   /** The offset after the last good batch, or the head's when there is none. */
   readonly next: Offset
+  readonly records: number
+  readonly batches: number
+  /** When the first and the last batch were appended, in ms since 1970; 0 without any. */
+  readonly firstMs: number
+  readonly lastMs: number
   /** The end of the last good batch, in bytes: what stands behind it is not good. */
   readonly end: number
   /** The size of the file. */
   readonly bytes: number
-  /** Ranges of bytes that are damaged, with good batches after them. */
-  readonly damaged: readonly { readonly from: number; readonly to: number }[]
+  /** What is damaged, with good batches after it. */
+  readonly damaged: readonly Damage[]
 }
 
 /** Thrown when a file was written by a newer, incompatible version, or is of another log. */
@@ -80,6 +115,7 @@ export class ForeignSegment extends Error {
  * Reads a segment from its start to its end and calls back for each good batch, in order.
  *
  * @param expected the head that the file should have, should its own be damaged
+ * @param remembered is told first what stands of producers before the batches
  * @param found is given the batch, the bytes that its positions are in, and its position in the file
  * @returns what was found; `undefined` when there is neither a head nor a batch (a crash right after the file was made)
  * @throws ForeignSegment
@@ -89,38 +125,74 @@ export async function scanSegment(
   file: DiskFile,
   expected: LogHead,
   found: (batch: FoundBatch, bytes: Buffer, position: number) => void,
+  remembered: (producers: ProducerStates) => void = () => {},
 ): Promise<Scanned | undefined> {
   const size = await file.size()
   const reader = new WindowReader(file, size)
-  const damaged: { from: number; to: number }[] = []
+  const damaged: Damage[] = []
   const own = await readHead(path, reader, size)
   const head = own?.head ?? expected
-  let position = own?.bytes ?? 0
+  const start = own?.bytes ?? 0
+  if (own !== undefined) remembered(own.producers)
+  let position = start
   let next: number = head.firstOffset
   let end = position
+  let [records, batches, firstMs, lastMs] = [0, 0, 0, 0]
   while (position < size) {
     const batch = await reader.batchAt(position, size)
     if (batch !== 'bad' && batch.head.firstOffset >= next) {
+      const { firstOffset, count, appendMs } = batch.head
+      // Behind damage a batch must fit the order; behind a good one it must also be the next.
+      if (firstOffset > next && damaged.at(-1)?.to !== position) {
+        damaged.push({ from: position, to: position, firstLost: next as Offset, nextGood: firstOffset })
+      }
       found(batch, reader.bytes, position)
-      next = batch.head.firstOffset + batch.head.count
+      if (batches === 0) firstMs = appendMs
+      lastMs = Math.max(lastMs, appendMs)
+      records += count
+      batches++
+      next = firstOffset + count
       position += batch.end - batch.at
       end = position
       continue
     }
     const good = await nextGoodBatch(reader, position, next, size)
     if (good === undefined) break
-    damaged.push({ from: position, to: good })
-    position = good
+    damaged.push({ from: position, to: good.position, firstLost: next as Offset, nextGood: good.firstOffset })
+    position = good.position
   }
   if (own === undefined && end === 0) return undefined
-  return { head, next: next as Offset, end, bytes: size, damaged }
+  return {
+    ...{ head, start, next: next as Offset, records, batches, firstMs, lastMs, end, bytes: size, damaged },
+  }
 }
 
-async function readHead(
-  path: string,
-  reader: WindowReader,
-  size: number,
-): Promise<{ readonly head: LogHead; readonly bytes: number } | undefined> {
+/** What stands before the batches of a segment: whose log it is, and what is remembered of its producers. */
+export interface SegmentHead {
+  readonly head: LogHead
+  readonly producers: ProducerStates
+  /** Where the batches begin. */
+  readonly bytes: number
+}
+
+const noProducers: ProducerStates = new Map()
+const producersStart = ': producers '
+
+/** The first lines of a segment file. The second is there when the log knows producers. */
+export function formatSegmentHead(head: LogHead, producers: ProducerStates): Buffer {
+  const line = formatLogHead(head)
+  if (producers.size === 0) return Buffer.from(line, 'latin1')
+  const covered = `${producersStart}${JSON.stringify(Object.fromEntries(producers))} `
+  return Buffer.from(`${line}${covered}${formatCrc(crc32(covered))}\n`, 'latin1')
+}
+
+/** Reads the first lines of a segment file; `undefined` when the first is not whole. Throws {@link ForeignSegment}. */
+export async function readSegmentHead(path: string, file: DiskFile): Promise<SegmentHead | undefined> {
+  const size = await file.size()
+  return readHead(path, new WindowReader(file, Math.min(size, 512)), size)
+}
+
+async function readHead(path: string, reader: WindowReader, size: number): Promise<SegmentHead | undefined> {
   const start = await reader.at(0, Math.min(512, size))
   const newline = start.indexOf(LF)
   const head = newline === -1 ? undefined : parseLogHead(start.toString('latin1', 0, newline))
@@ -131,21 +203,45 @@ async function readHead(
         'run the version of Penstock that wrote it',
     )
   }
-  return { head, bytes: newline + 1 }
+  const bytes = newline + 1
+  const isFollowed = start.toString('latin1', bytes, bytes + producersStart.length) === producersStart
+  const line = isFollowed ? await readLine(reader, bytes, size) : undefined
+  const producers = line === undefined ? undefined : parseProducers(line)
+  // A line that is damaged is passed over like any other bytes that are no batch.
+  if (line === undefined || producers === undefined) return { head, producers: noProducers, bytes }
+  return { head, producers, bytes: bytes + line.length + 1 }
 }
 
-/** The position of the first good batch behind a bad one whose offsets fit, if there is one. */
+async function readLine(reader: WindowReader, from: number, size: number): Promise<string | undefined> {
+  for (let length = 4096; ; length *= 4) {
+    const bytes = await reader.at(from, Math.min(length, size - from))
+    const newline = bytes.indexOf(LF)
+    if (newline !== -1) return bytes.toString('latin1', 0, newline)
+    if (length >= size - from || length > headLineBytesMax) return undefined
+  }
+}
+
+function parseProducers(line: string): ProducerStates | undefined {
+  const covered = line.slice(0, -8)
+  if (formatCrc(crc32(covered)) !== line.slice(-8)) return undefined
+  return new Map(
+    Object.entries(JSON.parse(covered.slice(producersStart.length)) as Record<string, [number, number, number]>),
+  )
+}
+
+/** The first good batch behind a bad one whose offsets fit, if there is one. */
 export async function nextGoodBatch(
   reader: WindowReader,
   bad: number,
   next: number,
   size: number,
-): Promise<number | undefined> {
+): Promise<{ readonly position: number; readonly firstOffset: Offset } | undefined> {
   // Where its own header says that it ends: right when its events are damaged, their last line end included.
   const claimed = bad + (claimedBytes(await reader.at(bad, Math.min(headBytesMax, size - bad))) ?? size)
   if (claimed < size) {
     const batch = await reader.batchAt(claimed, size)
-    if (batch !== 'bad' && batch.head.firstOffset >= next) return claimed
+    if (batch !== 'bad' && batch.head.firstOffset >= next)
+      return { position: claimed, firstOffset: batch.head.firstOffset }
   }
   let position = bad
   while (size - position > batchStart.length) {
@@ -158,7 +254,8 @@ export async function nextGoodBatch(
     }
     const candidate = position + at + 1
     const batch = await reader.batchAt(candidate, size)
-    if (batch !== 'bad' && batch.head.firstOffset >= next) return candidate
+    if (batch !== 'bad' && batch.head.firstOffset >= next)
+      return { position: candidate, firstOffset: batch.head.firstOffset }
     position = candidate
   }
   return undefined

@@ -1,78 +1,70 @@
 /**
- * The segment files of one log: opened and recovered, read by offset and by time, rolled by size.
+ * The segment files of one log: written, read by offset and by time, rolled by size, dropped when they are not needed.
  *
- * `<folder>/<first offset, 20 digits>.log`, appended. The last one is the active one; the others do not change any more.
+ * `<folder>/<first offset, 20 digits>.log`. The last one is the active one; the others are sealed and do not change any more.
+ * A clean stop seals the active one too; the next append cuts the trailer off again.
  */
 
-import { formatLogHead, type LogHead } from '#wire/frames'
+import type { LogHead } from '#wire/frames'
 import type { Offset } from '#wire/ids'
 
 import { writeFully, type Disk, type DiskFile } from '../disk/disk.ts'
+import { syncOnce } from './commit.ts'
 import type { FoundBatch } from './framing.ts'
 import type { StoredBatch } from './log.ts'
-import type { Producers } from './producers.ts'
-import { ForeignSegment, nextGoodBatch, scanSegment, SparseIndex, WindowReader } from './segment.ts'
+import type { ProducerStates } from './producers.ts'
+import type { Recovered, Segment } from './recovery.ts'
+import { formatSegmentHead, nextGoodBatch, SparseIndex, WindowReader } from './segment.ts'
+import { formatTrailer, readTrailer } from './trailer.ts'
 
-interface Segment {
-  readonly path: string
+/** A file of a log, as retention and the tools see it. */
+export type SegmentFigures = Readonly<Pick<Segment, 'first' | 'next' | 'records' | 'bytes' | 'lastMs' | 'sealed'>>
+
+/** What is noted of a batch that stands in the active segment. */
+export interface PlacedBatch {
   readonly first: Offset
-  readonly index: SparseIndex
-  /** Where the batches begin, behind the head line. */
-  readonly start: number
-  /** The end of what is committed. */
-  bytes: number
+  readonly next: Offset
+  readonly appendMs: number
+  readonly bytes: number
 }
 
 export class Segments {
-  readonly head: Omit<LogHead, 'firstOffset'>
   readonly #disk: Disk
   readonly #folder: string
+  readonly #head: Omit<LogHead, 'firstOffset'>
   readonly #segmentBytesMax: number
+  readonly #producers: () => ProducerStates
   readonly #report: (problem: string) => void
-  readonly #segments: Segment[] = []
+  readonly #segments: Segment[]
   #activeFile: DiskFile | undefined
-  /** The offset after the last record found at open, and then the first of a segment that is yet to be made. */
-  next = 0 as Offset
-  lastAppendMs = 0
+  #next: Offset
 
-  /**
-   * Opens the files of a log and finds what is whole in them.
-   *
-   * @param producers is told of each batch
-   * @param report is told, in one line each, of damage and of torn tails
-   * @throws ForeignSegment when a file is of another version, another log or another broker
-   */
-  static async open(
+  /** @param producers what a file keeps of them when it is begun or sealed: the state of what is committed */
+  constructor(
     disk: Disk,
     folder: string,
-    head: Omit<LogHead, 'firstOffset'>,
+    recovered: Recovered,
     segmentBytesMax: number,
-    producers: Producers,
-    report: (problem: string) => void,
-  ): Promise<Segments> {
-    await disk.makeFolder(folder)
-    const names = (await disk.list(folder)).filter((name) => /^\d{20}\.log$/.test(name))
-    const segments = new Segments(disk, folder, head, segmentBytesMax, report)
-    for (const [at, name] of names.entries()) await segments.#recover(name, at === names.length - 1, producers)
-    return segments
-  }
-
-  private constructor(
-    disk: Disk,
-    folder: string,
-    head: Omit<LogHead, 'firstOffset'>,
-    segmentBytesMax: number,
+    producers: () => ProducerStates,
     report: (problem: string) => void,
   ) {
     this.#disk = disk
     this.#folder = folder
-    this.head = head
+    this.#head = recovered.head
+    this.#segments = recovered.segments
+    this.#next = recovered.next
     this.#segmentBytesMax = segmentBytesMax
+    this.#producers = producers
     this.#report = report
   }
 
   get first(): Offset {
-    return this.#segments[0]?.first ?? this.next
+    return this.#segments[0]?.first ?? this.#next
+  }
+
+  /** The offset after the last record that is in a file; more once {@link moveUp} was called. */
+  get next(): Offset {
+    return this.#next
   }
 
   get bytes(): number {
@@ -81,30 +73,82 @@ export class Segments {
     return sum
   }
 
+  /** How many records the files hold. */
+  get records(): number {
+    let sum = 0
+    for (const segment of this.#segments) sum += segment.records
+    return sum
+  }
+
+  get all(): readonly SegmentFigures[] {
+    return this.#segments
+  }
+
+  /** The next record gets at least this offset; a new segment begins there. */
+  moveUp(next: Offset): void {
+    this.#next = Math.max(this.#next, next) as Offset
+  }
+
   /** Where the next write goes: the end of the active segment, or a new one when that is full. */
   async place(): Promise<{ readonly file: DiskFile; readonly position: number }> {
     let active = this.#segments.at(-1)
-    if (active === undefined || active.bytes >= this.#segmentBytesMax) active = await this.#roll()
+    if (active === undefined || active.bytes >= this.#segmentBytesMax || active.next !== this.#next) {
+      active = await this.#begin()
+    }
     this.#activeFile ??= await this.#disk.open(active.path)
+    if (active.sealed) await this.#unseal(active, this.#activeFile)
     return { file: this.#activeFile, position: active.bytes }
   }
 
-  /** Notes where a batch of the active segment stands. */
-  noteBatch(first: Offset, appendMs: number, position: number): void {
-    this.#active.index.add(first, appendMs, position)
+  /** Notes what was written at the place, in order. */
+  written(batches: readonly PlacedBatch[]): void {
+    const active = this.#segments.at(-1) as Segment
+    const index = active.index as SparseIndex
+    for (const { first, next, appendMs, bytes } of batches) {
+      index.add(first, appendMs, active.bytes)
+      if (active.batches === 0) active.firstMs = appendMs
+      active.lastMs = appendMs
+      active.next = next
+      active.records += next - first
+      active.batches++
+      active.bytes += bytes
+    }
+    this.#next = active.next
   }
 
-  /** The active segment is committed up to here; `next` is the offset that follows. */
-  grown(bytes: number, next: Offset): void {
-    this.#active.bytes = bytes
-    this.next = next
+  /** Seals the active segment and begins the next one, so that it can be dropped. Not while a write is under way. */
+  async roll(): Promise<void> {
+    const active = this.#segments.at(-1)
+    if (active !== undefined && active.batches > 0) await this.#begin()
   }
 
-  /** Batches from the files, from the one that holds `from` (or the next one there is) up to `end`. */
+  /**
+   * Removes the segments whose records are all before an offset, but for the last one.
+   *
+   * @returns how many records went
+   */
+  async dropBefore(offset: Offset): Promise<number> {
+    let records = 0
+    while (this.#segments.length > 1 && (this.#segments[1] as Segment).first <= offset) {
+      const [dropped] = this.#segments.splice(0, 1) as [Segment]
+      records += dropped.records
+      await this.#disk.remove(dropped.path)
+      // One by one: a crash must not leave a hole between older and newer files.
+      await this.#disk.syncFolder(this.#folder)
+    }
+    return records
+  }
+
+  /**
+   * Batches from the files, from the one that holds `from` (or the next one there is) up to `end`.
+   *
+   * @param bytesMax stop after the batch that reaches this
+   */
   async read(from: Offset, end: Offset, bytesMax: number): Promise<readonly StoredBatch[]> {
     for (let at = this.#segmentAt(from); at < this.#segments.length; at++) {
       const segment = this.#segments[at] as Segment
-      const position = segment.index.positionOf(from) ?? segment.start
+      if (segment.next <= from) continue
+      const position = (await this.#indexOf(segment)).positionOf(from) ?? segment.start
       const batches = await this.#readSegment(segment, position, end, bytesMax, (batch) => {
         return batch.head.firstOffset + batch.head.count > from
       })
@@ -116,20 +160,33 @@ export class Segments {
   /** The first record appended at or after a time, among those before `end`. */
   async offsetAt(timeMs: number, end: Offset): Promise<Offset> {
     for (const segment of this.#segments) {
-      const position = segment.index.positionBefore(timeMs) ?? segment.start
+      if (segment.lastMs < timeMs) continue
+      const position = (await this.#indexOf(segment)).positionBefore(timeMs) ?? segment.start
       const [batch] = await this.#readSegment(segment, position, end, 1, (found) => found.head.appendMs >= timeMs)
       if (batch !== undefined) return batch.first
     }
     return end
   }
 
+  /** Seals the active segment, so that the next start need not read it. */
   async close(): Promise<void> {
-    await this.#activeFile?.close()
-    this.#activeFile = undefined
+    try {
+      // An offset that was moved up to and not used yet is kept as the name of a file.
+      if ((this.#segments.at(-1)?.next ?? 0) !== this.#next) await this.#begin()
+      const active = this.#segments.at(-1)
+      if (active !== undefined && !active.sealed) {
+        this.#activeFile ??= await this.#disk.open(active.path)
+        await this.#seal(active, this.#activeFile)
+      }
+    } finally {
+      await this.abandon()
+    }
   }
 
-  get #active(): Segment {
-    return this.#segments.at(-1) as Segment
+  /** Closes the files as they are. */
+  async abandon(): Promise<void> {
+    await this.#activeFile?.close()
+    this.#activeFile = undefined
   }
 
   /** The index of the segment that holds an offset, or of the first one. */
@@ -141,7 +198,19 @@ export class Segments {
       if ((this.#segments[middle] as Segment).first <= offset) low = middle
       else high = middle - 1
     }
-    return low
+    return Math.max(low, 0)
+  }
+
+  async #indexOf(segment: Segment): Promise<SparseIndex> {
+    if (segment.index !== undefined) return segment.index
+    const file = await this.#disk.open(segment.path)
+    try {
+      const trailer = await readTrailer(file, await file.size())
+      // Gone bad since the start: the segment is read from its beginning.
+      return (segment.index = SparseIndex.of(trailer?.index ?? []))
+    } finally {
+      await file.close()
+    }
   }
 
   async #readSegment(
@@ -155,7 +224,7 @@ export class Segments {
     const batches: StoredBatch[] = []
     try {
       const size = segment.bytes
-      const reader = new WindowReader(file, size - from)
+      const reader = new WindowReader(file, Math.min(size - from, 2 * bytesMax))
       let bytes = 0
       let next: number = segment.first
       let position = from
@@ -163,7 +232,7 @@ export class Segments {
         const batch = await reader.batchAt(position, size)
         if (batch === 'bad') {
           this.#report(`${segment.path} is damaged at byte ${position}`)
-          position = (await nextGoodBatch(reader, position, next, size)) ?? size
+          position = (await nextGoodBatch(reader, position, next, size))?.position ?? size
           continue
         }
         next = batch.head.firstOffset + batch.head.count
@@ -171,7 +240,7 @@ export class Segments {
         if (wanted(batch) || batches.length > 0) {
           // A copy: the window is used again for the next batch.
           const view = Buffer.from(reader.bytes.subarray(batch.at, batch.end))
-          batches.push({ first: batch.head.firstOffset, next: next as Offset, view })
+          batches.push({ first: batch.head.firstOffset, next: next as Offset, view, chunk: undefined })
           bytes += view.length
         }
         position += batch.end - batch.at
@@ -182,108 +251,56 @@ export class Segments {
     return batches
   }
 
-  async #roll(): Promise<Segment> {
-    // A closed segment is synced whatever the durability, so that only the active one can lose its end.
-    await this.#activeFile?.sync()
-    await this.#activeFile?.close()
-    this.#activeFile = undefined
-    const first = this.next
+  /** Seals the active segment, if there is one, and begins the next. */
+  async #begin(): Promise<Segment> {
+    const active = this.#segments.at(-1)
+    if (active !== undefined && !active.sealed) {
+      this.#activeFile ??= await this.#disk.open(active.path)
+      await this.#seal(active, this.#activeFile)
+    }
+    await this.abandon()
+    const first = this.#next
     const path = `${this.#folder}/${String(first).padStart(20, '0')}.log`
+    const lines = formatSegmentHead({ ...this.#head, firstOffset: first }, this.#producers())
     const file = await this.#disk.open(path)
-    const line = Buffer.from(formatLogHead({ ...this.head, firstOffset: first }), 'latin1')
     try {
       await file.truncate(0)
-      await writeFully(file, [line], 0)
-      await file.sync()
+      await writeFully(file, [lines], 0)
+      await syncOnce(file)
       await this.#disk.syncFolder(this.#folder)
     } catch (error) {
       await file.close()
       throw error
     }
     this.#activeFile = file
-    const segment: Segment = { path, first, index: new SparseIndex(), start: line.length, bytes: line.length }
+    const segment: Segment = {
+      ...{ path, first, next: first, records: 0, batches: 0, firstMs: 0, lastMs: 0 },
+      ...{ start: lines.length, bytes: lines.length, sealed: false, index: new SparseIndex() },
+    }
     this.#segments.push(segment)
     return segment
   }
 
-  async #recover(name: string, last: boolean, producers: Producers): Promise<void> {
-    const path = `${this.#folder}/${name}`
-    const index = new SparseIndex()
-    const file = await this.#disk.open(path)
+  /** A sealed segment is synced whatever the durability, so that only the active one can lose its end. */
+  async #seal(active: Segment, file: DiskFile): Promise<void> {
+    const { first, next, records, batches, firstMs, lastMs, bytes, index } = active
+    const trailer = formatTrailer({
+      ...{ first, next, records, batches, bytes, firstMs, lastMs },
+      ...{ index: index?.rows ?? [], producers: this.#producers() },
+    })
     try {
-      let lastAppendMs = this.lastAppendMs
-      const firstOffset = Number(name.slice(0, 20)) as Offset
-      const scanned = await scanSegment(path, file, { ...this.head, firstOffset }, ({ head }, _bytes, position) => {
-        index.add(head.firstOffset, head.appendMs, position)
-        lastAppendMs = Math.max(lastAppendMs, head.appendMs)
-        if (head.producer === undefined || head.sequence === undefined) return
-        const written = { sequence: head.sequence, first: head.firstOffset, count: head.count }
-        producers.appended(head.producer, written)
-        producers.committed(head.producer, head.sequence, head.count)
-      })
-      if (scanned === undefined) {
-        await this.#setAside(path, firstOffset, last)
-        return
-      }
-      this.#check(path, scanned.head)
-      for (const { from, to } of scanned.damaged) {
-        this.#report(
-          `${path} is damaged from byte ${from} to ${to}: the records there are lost, those behind are served`,
-        )
-      }
-      if (scanned.end < scanned.bytes) await this.#cutTail(path, file, scanned.end, scanned.bytes, last)
-      this.lastAppendMs = lastAppendMs
-      this.next = scanned.next
-      const start = formatLogHead(scanned.head).length
-      this.#segments.push({ path, first: scanned.head.firstOffset, index, start, bytes: scanned.end })
-    } finally {
-      await file.close()
+      await writeFully(file, [trailer], bytes)
+    } catch (error) {
+      await file.truncate(bytes)
+      throw error
     }
+    await syncOnce(file)
+    active.sealed = true
   }
 
-  #check(path: string, found: LogHead): void {
-    const { topic, broker, partition } = this.head
-    if (found.topic !== topic || found.broker !== broker || found.partition !== partition) {
-      throw new ForeignSegment(
-        `${path} belongs to ${found.topic} partition ${found.partition} of broker ${found.broker}, ` +
-          `not to ${topic} partition ${partition} of broker ${broker}: put the file back where it came from`,
-      )
-    }
-    if (found.firstOffset < this.next) {
-      throw new ForeignSegment(`${path} begins at ${found.firstOffset}, the file before it ends at ${this.next}`)
-    }
-    // The id on disk is the log's; the one handed in is for a log that is new.
-    Object.assign(this.head, { logId: found.logId })
-  }
-
-  /** Keeps what a crash cut off, for whoever wants to see it, and cuts the file to its last good batch. */
-  async #cutTail(path: string, file: DiskFile, end: number, bytes: number, last: boolean): Promise<void> {
-    if (!last) {
-      this.#report(`${path} is damaged from byte ${end} to its end: the records there are lost`)
-      return
-    }
-    const torn = Buffer.allocUnsafe(Math.min(bytes - end, 16 << 20))
-    const count = await file.read(torn, end)
-    const kept = await this.#disk.open(`${path}.torn`)
-    try {
-      await kept.truncate(0)
-      await writeFully(kept, [torn.subarray(0, count)], 0)
-      await kept.sync()
-    } finally {
-      await kept.close()
-    }
-    await file.truncate(end)
-    await file.sync()
-    await this.#disk.syncFolder(this.#folder)
-    this.#report(`${path} had a torn tail of ${bytes - end} bytes behind byte ${end}: cut off, kept as ${path}.torn`)
-  }
-
-  /** A file without a whole head line: a crash right after it was made. It held nothing that was acknowledged. */
-  async #setAside(path: string, first: Offset, last: boolean): Promise<void> {
-    const kept = `${path}.torn`
-    await this.#disk.rename(path, kept)
-    await this.#disk.syncFolder(this.#folder)
-    this.#report(`${path} has no head line: set aside as ${kept}`)
-    if (last) this.next = Math.max(this.next, first) as Offset
+  async #unseal(active: Segment, file: DiskFile): Promise<void> {
+    await this.#indexOf(active)
+    await file.truncate(active.bytes)
+    active.sealed = false
   }
 }

@@ -1,108 +1,99 @@
 /**
- * The newest batches of all logs in memory: readers at the end of a log are served from here and never touch the disk.
+ * The newest batches of one log in memory: readers at its end are served from here and never touch the disk.
  *
- * Batches are framed into chunks that belong to the broker as a whole, so that one bound covers all partitions. When it is
- * reached the oldest chunk retires, and the logs forget the batches that stood in it.
+ * In typed arrays: a batch costs 28 bytes of index, so that a ring full of small batches does not fill the heap.
  */
 
 import type { Offset } from '#wire/ids'
 
-const chunkBytes = 4 << 20
-
-interface Chunk {
-  readonly bytes: Buffer
-  used: number
-  retired: boolean
-}
-
-/** Room in a chunk for one batch. */
-export interface Room {
-  readonly chunk: Chunk
-  readonly target: Buffer
-  readonly at: number
-}
-
-/** The chunks of one broker. */
-export class ChunkPool {
-  readonly #bytesMax: number
-  readonly #chunks: Chunk[] = []
-  #bytes = 0
-
-  /** @param bytesMax what all chunks may hold together (`MEMORY_BYTES`) */
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax
-  }
-
-  /** Room for so many bytes, in one piece. Nothing is taken until {@link take}. */
-  room(bytes: number): Room {
-    let chunk = this.#chunks.at(-1)
-    if (chunk === undefined || chunk.bytes.length - chunk.used < bytes) {
-      // A chunk instead of a buffer a request: fresh pages cost four times the copying.
-      chunk = { bytes: Buffer.allocUnsafeSlow(Math.max(chunkBytes, bytes)), used: 0, retired: false }
-      this.#chunks.push(chunk)
-      this.#bytes += chunk.bytes.length
-      while (this.#bytes > this.#bytesMax && this.#chunks.length > 1) {
-        const oldest = this.#chunks.shift() as Chunk
-        oldest.retired = true
-        this.#bytes -= oldest.bytes.length
-      }
-    }
-    return { chunk, target: chunk.bytes, at: chunk.used }
-  }
-
-  /** Takes the room up to `end` and returns what stands there. */
-  take(room: Room, end: number): Buffer {
-    room.chunk.used = end
-    return room.target.subarray(room.at, end)
-  }
-}
+import type { Chunk } from './ring.ts'
 
 /** One batch in memory. */
 export interface MemoryBatch {
   readonly first: Offset
   readonly next: Offset
-  /** Header line and events. */
+  /** Header line and events: a view into the chunk, good until that retires. */
   readonly view: Buffer
-  readonly chunk: { readonly retired: boolean }
+  readonly chunk: Chunk
 }
 
-/** The newest batches of one log, in order and without a hole. */
+/** The newest batches of one log, in order. A circular buffer whose capacity is a power of two. */
 export class Tail {
-  #batches: MemoryBatch[] = []
-  #start = 0
+  #firsts = new Float64Array(4)
+  #counts = new Uint32Array(4)
+  #starts = new Uint32Array(4)
+  #ends = new Uint32Array(4)
+  #chunks: (Chunk | undefined)[] = [undefined, undefined, undefined, undefined]
+  #head = 0
+  #length = 0
 
-  add(batch: MemoryBatch): void {
-    this.#forget()
-    this.#batches.push(batch)
+  add(first: Offset, count: number, chunk: Chunk, start: number, end: number): void {
+    if (this.#length === this.#firsts.length) this.#grow()
+    const at = this.#slot(this.#length++)
+    this.#firsts[at] = first
+    this.#counts[at] = count
+    this.#starts[at] = start
+    this.#ends[at] = end
+    this.#chunks[at] = chunk
+    chunk.tails.add(this)
   }
 
   /** Drops the batches from this offset on: they were never committed. */
   rewind(next: Offset): void {
-    while (this.#batches.length > this.#start && (this.#batches.at(-1) as MemoryBatch).next > next) this.#batches.pop()
+    while (this.#length > 0) {
+      const at = this.#slot(this.#length - 1)
+      if ((this.#firsts[at] as number) < next) return
+      this.#chunks[at] = undefined
+      this.#length--
+    }
   }
 
   /** The batch that holds the offset; `undefined` when memory does not have it (any more). */
   find(offset: Offset): MemoryBatch | undefined {
-    this.#forget()
-    let low = this.#start
-    let high = this.#batches.length - 1
+    let low = 0
+    let high = this.#length - 1
     while (low <= high) {
       const middle = (low + high) >>> 1
-      const batch = this.#batches[middle] as MemoryBatch
-      if (offset < batch.first) high = middle - 1
-      else if (offset >= batch.next) low = middle + 1
-      else return batch
+      const at = this.#slot(middle)
+      const first = this.#firsts[at] as number
+      const next = first + (this.#counts[at] as number)
+      if (offset < first) high = middle - 1
+      else if (offset >= next) low = middle + 1
+      else {
+        const chunk = this.#chunks[at] as Chunk
+        const view = chunk.bytes.subarray(this.#starts[at], this.#ends[at])
+        return { first: first as Offset, next: next as Offset, view, chunk }
+      }
     }
     return undefined
   }
 
-  #forget(): void {
-    while (this.#start < this.#batches.length && (this.#batches[this.#start] as MemoryBatch).chunk.retired)
-      this.#start++
-    // Removing from the front of an array is linear in its length: done once in a thousand times.
-    if (this.#start > 1000 && 2 * this.#start > this.#batches.length) {
-      this.#batches = this.#batches.slice(this.#start)
-      this.#start = 0
+  /** Drops the batches of chunks that have retired. */
+  forget(): void {
+    while (this.#length > 0 && (this.#chunks[this.#head] as Chunk).retired) {
+      this.#chunks[this.#head] = undefined
+      this.#head = this.#slot(1)
+      this.#length--
     }
   }
+
+  #slot(place: number): number {
+    return (this.#head + place) & (this.#firsts.length - 1)
+  }
+
+  #grow(): void {
+    const order = Array.from({ length: this.#length }, (_, place) => this.#slot(place))
+    const capacity = 2 * this.#firsts.length
+    this.#firsts = grown(new Float64Array(capacity), this.#firsts, order)
+    this.#counts = grown(new Uint32Array(capacity), this.#counts, order)
+    this.#starts = grown(new Uint32Array(capacity), this.#starts, order)
+    this.#ends = grown(new Uint32Array(capacity), this.#ends, order)
+    this.#chunks = Array.from({ length: capacity }, (_, place) => this.#chunks[order[place] ?? -1])
+    this.#head = 0
+  }
+}
+
+function grown<T extends Float64Array | Uint32Array>(target: T, source: T, order: readonly number[]): T {
+  for (const [to, from] of order.entries()) target[to] = source[from] as number
+  return target
 }

@@ -84,4 +84,6 @@ export interface Sink {
   onClose(callback: () => void): void
   /** Ends the answer behind what is pending. */
   end(): void
+  /** Drops the connection, and what is pending with it: for a client that does not read. */
+  abort(): void
 }

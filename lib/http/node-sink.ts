@@ -49,6 +49,11 @@ export class NodeSink implements Sink {
     this.#response.end()
   }
 
+  abort(): void {
+    this.#response.destroy()
+    this.#close()
+  }
+
   /** Node calls it once for each write that the kernel has taken. */
   readonly #flushed = (): void => {
     if (!this.#wrote || this.#closed || this.#ended || this.#response.writableLength > 0) return

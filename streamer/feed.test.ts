@@ -15,6 +15,7 @@ function reader(): { sink: Sink; pending: (bytes: number) => void; text: () => s
       onDrain: () => {},
       onClose: (callback) => (leave = callback),
       end: () => leave(),
+      abort: () => leave(),
     },
     pending: (bytes) => (pendingBytes = bytes),
     text: () => Buffer.concat(written.splice(0)).toString(),

@@ -108,7 +108,7 @@ export class Log {
   #end: Offset
   #lastAppendMs: number
   /** A `memory` log waits for its reservation. */
-  #reserving = false
+  #reserving: Promise<void> | undefined
   /** Visible records of a `memory` log that are in no file. */
   #unwritten = 0
   /** Why the last write behind failed; `undefined` when it did not. */
@@ -357,6 +357,7 @@ export class Log {
   /** Writes what is not written, seals the files and closes them. Nothing may be appended any more. */
   async close(): Promise<void> {
     this.#unregister()
+    while (this.#reserving !== undefined) await this.#reserving
     await this.#queue.idle()
     this.#queue.flush()
     await this.#queue.idle()
@@ -408,15 +409,14 @@ export class Log {
     this.#show(visible)
     if (this.#unwritten > this.#options.queueRecordsMax) this.#queue.flush()
     const waiting = this.#pending.at(-1)
-    if (waiting === undefined || this.#reserving) return
-    this.#reserving = true
-    reservation.cover(waiting.next).then(
+    if (waiting === undefined || this.#reserving !== undefined) return
+    this.#reserving = reservation.cover(waiting.next).then(
       () => {
-        this.#reserving = false
+        this.#reserving = undefined
         this.#admit()
       },
       (error: Error) => {
-        this.#reserving = false
+        this.#reserving = undefined
         this.#rewind(this.#pending, error)
       },
     )

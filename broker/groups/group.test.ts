@@ -12,7 +12,7 @@ const fromStart = { floor: 0 as Offset, acknowledged: [] }
 /** A log that only has an end. */
 class FakeLog {
   readonly partition: Partition
-  readonly first = 0 as Offset
+  first = 0 as Offset
   end = 0 as Offset
 
   constructor(partition: number, end = 0) {
@@ -282,5 +282,47 @@ test('each consumer holds floor or ceil of the partitions, and few move', (t) =>
     assignPartitions('t', 2, ['one'], (_, partition) => partition === 1),
     [undefined, 'one'],
   )
+  t.end()
+})
+
+test('records that were removed count as acknowledged, and whoever reads next is told which it never got', (t) => {
+  const log = new FakeLog(0, 30)
+  const group = groupOf(log)
+  const a = member('a')
+  group.join(a, 0)
+  take(group, a, 0, 10)
+  log.first = 20 as Offset
+  group.removed(log.partition, 20 as Offset)
+  t.match(group.figures(log.partition), { floor: 20, next: 20, lag: 10, inFlight: 0 })
+  t.match(group.next(a), { from: 20, gone: { from: 10, to: 20 } }, 'the first ten were sent')
+  t.equal(group.acknowledgeUpTo(log.partition, 5 as Offset, 0), 'ok', 'late is no error')
+  take(group, a, 0, 5)
+  t.match(group.next(a), { from: 25, gone: undefined }, 'told once')
+  group.removed(log.partition, 15 as Offset)
+  t.equal(group.figures(log.partition).floor, 20, 'never back')
+  t.end()
+})
+
+test('a group that comes back behind what was removed is told so', (t) => {
+  const log = new FakeLog(0, 30)
+  log.first = 20 as Offset
+  const group = new Group('telemetry', 'g')
+  group.addLog(log, { floor: 12 as Offset, acknowledged: [[15, 22]] })
+  const a = member('a')
+  group.join(a, 0)
+  t.match(group.next(a), { from: 22, gone: { from: 12, to: 20 } })
+  t.equal(group.figures(log.partition).lag, 8)
+  t.end()
+})
+
+test('logs that come later are shared out from their first record', (t) => {
+  const group = groupOf(new FakeLog(0))
+  const [a, b] = [member('a'), member('b')]
+  group.join(a, 0)
+  group.join(b, 0)
+  group.grow([new FakeLog(1, 5), new FakeLog(2, 5), new FakeLog(3, 5)], 0)
+  const held = [0, 1, 2, 3].map((partition) => group.figures(partition as Partition).holder)
+  t.strictSame(held.toSorted(), ['a', 'a', 'b', 'b'])
+  for (const who of [a, b]) t.equal(take(group, who, 0)?.from, 0)
   t.end()
 })

@@ -35,6 +35,14 @@ export interface Work {
   readonly from: Offset
   /** Redelivery: send only the records before this one, under `: attempt N`. */
   readonly again: { readonly until: Offset; readonly attempt: number } | undefined
+  /** Records that were removed before they were sent: to be told. */
+  readonly gone?: Gone | undefined
+}
+
+/** Records that were removed and that nobody was sent; `to` is exclusive. */
+interface Gone {
+  readonly from: Offset
+  readonly to: Offset
 }
 
 /** What can be wrong with an acknowledgement. */
@@ -56,6 +64,8 @@ interface LogState {
   cursor: Offset
   /** The first record that was never sent since the broker started. */
   highest: Offset
+  /** Nobody was told yet. */
+  gone: Gone | undefined
   /** How often the lowest record in flight was sent. */
   attempt: number
   holder: Member | undefined
@@ -88,6 +98,7 @@ export class Group {
       acknowledged,
       cursor: floor,
       highest: floor,
+      gone: progress.floor < floor ? { from: progress.floor, to: floor } : undefined,
       attempt: 1,
       holder: undefined,
       heir: undefined,
@@ -95,6 +106,12 @@ export class Group {
     }
     this.#logs[log.partition] = state
     this.#settle(state)
+  }
+
+  /** Takes in logs that came later, and shares the partitions anew. */
+  grow(logs: readonly GroupLog[], nowMs: number): void {
+    for (const log of logs) this.addLog(log, { floor: log.first, acknowledged: [] })
+    this.#share(nowMs)
   }
 
   get members(): ReadonlySet<Member> {
@@ -129,9 +146,10 @@ export class Group {
     for (const state of this.#logs) {
       if (state.holder !== member || state.heir !== undefined || state.cursor >= state.log.end) continue
       const { partition } = state.log
-      if (state.cursor >= state.highest) return { partition, from: state.cursor, again: undefined }
-      const until = Math.min(state.highest, state.acknowledged.nextStartAfter(state.cursor)) as Offset
-      return { partition, from: state.cursor, again: { until, attempt: state.attempt } }
+      const { cursor: from, gone } = state
+      if (from >= state.highest) return { partition, from, again: undefined, gone }
+      const until = Math.min(state.highest, state.acknowledged.nextStartAfter(from)) as Offset
+      return { partition, from, again: { until, attempt: state.attempt }, gone }
     }
     return undefined
   }
@@ -145,6 +163,7 @@ export class Group {
     const state = this.#logs[work.partition]
     if (state === undefined || state.holder !== member || state.heir !== undefined) return false
     if (state.cursor !== work.from) return false
+    state.gone = undefined
     state.cursor = Math.max(next, state.acknowledged.endOfRangeAt(next)) as Offset
     state.highest = Math.max(state.highest, state.cursor) as Offset
     state.deadlineMs = nowMs + member.visibilityMs
@@ -182,6 +201,14 @@ export class Group {
     if (state === undefined) return
     state.acknowledged.add(Math.max(from, state.floor), to)
     this.#settle(state)
+  }
+
+  /** The records before an offset were removed: the group goes on behind them, and its next delivery tells of it. */
+  removed(partition: Partition, before: Offset): void {
+    const state = this.#logs[partition]
+    if (state === undefined || state.floor >= before) return
+    if (state.cursor < before) state.gone = { from: state.gone?.from ?? state.cursor, to: before }
+    this.pass(partition, state.floor, before)
   }
 
   /** Ends the leases whose time has come. To be called at least every second. */

@@ -16,6 +16,8 @@ export interface Session {
   next(): Work | undefined
   /** The records up to `next` are on their way; false when they are not this session's any more. */
   delivered(work: Work, next: Offset): boolean
+  /** Logs that came later: they are read from their first record. */
+  grow(logs: readonly Log[]): void
   /** There is no record from one offset to another (exclusive): nobody can acknowledge them. */
   lost(partition: Partition, from: Offset, to: Offset): void
   close(): void
@@ -23,8 +25,9 @@ export interface Session {
 
 /** A reader without a group: no state outlives the connection. */
 export class PlainSession implements Session {
-  readonly #logs: readonly Log[]
+  readonly #logs: Log[]
   readonly #cursors: Map<Partition, Offset>
+  readonly #wake: () => void
   readonly #unsubscribe: (() => void)[]
   #turn = 0
 
@@ -33,8 +36,9 @@ export class PlainSession implements Session {
    * @param wake is called when there may be more to send
    */
   constructor(logs: readonly Log[], from: ReadonlyMap<Partition, Offset>, wake: () => void) {
-    this.#logs = logs
+    this.#logs = [...logs]
     this.#cursors = new Map(from)
+    this.#wake = wake
     this.#unsubscribe = logs.map((log) => log.onVisible(wake))
   }
 
@@ -52,6 +56,15 @@ export class PlainSession implements Session {
   delivered(work: Work, next: Offset): boolean {
     this.#cursors.set(work.partition, next)
     return true
+  }
+
+  grow(logs: readonly Log[]): void {
+    for (const log of logs) {
+      this.#logs.push(log)
+      this.#cursors.set(log.partition, log.first)
+      this.#unsubscribe.push(log.onVisible(this.#wake))
+    }
+    this.#wake()
   }
 
   lost(): void {}
@@ -81,6 +94,9 @@ export class GroupSession implements Session {
   delivered(work: Work, next: Offset): boolean {
     return this.#group.delivered(this.#member, work, next, this.#clock.monotonicMs())
   }
+
+  /** The group takes them in itself, and shares them out. */
+  grow(): void {}
 
   lost(partition: Partition, from: Offset, to: Offset): void {
     this.#group.pass(partition, from, to)

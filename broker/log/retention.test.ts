@@ -33,14 +33,14 @@ function group(name: string, floor: number, acknowledged: [number, number][] = [
   return { name, floor: floor as Offset, acknowledged }
 }
 
-function plan(input: Partial<RetentionInput> & { readonly limits?: Partial<RetentionLimits> }) {
+function plan(input: Partial<Omit<RetentionInput, 'limits'>> & { readonly limits?: Partial<RetentionLimits> }) {
   const { segments = files(5), groups = [], nowMs = 10_000, isPressed = false } = input
   return planRetention({
     segments,
     groups,
     nowMs,
     isPressed,
-    limits: { ...unlimited, ...input.limits } as RetentionLimits,
+    limits: { ...unlimited, ...input.limits },
   })
 }
 

@@ -59,14 +59,12 @@ export interface RetentionPlan {
 /** Decides for one log. */
 export function planRetention(input: RetentionInput): RetentionPlan {
   const { segments, limits, groups, nowMs } = input
-  const floor = Math.min(...groups.map((group) => group.floor))
   let bytes = 0
   for (const segment of segments) bytes += segment.bytes
   let dropped = 0
   for (const segment of segments.slice(0, -1)) {
-    const isSettled = segment.next <= floor
     const isWanted = bytes <= limits.retentionBytes && !(limits.retention === 'acknowledged' && groups.length > 0)
-    if (!isExpired(segment, limits, nowMs) && (!isSettled || isWanted)) break
+    if (!isExpired(segment, limits, nowMs) && (isWanted || !isSettled(segment, groups))) break
     bytes -= segment.bytes
     dropped++
   }
@@ -77,24 +75,28 @@ export function planRetention(input: RetentionInput): RetentionPlan {
     if (records > 0) lost.set(group.name, records)
   }
   return {
-    roll: dropped >= segments.length - 1 && shouldRoll(input, floor),
+    roll: dropped >= segments.length - 1 && shouldRoll(input),
     dropBefore: dropped === 0 ? undefined : (segments[dropped] as KeptSegment).first,
     lost,
   }
 }
 
 /** Whether the file that is written stands in the way, when it is all that is left. */
-function shouldRoll({ segments, limits, groups, nowMs, isPressed }: RetentionInput, floor: number): boolean {
+function shouldRoll({ segments, limits, groups, nowMs, isPressed }: RetentionInput): boolean {
   const active = segments.at(-1)
   if (active === undefined || active.records === 0) return false
   if (isExpired(active, limits, nowMs)) return true
   // Where the limit is below the size of a file, files of half the limit: else nothing could go until all of it is over.
   if (active.bytes > Math.min(limits.retentionBytes, limits.maxBytes) / 2) return true
-  return isPressed && limits.retention === 'acknowledged' && groups.length > 0 && active.next <= floor
+  return isPressed && limits.retention === 'acknowledged' && groups.length > 0 && isSettled(active, groups)
 }
 
 function isExpired({ lastMs }: KeptSegment, { retentionAgeMs }: RetentionLimits, nowMs: number): boolean {
   return lastMs + retentionAgeMs <= nowMs
+}
+
+function isSettled(segment: KeptSegment, groups: readonly GroupFloor[]): boolean {
+  return groups.every((group) => unacknowledgedIn(segment, group) === 0)
 }
 
 /** How many records of a file a group has not acknowledged. */

@@ -6,7 +6,8 @@ import { deadSuffix, formatId, isName, type Offset } from '#wire/ids'
 import { Problem } from '#wire/problems'
 
 import type { Broker } from './broker.ts'
-import type { Log, NotWritten, Numbered } from './log/log.ts'
+import type { Log } from './log/log.ts'
+import type { NotWritten, Numbered } from './log/types.ts'
 import { readRecords, type BodyKind, type Records } from './log/records.ts'
 import type { Topic } from './topic.ts'
 

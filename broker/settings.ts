@@ -3,7 +3,7 @@
 import { commonSettings, setting, type Setting, type Settings } from '#lib/settings'
 import { deadSuffix, isName, partitionsMax } from '#wire/ids'
 
-import type { Durability } from './log/log.ts'
+import type { Durability } from './log/types.ts'
 
 /** One topic of `TOPICS`. */
 export interface TopicSetting {
@@ -73,6 +73,11 @@ export const brokerSettings = {
     default: '256MiB',
     min: '4KiB',
     max: '16GiB',
+  }),
+  maxOpenFiles: setting.integer('MAX_OPEN_FILES', {
+    help: 'files kept open at one time; default half of what the process may open (ulimit -n)',
+    min: 16,
+    max: 1_000_000,
   }),
   maxBodyBytes: setting.bytes('MAX_BODY_BYTES', {
     help: 'largest body of a produce request',

@@ -12,7 +12,8 @@ import { formatEvent } from '#wire/sse'
 
 import { eventsOf } from './log/framing.ts'
 import type { Work } from './groups/group.ts'
-import type { Log, StoredBatch } from './log/log.ts'
+import type { Log } from './log/log.ts'
+import type { StoredBatch } from './log/types.ts'
 import type { Chunk } from './log/ring.ts'
 import type { Session } from './groups/session.ts'
 
@@ -27,7 +28,7 @@ export type CutCode = 'replaced' | 'stopping' | 'unreadable'
 
 export class ConsumeStream {
   readonly #sink: Sink
-  readonly #logs: ReadonlyMap<Partition, Log>
+  readonly #logs: Map<Partition, Log>
   readonly #headed = new Set<Partition>()
   readonly #onSent: (records: number, log: Log) => void
   /** Chunks of the ring that the socket still reads. */
@@ -56,6 +57,12 @@ export class ConsumeStream {
   /** Says where each log begins in this stream, so that a reader can come back to a log that it got nothing of. */
   announce(from: ReadonlyMap<Partition, Offset>): void {
     for (const [partition, offset] of from) this.#head(this.#logs.get(partition) as Log, offset)
+  }
+
+  /** Takes in logs that came later, from their first record. */
+  grow(logs: readonly Log[]): void {
+    for (const log of logs) this.#logs.set(log.partition, log)
+    this.#session?.grow(logs)
   }
 
   /** Begins to send. */
@@ -126,23 +133,31 @@ export class ConsumeStream {
         if (work === undefined) break
         const log = this.#logs.get(work.partition) as Log
         // Not awaited when it came from memory: a turn of the event loop a batch is most of the cost at the tail.
+        const { end } = log
         const read = log.read(work.from, turnBytes)
         const batches = Array.isArray(read) ? (read as readonly StoredBatch[]) : await read
-        if (!this.#send(session, log, work, batches)) this.#woken = true
+        if (!this.#send(session, log, work, batches, end)) this.#woken = true
       }
     }
     // In the turn that saw nothing to do: a wake after it starts anew.
     this.#running = false
   }
 
-  /** Sends what was read; false when the work was not this session's any more. */
-  #send(session: Session, log: Log, work: Work, batches: readonly StoredBatch[]): boolean {
+  /**
+   * Sends what was read; false when the work was not this session's any more.
+   *
+   * @param end the end of the log when it was read
+   */
+  #send(session: Session, log: Log, work: Work, batches: readonly StoredBatch[], end: Offset): boolean {
     let at = work
     for (const batch of batches) {
-      if (at.again !== undefined && batch.first >= at.again.until) break
-      const next = Math.min(batch.next, at.again?.until ?? Infinity) as Offset
+      const until = at.again?.until ?? Infinity
+      const next = Math.min(batch.next, until) as Offset
       if (!session.delivered(at, next)) return false
-      this.#sendBatch(session, log, at, batch, next)
+      // None of what was to come again is there any more.
+      if (batch.first >= until) this.#lost(session, log, at, next)
+      else this.#sendBatch(session, log, at, batch, next)
+      if (batch.first >= until) break
       if (this.#sink.pendingBytes > turnBytes) break
       const following = session.next()
       if (following === undefined || following.partition !== at.partition || following.from !== next) break
@@ -150,17 +165,16 @@ export class ConsumeStream {
     }
     if (batches.length === 0) {
       // Nothing is left of what was to come: damage at the end of a closed segment, or before records not yet written.
-      const { end } = log
       if (!session.delivered(work, end)) return false
-      this.#gap(session, log, work.from, end)
+      this.#lost(session, log, work, end)
     }
     return true
   }
 
   #sendBatch(session: Session, log: Log, work: Work, batch: StoredBatch, next: Offset): void {
     if (!this.#headed.has(log.partition)) this.#head(log, work.from)
-    if (batch.first > work.from) this.#gap(session, log, work.from, batch.first)
-    const from = Math.max(work.from, batch.first)
+    const from = Math.max(work.from, batch.first) as Offset
+    this.#lost(session, log, work, from)
     if (work.again === undefined && from === batch.first && next === batch.next) {
       this.#sink.write(batch.view)
     } else {
@@ -180,6 +194,12 @@ export class ConsumeStream {
   #head(log: Log, firstOffset: Offset): void {
     this.#headed.add(log.partition)
     this.#sink.write(Buffer.from(formatLogHead({ ...identityOf(log), firstOffset }), 'latin1'))
+  }
+
+  /** Tells of what is not there of a piece of work, up to an offset. */
+  #lost(session: Session, log: Log, { gone, from }: Work, to: Offset): void {
+    if (gone !== undefined) this.#gap(session, log, gone.from, gone.to)
+    if (from < to) this.#gap(session, log, from, to)
   }
 
   /** Says which records are not there: one event a reason, in order. */

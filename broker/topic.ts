@@ -5,7 +5,8 @@ import { deadSuffix, partitionOfKey, type Offset, type Ordinal, type Partition }
 import type { Disk } from './disk/disk.ts'
 import { Group } from './groups/group.ts'
 import { Journal, type GroupProgress } from './groups/journal.ts'
-import { Log, type Durability, type LogOptions, type NotWritten } from './log/log.ts'
+import { Log } from './log/log.ts'
+import type { Durability, LogOptions, NotWritten } from './log/types.ts'
 import type { ChunkRing } from './log/ring.ts'
 
 /** What a topic is given when it is made. */

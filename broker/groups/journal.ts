@@ -16,7 +16,7 @@ import { CommitQueue } from '../log/commit.ts'
 import { isDiskFull, replaceWhole, type Disk, type DiskFile } from '../disk/disk.ts'
 import { frameBatch, framedBytesMax, type BatchMeta } from '../log/framing.ts'
 import type { Progress } from './group.ts'
-import type { Durability, NotWritten } from '../log/log.ts'
+import type { Durability, NotWritten } from '../log/types.ts'
 import { readRecords, type Records } from '../log/records.ts'
 import { scanSegment } from '../log/segment.ts'
 

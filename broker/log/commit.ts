@@ -98,11 +98,11 @@ export class CommitQueue<Entry> {
     this.#running = true
     const run = this.#guarded(action)
     this.#run = run
-      .catch(() => {})
-      .then(() => {
+      .finally(() => {
         this.#running = false
         if (this.#mode !== 'lazy') this.flush()
       })
+      .catch(() => {})
     await run
   }
 

@@ -5,10 +5,11 @@ import { test } from 'tap'
 import type { Offset, Ordinal, Partition } from '#wire/ids'
 
 import { MemoryDisk } from '../disk/memory.ts'
-import { Log, type Appended, type Durability, type LogOptions } from './log.ts'
+import { Log } from './log.ts'
 import { readRecords, type Records } from './records.ts'
 import { ChunkRing } from './ring.ts'
 import { readTrailer } from './trailer.ts'
+import type { Appended, Durability, LogOptions } from './types.ts'
 
 const folder = 'data/telemetry/partition-0'
 const path = `${folder}/00000000000000000000.log`
@@ -27,7 +28,10 @@ function open({
   ...options
 }: Setup): Promise<Log> {
   const all: LogOptions = {
-    ...{ durability: 'fsync', segmentBytesMax: 1 << 20, queueRecordsMax: 10, reserveRecords: 100 },
+    durability: 'fsync',
+    segmentBytesMax: 1 << 20,
+    queueRecordsMax: 10,
+    reserveRecords: 100,
     ...options,
   }
   return Log.open(disk, folder, head, all, ring, (text) => reports.push(text))
@@ -201,7 +205,7 @@ test('the ring comes round: readers fall back to the files without a hole or a r
         await new Promise(setImmediate)
         appended = log.append(records(line), undefined, 1)
       }
-      if (typeof appended === 'string' || !('done' in appended)) throw new Error(String(appended))
+      if (typeof appended === 'string' || !('done' in appended)) throw new Error(JSON.stringify(appended))
       await appended.done
       lines.push(line)
     }

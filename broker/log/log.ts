@@ -8,83 +8,24 @@
 import type { LogHead } from '#wire/frames'
 import type { Offset, Ordinal, Partition } from '#wire/ids'
 
-import { isDiskFull, type Disk } from '../disk/disk.ts'
+import type { Disk } from '../disk/disk.ts'
 import { CommitQueue, type CommitMode } from './commit.ts'
 import { frameBatch, framedBytesMax, type BatchMeta } from './framing.ts'
+import { outcomeOf, pend, refuse, type Pending } from './pending.ts'
 import { Producers, type WrittenBatch } from './producers.ts'
-import { recover, type Hole, type Recovered } from './recovery.ts'
+import { lostBetween, type Hole, type Loss } from './holes.ts'
+import { recover, type Recovered } from './recovery.ts'
 import type { Records } from './records.ts'
 import { Reservation } from './reservation.ts'
-import type { Chunk, ChunkRing } from './ring.ts'
+import type { ChunkRing } from './ring.ts'
 import { Segments, type SegmentFigures } from './segments.ts'
 import { Tail } from './tail.ts'
-
-/**
- * When an append is acknowledged and visible: after `fdatasync` (survives power loss), after `write` (survives a killed
- * process), or at once (`memory`: survives a graceful stop, and is written behind).
- */
-export type Durability = 'fsync' | 'disk' | 'memory'
+import type { Appended, Durability, LogOptions, NotWritten, Numbered, StoredBatch } from './types.ts'
+import { folderName } from './types.ts'
 
 const modes: Readonly<Record<Durability, CommitMode>> = { fsync: 'sync', disk: 'write', memory: 'lazy' }
 
-/** What a log is given. */
-export interface LogOptions {
-  readonly durability: Durability
-  /** A segment that has grown beyond this is closed, and a new one begun. */
-  readonly segmentBytesMax: number
-  /** How many records a `memory` log keeps that are in no file yet (`QUEUE_SIZE`). */
-  readonly queueRecordsMax: number
-  /** How far ahead of its end a log that shows unsynced records reserves offsets. */
-  readonly reserveRecords: number
-  /** Told once, when the log cannot be trusted any more: the process should end, and recover when it starts again. */
-  readonly onBroken?: (error: Error) => void
-}
-
-/** What happened to an append that was not accepted. */
-export type NotWritten = 'disk_full' | 'not_writable' | 'memory_full'
-
-/** An append that was accepted. */
-export interface Appended {
-  readonly first: Offset
-  readonly count: number
-  /** Whether the same producer had written it before. */
-  readonly duplicate: boolean
-  /** Resolves when it is durable, or when it could not be written and leaves no trace. Never rejects. */
-  readonly done: Promise<'durable' | NotWritten>
-}
-
-/** A numbered batch of a producer. */
-export interface Numbered {
-  readonly producer: string
-  readonly sequence: number
-}
-
-/** A batch as it stands in the log. */
-export interface StoredBatch {
-  readonly first: Offset
-  readonly next: Offset
-  /** The header line and the events. */
-  readonly view: Buffer
-  /** The memory that the view is of: whoever keeps the view beyond this turn must be among its readers. */
-  readonly chunk: Chunk | undefined
-}
-
-interface Pending {
-  readonly first: Offset
-  readonly next: Offset
-  readonly view: Buffer
-  readonly bytes: number
-  readonly chunk: Chunk
-  readonly appendMs: number
-  readonly numbered: Numbered | undefined
-  readonly done: Promise<'durable' | NotWritten>
-  readonly resolve: (outcome: 'durable' | NotWritten) => void
-}
-
 const noFields: ReadonlyMap<string, string> = new Map()
-
-/** Why offsets before `offset` hold nothing, as `event: gap` says it. */
-export type LossReason = Hole['reason'] | 'retention'
 
 export class Log {
   readonly topic: string
@@ -163,8 +104,7 @@ export class Log {
     this.#reservation = reservation
     this.#holes = recovered.holes
     this.#report = report
-    this.#next = recovered.next
-    this.#end = recovered.next
+    this.#next = this.#end = recovered.next
     this.#lastAppendMs = recovered.lastAppendMs
     this.#queue = new CommitQueue<Pending>(
       {
@@ -222,18 +162,8 @@ export class Log {
   }
 
   /** Why there is no record from one offset to another (exclusive): a piece a reason, in order. */
-  lostBetween(from: Offset, to: Offset): { first: Offset; next: Offset; reason: LossReason }[] {
-    const pieces: { first: Offset; next: Offset; reason: LossReason }[] = []
-    for (let at = from; at < to;) {
-      const hole = this.#holes.find((each) => each.to > at)
-      const isIn = hole !== undefined && hole.from <= at
-      const reason = at < this.first ? 'retention' : isIn ? hole.reason : 'damaged'
-      const bound = at < this.first ? this.first : isIn ? hole.to : (hole?.from ?? to)
-      const next = Math.min(bound, to) as Offset
-      pieces.push({ first: at, next, reason })
-      at = next
-    }
-    return pieces
+  lostBetween(from: Offset, to: Offset): Loss[] {
+    return lostBetween(this.#holes, this.first, from, to)
   }
 
   /**
@@ -260,13 +190,8 @@ export class Log {
     }
     const first = this.#next
     const appendMs = Math.max(this.#lastAppendMs, nowMs)
-    const meta: BatchMeta = {
-      firstOffset: first,
-      appendMs,
-      producer: numbered?.producer,
-      sequence: numbered?.sequence,
-      fields,
-    }
+    const { producer, sequence } = numbered ?? { producer: undefined, sequence: undefined }
+    const meta: BatchMeta = { firstOffset: first, appendMs, producer, sequence, fields }
     const room = this.#ring.room(framedBytesMax(records, meta))
     if (room === undefined) return 'memory_full'
     const { chunk, at } = room
@@ -279,13 +204,19 @@ export class Log {
     }
     this.#next = next
     this.#lastAppendMs = appendMs
-    const { promise: done, resolve } = Promise.withResolvers<'durable' | NotWritten>()
-    const view = chunk.bytes.subarray(at, end)
-    const pending: Pending = { first, next, view, bytes: end - at, chunk, appendMs, numbered, done, resolve }
+    const pending = pend({
+      first,
+      next,
+      view: chunk.bytes.subarray(at, end),
+      bytes: end - at,
+      chunk,
+      appendMs,
+      numbered,
+    })
     this.#pending.push(pending)
     if (this.#options.durability === 'memory') this.#admit()
-    else this.#queue.push(view, pending)
-    return { first, count: records.count, duplicate: false, done }
+    else this.#queue.push(pending.view, pending)
+    return { first, count: records.count, duplicate: false, done: pending.done }
   }
 
   /**
@@ -299,8 +230,7 @@ export class Log {
   read(from: Offset, bytesMax: number): readonly StoredBatch[] | Promise<readonly StoredBatch[]> {
     if (from >= this.#end) return []
     const batches: StoredBatch[] = []
-    let bytes = 0
-    let at = from
+    let [at, bytes] = [from, 0]
     while (at < this.#end && bytes < bytesMax) {
       const batch = this.#tail.find(at)
       if (batch === undefined) break
@@ -327,13 +257,12 @@ export class Log {
     if (offset <= this.#next) return
     this.#holes.push({ from: this.#next, to: offset, reason: 'unclean_stop' })
     this.#segments.moveUp(offset)
-    this.#next = offset
-    this.#end = offset
+    this.#next = this.#end = offset
   }
 
   /** Begins a new segment, so that all that is in files now can be dropped. */
-  async roll(): Promise<void> {
-    await this.#exclusively(() => this.#segments.roll())
+  roll(): Promise<void> {
+    return this.#queue.between(() => this.#segments.roll())
   }
 
   /**
@@ -413,7 +342,7 @@ export class Log {
     this.#reserving = reservation.cover(waiting.next).then(
       () => {
         this.#reserving = undefined
-        this.#admit()
+        return this.#admit()
       },
       (error: Error) => {
         this.#reserving = undefined
@@ -451,13 +380,12 @@ export class Log {
       this.#rewind(entries, error)
       return
     }
-    const outcome = outcomeOf(error)
     if (this.#behind === undefined) {
       this.#report(
         `${folderName(this)} keeps ${this.#unwritten} records in memory that cannot be written: ${error.message}`,
       )
     }
-    this.#behind = outcome
+    this.#behind = outcomeOf(error)
   }
 
   /** Takes back what was not shown to anyone: its offsets are issued again. */
@@ -466,24 +394,6 @@ export class Log {
     this.#pending = []
     this.#tail.rewind(this.#end)
     this.#producers.rewind(this.#end)
-    const outcome = outcomeOf(error)
-    for (const entry of entries) {
-      entry.chunk.unwritten--
-      entry.resolve(outcome)
-    }
+    refuse(entries, error)
   }
-
-  /** Runs between two writes of the queue. */
-  #exclusively(action: () => Promise<void>): Promise<void> {
-    return this.#queue.between(action)
-  }
-}
-
-function outcomeOf(error: Error): NotWritten {
-  return isDiskFull(error) ? 'disk_full' : 'not_writable'
-}
-
-/** How people find a log: `telemetry/partition-3`. */
-export function folderName(log: { readonly topic: string; readonly partition: Partition }): string {
-  return `${log.topic}/partition-${log.partition}`
 }

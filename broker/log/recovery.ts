@@ -7,6 +7,7 @@ import type { LogHead } from '#wire/frames'
 import type { Offset } from '#wire/ids'
 
 import { isDiskFull, writeFully, type Disk, type DiskFile } from '../disk/disk.ts'
+import type { Hole } from './holes.ts'
 import type { Producers } from './producers.ts'
 import { ForeignSegment, readSegmentHead, scanSegment, SparseIndex, type Scanned } from './segment.ts'
 import { readTrailer } from './trailer.ts'
@@ -29,13 +30,6 @@ export interface Segment {
   sealed: boolean
   /** Missing where only the trailer has it yet: nobody has read the segment since the start. */
   index: SparseIndex | undefined
-}
-
-/** Offsets that hold no record, and why. */
-export interface Hole {
-  readonly from: Offset
-  readonly to: Offset
-  readonly reason: 'damaged' | 'unclean_stop'
 }
 
 /** What was found in a folder. */
@@ -164,7 +158,15 @@ async function openSealed(path: string, file: DiskFile, producers: Producers): P
   return {
     head: own.head,
     segment: {
-      ...{ path, first, next, records, batches, firstMs, lastMs, start: own.bytes, bytes },
+      path,
+      first,
+      next,
+      records,
+      batches,
+      firstMs,
+      lastMs,
+      start: own.bytes,
+      bytes,
       sealed: true,
       index: undefined,
     },

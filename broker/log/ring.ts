@@ -115,6 +115,7 @@ function retire(chunk: Chunk): void {
   chunk.retired = true
   for (const tail of chunk.tails) tail.forget()
   chunk.tails.clear()
-  for (const reader of [...chunk.readers]) reader.overrun()
+  const readers = [...chunk.readers]
   chunk.readers.clear()
+  for (const reader of readers) reader.overrun()
 }

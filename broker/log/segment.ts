@@ -162,9 +162,7 @@ export async function scanSegment(
     position = good.position
   }
   if (own === undefined && end === 0) return undefined
-  return {
-    ...{ head, start, next: next as Offset, records, batches, firstMs, lastMs, end, bytes: size, damaged },
-  }
+  return { head, start, next: next as Offset, records, batches, firstMs, lastMs, end, bytes: size, damaged }
 }
 
 /** What stands before the batches of a segment: whose log it is, and what is remembered of its producers. */

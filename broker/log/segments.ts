@@ -11,7 +11,7 @@ import type { Offset } from '#wire/ids'
 import { writeFully, type Disk, type DiskFile } from '../disk/disk.ts'
 import { syncOnce } from './commit.ts'
 import type { FoundBatch } from './framing.ts'
-import type { StoredBatch } from './log.ts'
+import type { StoredBatch } from './types.ts'
 import type { ProducerStates } from './producers.ts'
 import type { Recovered, Segment } from './recovery.ts'
 import { formatSegmentHead, nextGoodBatch, SparseIndex, WindowReader } from './segment.ts'
@@ -274,8 +274,17 @@ export class Segments {
     }
     this.#activeFile = file
     const segment: Segment = {
-      ...{ path, first, next: first, records: 0, batches: 0, firstMs: 0, lastMs: 0 },
-      ...{ start: lines.length, bytes: lines.length, sealed: false, index: new SparseIndex() },
+      path,
+      first,
+      next: first,
+      records: 0,
+      batches: 0,
+      firstMs: 0,
+      lastMs: 0,
+      start: lines.length,
+      bytes: lines.length,
+      sealed: false,
+      index: new SparseIndex(),
     }
     this.#segments.push(segment)
     return segment
@@ -285,8 +294,15 @@ export class Segments {
   async #seal(active: Segment, file: DiskFile): Promise<void> {
     const { first, next, records, batches, firstMs, lastMs, bytes, index } = active
     const trailer = formatTrailer({
-      ...{ first, next, records, batches, bytes, firstMs, lastMs },
-      ...{ index: index?.rows ?? [], producers: this.#producers() },
+      first,
+      next,
+      records,
+      batches,
+      bytes,
+      firstMs,
+      lastMs,
+      index: index?.rows ?? [],
+      producers: this.#producers(),
     })
     try {
       await writeFully(file, [trailer], bytes)

@@ -51,8 +51,15 @@ const trailerBytesMax = 16 << 20
 export function formatTrailer(trailer: Trailer): Buffer {
   const { first, next, records, batches, bytes, firstMs, lastMs, index, producers } = trailer
   const json = JSON.stringify({
-    ...{ first, next, records, batches, bytes, first_ms: firstMs, last_ms: lastMs },
-    ...{ index, producers: Object.fromEntries(producers) },
+    first,
+    next,
+    records,
+    batches,
+    bytes,
+    first_ms: firstMs,
+    last_ms: lastMs,
+    index,
+    producers: Object.fromEntries(producers),
   })
   const covered = `: trailer ${json}\n${sealedStart}${String(bytes).padStart(16, '0')} `
   return Buffer.from(`${covered}${formatCrc(crc32(Buffer.from(covered)))}\n`)

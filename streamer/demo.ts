@@ -14,6 +14,9 @@ import type { SourceStatus } from './streamer.ts'
 
 const gpusPerHost = 8
 
+/** So long the fleet has been at work when its history begins: jobs come one by one, and an empty fleet is a dull picture. */
+const warmUpMs = 24 * 3_600_000
+
 export interface DemoModel {
   readonly seed: number
   readonly hosts: number
@@ -99,13 +102,13 @@ export class Demo {
     const { model, historyMs, checkpoints, nowMs, newProducer } = this.options
     const kept = (await checkpoints.getState('demo')) as DemoState | undefined
     if (kept?.version === 1 && JSON.stringify(kept.model) === JSON.stringify(model)) return kept
-    const startMs = Math.floor((nowMs() - historyMs) / model.stepMs) * model.stepMs
+    const beginMs = Math.floor((nowMs() - historyMs) / model.stepMs) * model.stepMs
     const state: DemoState = {
       version: 1,
       model,
       producer: newProducer(),
-      startMs,
-      nextMs: startMs,
+      startMs: beginMs - warmUpMs,
+      nextMs: beginMs,
       rows: 0,
       gpu: noNumbers,
       transfers: noNumbers,

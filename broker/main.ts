@@ -11,15 +11,20 @@ import { aborted } from '#lib/stop'
 import type { Ordinal } from '#wire/ids'
 import { Problem } from '#wire/problems'
 
-import { Broker } from './broker.ts'
+import { Broker, type BrokerOptions } from './broker.ts'
 import { Consumers } from './consume.ts'
+import { openFilesMax } from './disk/limit.ts'
 import { nodeDisk } from './disk/node.ts'
-import { brokerRoutes, describeTopics, type Engine } from './routes.ts'
+import { FilePool } from './disk/pool.ts'
+import type { GivenOptions } from './options.ts'
+import { brokerRoutes, describeBroker, type Engine } from './routes.ts'
 import type { BrokerSettings } from './settings.ts'
-import type { TopicOptions } from './topic.ts'
 
 /** A lease ends within a second of its deadline. */
 const tickMs = 250
+
+/** How often the disk is looked at, and what need not be kept is removed. */
+const tendMs = 1_000
 
 /** An idle stream says so often that it is alive; clients give up after three of these. */
 const heartbeatMs = 10_000
@@ -29,6 +34,11 @@ export async function run(settings: BrokerSettings, signal: AbortSignal): Promis
   const log = createLog('broker', settings.logLevel)
   const metrics = createMetrics('broker')
   const produced = perTopic(metrics.counter('messages_produced_total', 'Records appended and acknowledged', ['topic']))
+  const lost = metrics.counter(
+    'penstock_retention_lost_records_total',
+    'Records removed for their age that the group had not acknowledged',
+    ['topic', 'group'],
+  )
   const consumed = perTopic(metrics.counter('messages_consumed_total', 'Records sent to consumers', ['topic']))
   let engine: Engine | undefined
   const broken = Promise.withResolvers<Error>()
@@ -45,13 +55,17 @@ export async function run(settings: BrokerSettings, signal: AbortSignal): Promis
     routes: brokerRoutes(opened, settings, (topic, records) => produced(topic).inc(records)),
     identity: { broker: settings.brokerIndex },
     ready: () => (engine === undefined ? 'the logs are being recovered' : (engine.broker.notWritable ?? true)),
-    status: () => ({ broker: settings.brokerIndex, topics: describeTopics(opened().broker) }),
+    status: () => describeBroker(opened().broker),
   })
   try {
-    const broker = await openBroker(settings, log, (error) => broken.resolve(error))
+    const broker = await openBroker(settings, log, {
+      onBroken: (error) => broken.resolve(error),
+      onLost: (topic, group, records) => lost.with({ topic, group }).inc(records),
+    })
     const defaults = { visibilityMs: settings.visibilityTimeoutMs, maxInFlight: settings.maxInFlight }
     const consumers = new Consumers(broker, defaults, (topic, records) => consumed(topic).inc(records))
     watchQueues(metrics, broker)
+    watchDisk(metrics, broker)
     engine = { broker, consumers }
   } catch (error) {
     await server.close(0)
@@ -59,6 +73,11 @@ export async function run(settings: BrokerSettings, signal: AbortSignal): Promis
   }
   const { broker, consumers } = engine
   const tick = setInterval(() => broker.tick(), tickMs)
+  let tending = Promise.resolve()
+  const tend = setInterval(() => {
+    // One after the other: what a slow disk takes long for must not pile up.
+    tending = tending.then(() => broker.tend())
+  }, tendMs)
   const beat = setInterval(() => consumers.beat(), heartbeatMs)
 
   const failure = await Promise.race([aborted(signal).then(() => undefined), broken.promise])
@@ -66,21 +85,30 @@ export async function run(settings: BrokerSettings, signal: AbortSignal): Promis
   consumers.cutAll()
   await server.close(settings.stopGraceMs)
   clearInterval(tick)
+  clearInterval(tend)
   await broker.close()
   // The next start reads the files again and writes anew what this disk failed to keep.
   if (failure !== undefined) throw new Error(`the disk failed, the broker stops: ${failure.message}`)
 }
 
-async function openBroker(settings: BrokerSettings, log: Log, onBroken: (error: Error) => void): Promise<Broker> {
+async function openBroker(
+  settings: BrokerSettings,
+  log: Log,
+  told: Required<Pick<BrokerOptions, 'onBroken' | 'onLost'>>,
+): Promise<Broker> {
   const startedMs = systemClock.monotonicMs()
-  const broker = await Broker.open(systemClock, nodeDisk, {
+  const disk = new FilePool(nodeDisk, settings.maxOpenFiles ?? openFilesMax())
+  const broker = await Broker.open(systemClock, disk, {
     ordinal: settings.brokerIndex as Ordinal,
     folder: settings.dataDir,
     topics: topicsOf(settings),
     memoryBytes: settings.memoryBytes,
     segmentBytesMax: settings.segmentBytes,
     queueRecordsMax: settings.queueSize,
-    onBroken,
+    partitionsDefault: Math.min(settings.partitionsPerTopic, settings.maxPartitions),
+    partitionsMax: settings.maxPartitions,
+    diskFloorBytes: settings.diskFloorBytes,
+    ...told,
     newLogId: () => randomBytes(8).toString('hex'),
     report: (problem) => log.error(problem),
   })
@@ -88,17 +116,13 @@ async function openBroker(settings: BrokerSettings, log: Log, onBroken: (error: 
   return broker
 }
 
-function topicsOf(settings: BrokerSettings): ReadonlyMap<string, TopicOptions> {
-  const { partitionsPerTopic, maxPartitions } = settings
-  const topics = new Map<string, TopicOptions>()
-  for (const { name, partitions = partitionsPerTopic, durability } of settings.topics) {
-    if (partitions > maxPartitions) {
-      throw new SettingsError([
-        `TOPICS=${name}:partitions=${partitions}: want at most MAX_PARTITIONS, ${maxPartitions}`,
-      ])
-    }
-    topics.set(name, { partitions, durability })
-  }
+function topicsOf({ topics, maxPartitions }: BrokerSettings): ReadonlyMap<string, GivenOptions> {
+  const wrong = [...topics].flatMap(([name, { partitions = 1 }]) =>
+    partitions <= maxPartitions
+      ? []
+      : [`TOPICS: ${name}:partitions=${partitions}: want at most MAX_PARTITIONS, ${maxPartitions}`],
+  )
+  if (wrong.length > 0) throw new SettingsError(wrong)
   return topics
 }
 
@@ -122,9 +146,18 @@ function watchQueues(metrics: Metrics, broker: Broker): void {
     for (const topic of broker.topics) {
       for (const log of topic.logs) {
         const lags = topic.groups.map((group) => group.figures(log.partition).lag)
-        const waiting = lags.length === 0 ? log.end - log.first : Math.max(...lags)
+        const waiting = lags.length === 0 ? log.records : Math.max(...lags)
         size.with({ topic: topic.name, partition: String(log.partition) }).set(waiting)
       }
     }
+  })
+}
+
+function watchDisk(metrics: Metrics, { floor }: Broker): void {
+  const free = metrics.gauge('penstock_disk_free_bytes', 'Free bytes of the disk that holds the logs')
+  const least = metrics.gauge('penstock_disk_floor_bytes', 'Free bytes of the disk below which produce is refused')
+  metrics.onScrape(() => {
+    if (floor.space !== undefined) free.set(floor.space.freeBytes)
+    least.set(floor.bytes)
   })
 }

@@ -15,6 +15,14 @@ export interface Disk {
   remove(path: string): Promise<void>
   /** Makes the folder's names (created, renamed, removed) durable. */
   syncFolder(folder: string): Promise<void>
+  /** The room on the disk that holds a folder. */
+  space(folder: string): Promise<DiskSpace>
+}
+
+export interface DiskSpace {
+  /** What this process may still write. */
+  readonly freeBytes: number
+  readonly totalBytes: number
 }
 
 /** One open file. Positions and sizes are in bytes. */

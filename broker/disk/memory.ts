@@ -1,6 +1,6 @@
 /** A disk in memory for tests: what stands on it can be looked at and spoiled, and the next call of a kind can be made to fail. */
 
-import type { Disk, DiskFile } from './disk.ts'
+import type { Disk, DiskFile, DiskSpace } from './disk.ts'
 
 /** The calls that can be made to fail. */
 export type DiskCall = 'write' | 'sync' | 'truncate' | 'open'
@@ -9,9 +9,17 @@ export class MemoryDisk implements Disk {
   /** The content of each file, by path. */
   readonly files = new Map<string, Buffer>()
   readonly #faults: { readonly call: DiskCall; readonly error: Error; readonly takes: number }[] = []
+  /** What {@link space} tells; writes beyond it are taken all the same. */
+  totalBytes = 2 ** 40
   /** How many calls of each kind there were. */
   readonly calls: Record<DiskCall, number> = { write: 0, sync: 0, truncate: 0, open: 0 }
+  readonly #open = new Set<MemoryFile>()
   #held: Promise<void> | undefined
+
+  /** How many handles are not closed. */
+  get openFiles(): number {
+    return this.#open.size
+  }
 
   /**
    * The next call of this kind fails with an error of this code.
@@ -44,18 +52,32 @@ export class MemoryDisk implements Disk {
 
   async syncFolder(): Promise<void> {}
 
+  async space(): Promise<DiskSpace> {
+    let taken = 0
+    for (const content of this.files.values()) taken += content.length
+    return { freeBytes: Math.max(0, this.totalBytes - taken), totalBytes: this.totalBytes }
+  }
+
   async open(path: string): Promise<DiskFile> {
     this.called('open')
     if (!this.files.has(path)) this.files.set(path, Buffer.alloc(0))
-    return new MemoryFile(this, path)
+    const file = new MemoryFile(this, path, () => this.#open.delete(file))
+    this.#open.add(file)
+    return file
   }
 
   async rename(from: string, to: string): Promise<void> {
-    this.files.set(to, this.files.get(from) as Buffer)
+    for (const file of this.#open) {
+      if (file.path === to && from !== to) file.detach()
+      else if (file.path === from) file.path = to
+    }
+    const content = this.files.get(from) as Buffer
     this.files.delete(from)
+    this.files.set(to, content)
   }
 
   async remove(path: string): Promise<void> {
+    for (const file of this.#open) if (file.path === path) file.detach()
     this.files.delete(path)
   }
 
@@ -77,15 +99,29 @@ export class MemoryDisk implements Disk {
 
 class MemoryFile implements DiskFile {
   readonly #disk: MemoryDisk
-  readonly #path: string
+  readonly #closed: () => void
+  /** Nothing once the file has lost its name: then it lives on in this handle alone. */
+  path: string | undefined
+  #detached = Buffer.alloc(0)
 
-  constructor(disk: MemoryDisk, path: string) {
+  constructor(disk: MemoryDisk, path: string, closed: () => void) {
     this.#disk = disk
-    this.#path = path
+    this.path = path
+    this.#closed = closed
   }
 
   get #content(): Buffer {
-    return this.#disk.files.get(this.#path) ?? Buffer.alloc(0)
+    return this.path === undefined ? this.#detached : (this.#disk.files.get(this.path) ?? Buffer.alloc(0))
+  }
+
+  set #content(content: Buffer<ArrayBuffer>) {
+    if (this.path === undefined) this.#detached = content
+    else this.#disk.files.set(this.path, content)
+  }
+
+  detach(): void {
+    this.#detached = Buffer.from(this.#content)
+    this.path = undefined
   }
 
   async size(): Promise<number> {
@@ -112,15 +148,17 @@ class MemoryFile implements DiskFile {
     this.#disk.called('truncate')
     const content = Buffer.alloc(bytes)
     this.#content.copy(content)
-    this.#disk.files.set(this.#path, content)
+    this.#content = content
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#closed()
+  }
 
   #put(bytes: Buffer, position: number): void {
     const content = Buffer.alloc(Math.max(this.#content.length, position + bytes.length))
     this.#content.copy(content)
     bytes.copy(content, position)
-    this.#disk.files.set(this.#path, content)
+    this.#content = content
   }
 }

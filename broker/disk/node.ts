@@ -49,6 +49,11 @@ export const nodeDisk: Disk = {
       await handle.close()
     }
   },
+
+  async space(folder) {
+    const { bavail, blocks, bsize } = await fs.statfs(folder)
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+  },
 }
 
 class NodeFile implements DiskFile {

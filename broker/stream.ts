@@ -33,6 +33,8 @@ export class ConsumeStream {
   readonly #onSent: (records: number, log: Log) => void
   /** Chunks of the ring that the socket still reads. */
   readonly #held = new Set<Chunk>()
+  /** What the next write of this turn begins with. */
+  #gathered: Buffer | undefined
   #session: Session | undefined
   #running = false
   #woken = false
@@ -57,6 +59,7 @@ export class ConsumeStream {
   /** Says where each log begins in this stream, so that a reader can come back to a log that it got nothing of. */
   announce(from: ReadonlyMap<Partition, Offset>): void {
     for (const [partition, offset] of from) this.#head(this.#logs.get(partition) as Log, offset)
+    this.#flush()
   }
 
   /** Takes in logs that came later, from their first record. */
@@ -98,6 +101,7 @@ export class ConsumeStream {
   /** Ends the stream and says why: the code to a program, the reason to a person. */
   cut(code: CutCode, reason: string): void {
     this.#event('cut', { code, reason })
+    this.#flush()
     this.#close()
     this.#sink.end()
   }
@@ -115,7 +119,7 @@ export class ConsumeStream {
   #close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#release()
+    // What it holds it keeps: the socket may still be sending. The ring leaves that memory to it when it comes round.
     this.#session?.close()
   }
 
@@ -137,6 +141,7 @@ export class ConsumeStream {
         const read = log.read(work.from, turnBytes)
         const batches = Array.isArray(read) ? (read as readonly StoredBatch[]) : await read
         if (!this.#send(session, log, work, batches, end)) this.#woken = true
+        this.#flush()
       }
     }
     // In the turn that saw nothing to do: a wake after it starts anew.
@@ -158,7 +163,6 @@ export class ConsumeStream {
       if (batch.first >= until) this.#lost(session, log, at, next)
       else this.#sendBatch(session, log, at, batch, next)
       if (batch.first >= until) break
-      if (this.#sink.pendingBytes > turnBytes) break
       const following = session.next()
       if (following === undefined || following.partition !== at.partition || following.from !== next) break
       at = following
@@ -176,16 +180,12 @@ export class ConsumeStream {
     const from = Math.max(work.from, batch.first) as Offset
     this.#lost(session, log, work, from)
     if (work.again === undefined && from === batch.first && next === batch.next) {
-      this.#sink.write(batch.view)
+      this.#put(batch.view, batch.chunk)
     } else {
       const events = batch.view.subarray(batch.view.indexOf(LF) + 1)
-      if (work.again !== undefined) this.#sink.write(Buffer.from(`: attempt ${work.again.attempt}\n`))
-      this.#sink.write(eventsOf(events, from - batch.first, next - batch.first))
-      if (work.again !== undefined) this.#sink.write(Buffer.from(': attempt 1\n'))
-    }
-    if (batch.chunk !== undefined && this.#sink.pendingBytes > 0) {
-      batch.chunk.readers.add(this)
-      this.#held.add(batch.chunk)
+      if (work.again !== undefined) this.#put(Buffer.from(`: attempt ${work.again.attempt}\n`))
+      this.#put(eventsOf(events, from - batch.first, next - batch.first), batch.chunk)
+      if (work.again !== undefined) this.#put(Buffer.from(': attempt 1\n'))
     }
     this.#sentSinceBeat = true
     this.#onSent(next - from, log)
@@ -193,7 +193,7 @@ export class ConsumeStream {
 
   #head(log: Log, firstOffset: Offset): void {
     this.#headed.add(log.partition)
-    this.#sink.write(Buffer.from(formatLogHead({ ...identityOf(log), firstOffset }), 'latin1'))
+    this.#put(Buffer.from(formatLogHead({ ...identityOf(log), firstOffset }), 'latin1'))
   }
 
   /** Tells of what is not there of a piece of work, up to an offset. */
@@ -212,7 +212,41 @@ export class ConsumeStream {
   }
 
   #event(event: string, data: unknown): void {
-    if (!this.#closed) this.#sink.write(Buffer.from(formatEvent({ event, data: JSON.stringify(data) })))
+    if (this.#closed) return
+    this.#put(Buffer.from(formatEvent({ event, data: JSON.stringify(data) })))
+    // Outside of a turn nothing else sends it.
+    if (!this.#running) this.#flush()
+  }
+
+  /**
+   * Sends bytes within a turn. Views that lie one behind the other in memory go out as one: small batches are many, and each
+   * write has its price.
+   */
+  #put(view: Buffer, chunk?: Chunk): void {
+    const before = this.#gathered
+    if (chunk !== undefined) this.#held.add(chunk)
+    if (
+      chunk !== undefined &&
+      before?.buffer === view.buffer &&
+      before.byteOffset + before.length === view.byteOffset
+    ) {
+      this.#gathered = Buffer.from(view.buffer, before.byteOffset, before.length + view.length)
+      return
+    }
+    this.#write()
+    this.#gathered = view
+  }
+
+  #write(): void {
+    if (this.#gathered !== undefined) this.#sink.write(this.#gathered)
+    this.#gathered = undefined
+  }
+
+  /** Ends a turn: what the socket has not taken at once stays as it is in memory until it has. */
+  #flush(): void {
+    this.#write()
+    if (this.#sink.pendingBytes === 0) this.#held.clear()
+    else for (const chunk of this.#held) chunk.readers.add(this)
   }
 }
 

@@ -16,7 +16,6 @@ function watched(disk: MemoryDisk, scheduler: fc.Scheduler, openMax: number): Di
   }
   return {
     list: (folder) => disk.list(folder),
-    space: () => disk.space(),
     makeFolder: () => disk.makeFolder(),
     space: () => disk.space(),
     syncFolder: () => step('syncFolder', () => disk.syncFolder()),

@@ -53,10 +53,6 @@ export class FilePool implements Disk {
     return this.#disk.space(folder)
   }
 
-  space(folder: string): Promise<DiskSpace> {
-    return this.#disk.space(folder)
-  }
-
   async open(path: string): Promise<DiskFile> {
     const handle = new PooledFile(this.#seat, path)
     // Before it is opened, so that a change of names meanwhile knows of it.

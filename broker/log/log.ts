@@ -316,7 +316,8 @@ export class Log {
     // Behind the files, over a hole or damage, there may be batches that are in memory alone.
     const at = Math.max(from, this.#segments.next)
     const batch = at < this.#end ? this.#tail.find(at as Offset) : undefined
-    return batch === undefined ? [] : [batch]
+    // A copy: by the time that a promise is heard the ring may have come round.
+    return batch === undefined ? [] : [{ ...batch, view: Buffer.from(batch.view), chunk: undefined }]
   }
 
   async #place(entries: readonly Pending[]) {

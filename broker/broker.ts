@@ -4,12 +4,16 @@
  */
 
 import type { Clock } from '#lib/clock'
-import { deadSuffix, isName, type Ordinal } from '#wire/ids'
+import { partitionsMax, type Ordinal } from '#wire/ids'
 
 import { readWhole, replaceWhole, type Disk } from './disk/disk.ts'
+import { DiskFloor } from './floor.ts'
 import { ForeignSegment } from './log/segment.ts'
 import { ChunkRing } from './log/ring.ts'
-import { Topic, type TopicContext, type TopicOptions } from './topic.ts'
+import type { GivenOptions } from './options.ts'
+import { Remover } from './remover.ts'
+import type { Topic, TopicContext } from './topic.ts'
+import { Topics, type TopicChange } from './topics.ts'
 
 /** The version of what stands in the data folder. */
 export const dataFormat = 1
@@ -22,14 +26,22 @@ const queueRecordsMax = 100_000
 export interface BrokerOptions {
   readonly ordinal: Ordinal
   readonly folder: string
-  /** Topics to make, or to open, by name. */
-  readonly topics: ReadonlyMap<string, TopicOptions>
+  /** Topics to make, or to open, by name, and what is said of them. */
+  readonly topics: ReadonlyMap<string, GivenOptions>
+  /** Partitions of a topic that nobody said it of; 4. */
+  readonly partitionsDefault?: number
+  /** How many a topic may have at most; 10,000. */
+  readonly partitionsMax?: number
   readonly memoryBytes: number
   readonly segmentBytesMax: number
   /** Records that a partition of durability `memory` keeps unwritten. */
   readonly queueRecordsMax?: number
   /** How far ahead a log that shows unsynced records reserves offsets. */
   readonly reserveRecords?: number
+  /** Free bytes of the disk below which nothing is produced; by default made of its size. */
+  readonly diskFloorBytes?: number | undefined
+  /** Told of records that were removed for their age and that a group had not acknowledged. */
+  onLost?(topic: string, group: string, records: number): void
   /** Told when a log or a journal cannot be trusted any more: the process should end, and recover when it starts again. */
   onBroken?(error: Error): void
   /** 16 hexadecimal digits that were never given before. */
@@ -38,15 +50,12 @@ export interface BrokerOptions {
   report(problem: string): void
 }
 
-interface StoredTopic {
-  readonly partitions: number
-  readonly durability: TopicOptions['durability']
-}
-
 export class Broker {
   readonly ordinal: Ordinal
   readonly #clock: Clock
-  readonly #topics: ReadonlyMap<string, Topic>
+  readonly #topics: Topics
+  readonly #floor: DiskFloor
+  readonly #remover: Remover
 
   /**
    * Opens the data folder and all topics in it; recovers what a crash left.
@@ -67,34 +76,42 @@ export class Broker {
       newLogId: () => options.newLogId(),
       report: (problem) => options.report(problem),
     }
-    const wanted = new Map(options.topics)
-    for (const name of await disk.list(options.folder)) {
-      // A topic that is on disk is served, also when the settings do not name it (any more).
-      const stored = isName(name) ? await readStored(disk, `${options.folder}/${name}`) : undefined
-      if (stored !== undefined) wanted.set(name, merged(name, stored, wanted.get(name), options))
-    }
-    const topics = new Map<string, Topic>()
-    for (const [name, topicOptions] of wanted) {
-      if (name.endsWith(deadSuffix)) continue
-      topics.set(name, await openTopic(context, options.folder, name, topicOptions))
-      const dead = { ...topicOptions, partitions: 1 }
-      topics.set(name + deadSuffix, await openTopic(context, options.folder, name + deadSuffix, dead))
-    }
-    return new Broker(clock, options.ordinal, topics)
+    const topics = await Topics.open(context, options.folder, options.topics, {
+      partitionsDefault: options.partitionsDefault ?? 4,
+      partitionsMax: options.partitionsMax ?? partitionsMax,
+    })
+    const floor = new DiskFloor(disk, options.folder, options.diskFloorBytes, (text) => options.report(text))
+    await floor.measure()
+    return new Broker(clock, topics, floor, options)
   }
 
-  private constructor(clock: Clock, ordinal: Ordinal, topics: ReadonlyMap<string, Topic>) {
+  private constructor(clock: Clock, topics: Topics, floor: DiskFloor, options: BrokerOptions) {
     this.#clock = clock
-    this.ordinal = ordinal
+    this.ordinal = options.ordinal
     this.#topics = topics
+    this.#floor = floor
+    this.#remover = new Remover(
+      (topic, group, records) => options.onLost?.(topic, group, records),
+      (problem) => options.report(problem),
+    )
   }
 
   get topics(): Iterable<Topic> {
-    return this.#topics.values()
+    return this.#topics.all
   }
 
   topic(name: string): Topic | undefined {
-    return this.#topics.get(name)
+    return this.#topics.named(name)
+  }
+
+  /** Makes a topic; see {@link Topics.create}. */
+  createTopic(name: string, given: GivenOptions): Promise<TopicChange> {
+    return this.#topics.create(name, given, this.#clock.monotonicMs())
+  }
+
+  /** Changes a topic; see {@link Topics.alter}. */
+  alterTopic(name: string, given: GivenOptions): Promise<TopicChange> {
+    return this.#topics.alter(name, given, this.#clock.monotonicMs())
   }
 
   get clock(): Clock {
@@ -108,7 +125,12 @@ export class Broker {
         if (!log.writable) return `${topic.name} partition ${log.partition} cannot be written any more`
       }
     }
-    return undefined
+    return this.#floor.reached
+  }
+
+  /** How much room there is on the disk, and how much there must be. */
+  get floor(): DiskFloor {
+    return this.#floor
   }
 
   /** Ends the leases whose time has come. To be called at least every second. */
@@ -117,43 +139,20 @@ export class Broker {
     for (const topic of this.topics) for (const group of topic.groups) group.tick(now)
   }
 
+  /** Looks at the disk, and removes what need not be kept. To be called every second or so. */
+  tend(): Promise<void> {
+    return this.#topics.exclusively(async () => {
+      await this.#floor.measure()
+      for (const topic of this.topics) {
+        await this.#remover.tend(topic, this.#clock.wallMs(), this.#floor.reached !== undefined)
+      }
+    })
+  }
+
   /** Waits for what is being written and closes all files. */
   async close(): Promise<void> {
-    for (const topic of this.topics) await topic.close()
+    await this.#topics.close()
   }
-}
-
-async function openTopic(context: TopicContext, root: string, name: string, options: TopicOptions): Promise<Topic> {
-  const folder = `${root}/${name}`
-  await context.disk.makeFolder(folder)
-  const stored: StoredTopic = { partitions: options.partitions, durability: options.durability }
-  const known = await readStored(context.disk, folder)
-  if (known?.partitions !== stored.partitions || known.durability !== stored.durability) {
-    await replaceWhole(context.disk, folder, 'topic.json', Buffer.from(`${JSON.stringify(stored)}\n`))
-  }
-  return Topic.open(context, folder, name, options)
-}
-
-async function readStored(disk: Disk, folder: string): Promise<StoredTopic | undefined> {
-  if (!(await disk.list(folder)).includes('topic.json')) return undefined
-  return JSON.parse((await readWhole(disk, `${folder}/topic.json`)).toString('utf8')) as StoredTopic
-}
-
-/** The number of partitions is the disk's, and can be raised; the durability is the settings'. */
-function merged(
-  name: string,
-  stored: StoredTopic,
-  wanted: TopicOptions | undefined,
-  options: Pick<BrokerOptions, 'report'>,
-): TopicOptions {
-  if (wanted === undefined) return stored
-  if (wanted.partitions < stored.partitions) {
-    options.report(
-      `${name} has ${stored.partitions} partitions on disk and ${wanted.partitions} in TOPICS: ` +
-        `it keeps ${stored.partitions}, a topic's partitions cannot be lowered`,
-    )
-  }
-  return { partitions: Math.max(stored.partitions, wanted.partitions), durability: wanted.durability }
 }
 
 async function checkIdentity(disk: Disk, { folder, ordinal }: BrokerOptions): Promise<void> {

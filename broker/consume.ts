@@ -165,12 +165,22 @@ export class Consumers {
       type: 'text/event-stream; charset=utf-8',
       stream: (sink: Sink) => {
         const stream = new ConsumeStream(sink, logs, (records) => this.#onConsumed(topic.name, records))
+        const unwatch = topic.watch({
+          grown: (added) => {
+            if (logs === topic.logs) stream.grow(added)
+          },
+          closing: () =>
+            stream.cut('stopping', `${topic.name} is being opened with other options, or the broker stops`),
+        })
         this.#streams.add(stream)
         sink.onClose(() => {
+          unwatch()
           this.#streams.delete(stream)
           for (const [member, itsStream] of this.#members) if (itsStream === stream) this.#members.delete(member)
         })
-        stream.start(begin(stream))
+        // It may have been closed while this reader waited for where to begin.
+        if (topic.isClosed) stream.cut('stopping', `${topic.name} is being opened with other options`)
+        else stream.start(begin(stream))
       },
     }
   }
@@ -238,7 +248,8 @@ function afterIds(from: string, logs: readonly Log[], broker: Broker): ReadonlyM
     }
     const log = logs.find((each) => each.partition === id.partition)
     if (log === undefined) throw new Problem('unknown_partition', `${text} is of no partition of this stream`)
-    starts.set(id.partition, Math.min(Math.max(id.offset + 1, log.first), log.end) as Offset)
+    // Not moved up to the first record: what was removed meanwhile is to be told.
+    starts.set(id.partition, Math.min(id.offset + 1, log.end) as Offset)
   }
   // A log that the reader has no id of is one that it has seen nothing of.
   for (const log of logs) if (!starts.has(log.partition)) starts.set(log.partition, log.first)

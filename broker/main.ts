@@ -73,10 +73,12 @@ export async function run(settings: BrokerSettings, signal: AbortSignal): Promis
   }
   const { broker, consumers } = engine
   const tick = setInterval(() => broker.tick(), tickMs)
-  let tending = Promise.resolve()
+  let isTending = false
   const tend = setInterval(() => {
-    // One after the other: what a slow disk takes long for must not pile up.
-    tending = tending.then(() => broker.tend())
+    // What a slow disk takes long for must not pile up.
+    if (isTending) return
+    isTending = true
+    void broker.tend().finally(() => (isTending = false))
   }, tendMs)
   const beat = setInterval(() => consumers.beat(), heartbeatMs)
 

@@ -20,8 +20,8 @@ const kinds: Readonly<Record<string, BodyKind>> = {
   'text/plain': 'text',
 }
 
-/** Seconds after which a producer may try again when the disk is full: consumers need time to free it. */
-const diskFullRetryS = 5
+/** Seconds after which a producer may try again when the disk, or the partition, is full: consumers need time to free it. */
+const fullRetryS = 5
 const memoryFullRetryS = 1
 
 /** Writes the records of a body to the log of their partition. */
@@ -78,6 +78,9 @@ export function bury(
 export function topicOf(broker: Broker, name: string): Topic {
   if (!isName(name)) throw new Problem('bad_name', `topic=${name} is not a name`)
   const topic = broker.topic(name)
+  if (topic?.isClosed) {
+    throw new Problem('starting', `${name} is being opened with other options`, { retry_after_s: 1 })
+  }
   if (topic !== undefined) return topic
   const known = [...broker.topics].filter((each) => !each.isDead).map((each) => each.name)
   throw new Problem('unknown_topic', `there is no topic ${name}; there are ${known.join(', ')}`)
@@ -89,9 +92,9 @@ export function notWritten(outcome: NotWritten): Problem {
     return new Problem('memory_full', 'nothing was written', { retry_after_s: memoryFullRetryS })
   }
   return outcome === 'disk_full'
-    ? new Problem('disk_full', 'nothing was written', { retry_after_s: diskFullRetryS })
+    ? new Problem('disk_full', 'nothing was written', { retry_after_s: fullRetryS })
     : new Problem('not_writable', 'the disk refused a write; nothing of this request was kept', {
-        retry_after_s: diskFullRetryS,
+        retry_after_s: fullRetryS,
       })
 }
 
@@ -112,6 +115,7 @@ async function append(
   if (numbered !== undefined && partition === undefined) {
     throw new Problem('bad_sequence', 'a producer numbers its records for one partition: name it by partition=P')
   }
+  refuseWhenFull(broker, topic, log)
   const count = records.count
   const appended = log.append(records, numbered, broker.clock.wallMs())
   if (typeof appended === 'string') throw notWritten(appended)
@@ -124,6 +128,19 @@ async function append(
   if (outcome !== 'durable') throw notWritten(outcome)
   if (!appended.duplicate) onProduced(topic.name, count)
   return { json: answerOf(topic, log, appended.first, appended.count, appended.duplicate) }
+}
+
+/** Nothing is taken over a limit; whoever reads and acknowledges goes on, and so makes room. */
+function refuseWhenFull({ floor }: Broker, topic: Topic, log: Log): void {
+  const full = topic.isDead ? floor.reachedByDead : floor.reached
+  if (full !== undefined) throw new Problem('disk_full', `nothing was written: ${full}`, { retry_after_s: fullRetryS })
+  const { maxBytes } = topic.options
+  if (log.bytes < maxBytes) return
+  throw new Problem(
+    'partition_full',
+    `nothing was written: partition ${log.partition} of ${topic.name} takes ${log.bytes} bytes, its max_bytes is ${maxBytes}`,
+    { retry_after_s: fullRetryS, limit_bytes: maxBytes },
+  )
 }
 
 function answerOf(topic: Topic, log: Log, first: Offset, count: number, duplicate: boolean): Record<string, unknown> {

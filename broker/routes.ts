@@ -2,8 +2,10 @@
 
 import type { Route } from '#lib/http/http'
 
+import { optionsBytesMax, patchTopic, putTopic } from './admin.ts'
 import type { Broker } from './broker.ts'
 import type { Consumers } from './consume.ts'
+import { writeOptions } from './options.ts'
 import { bury, produce, type OnProduced } from './produce.ts'
 import type { Topic } from './topic.ts'
 
@@ -53,6 +55,18 @@ export function brokerRoutes(
       path: '/topics',
       handle: () => ({ json: { topics: [...engine().broker.topics].map(describeTopic) } }),
     },
+    {
+      method: 'PUT',
+      path: '/topics/{topic}',
+      bodyBytesMax: optionsBytesMax,
+      handle: (request, body) => putTopic(engine().broker, request, body),
+    },
+    {
+      method: 'PATCH',
+      path: '/topics/{topic}',
+      bodyBytesMax: optionsBytesMax,
+      handle: (request, body) => patchTopic(engine().broker, request, body),
+    },
   ]
 }
 
@@ -60,8 +74,7 @@ export function brokerRoutes(
 function describeTopic(topic: Topic): Record<string, unknown> {
   return {
     name: topic.name,
-    partitions: topic.logs.length,
-    durability: topic.options.durability,
+    ...writeOptions(topic.options),
     ...(topic.isDead ? { dead_letters: true } : {}),
     logs: topic.logs.map((log) => ({
       broker: log.broker,
@@ -69,20 +82,35 @@ function describeTopic(topic: Topic): Record<string, unknown> {
       log_id: log.logId,
       first: log.first,
       next: log.end,
+      records: log.records,
       bytes: log.bytes,
     })),
     groups: topic.groups.map((group) => group.name),
   }
 }
 
-/** What `GET /status` says of the topics. */
-export function describeTopics(broker: Broker): Record<string, unknown> {
-  return Object.fromEntries([...broker.topics].map((topic) => [topic.name, figuresOf(topic)]))
+/** What `GET /status` says of the broker. */
+export function describeBroker(broker: Broker): Record<string, unknown> {
+  const { space, bytes: floorBytes, reached } = broker.floor
+  return {
+    broker: broker.ordinal,
+    ...(space === undefined
+      ? {}
+      : {
+          disk: {
+            free_bytes: space.freeBytes,
+            total_bytes: space.totalBytes,
+            floor_bytes: floorBytes,
+            ...(reached === undefined ? {} : { full: reached }),
+          },
+        }),
+    topics: Object.fromEntries([...broker.topics].map((topic) => [topic.name, figuresOf(topic)])),
+  }
 }
 
 function figuresOf(topic: Topic): Record<string, unknown> {
   return {
-    records: sum(topic.logs, (log) => log.end - log.first),
+    records: sum(topic.logs, (log) => log.records),
     produced: sum(topic.logs, (log) => log.end),
     bytes: sum(topic.logs, (log) => log.bytes),
     groups: Object.fromEntries(
@@ -95,6 +123,7 @@ function figuresOf(topic: Topic): Record<string, unknown> {
             lag: sum(logs, (log) => log.lag),
             in_flight: sum(logs, (log) => log.inFlight),
             consumers: group.members.size,
+            lost: topic.lost.get(group.name) ?? 0,
             logs: logs.map(({ broker, partition, floor, next, lag, holder }) => ({
               broker,
               partition,

@@ -1,25 +1,26 @@
 /** The settings of the broker. */
 
-import { commonSettings, setting, type Setting, type Settings } from '#lib/settings'
-import { deadSuffix, isName, partitionsMax } from '#wire/ids'
+import { commonSettings, setting, WrongValue, type Setting, type Settings } from '#lib/settings'
+import { deadSuffix, partitionsMax } from '#wire/ids'
 
-import type { Durability } from './log/types.ts'
+import { completed, contradiction, isTopicName, optionNames, readOptions, type GivenOptions } from './options.ts'
 
-/** One topic of `TOPICS`. */
-export interface TopicSetting {
-  readonly name: string
-  /** `undefined` where the default of all topics holds. */
-  readonly partitions: number | undefined
-  readonly durability: Durability
-}
+/** What `TOPICS` says of each topic, by name. */
+export type TopicSettings = ReadonlyMap<string, GivenOptions>
 
-const topics: Setting<readonly TopicSetting[]> = {
+const topics: Setting<TopicSettings> = {
   name: 'TOPICS',
-  help: 'topics to make at start; those on disk are served too',
-  want: 'name[:partitions=N][:durability=fsync|disk|memory], several with commas',
+  help: 'topics to make at start, and what they shall be; those on disk are served too',
+  want: `name[:option=value …], several with commas; options ${optionNames.join(', ')}`,
   fallback: 'telemetry,transfers',
   parse(text) {
-    return text.split(',').map((part) => parseTopic(part.trim()))
+    const read = new Map<string, GivenOptions>()
+    for (const part of text.split(',')) {
+      const [name, options] = parseTopic(part.trim())
+      if (read.has(name)) throw new WrongValue(`${name} is named twice: give each topic once, with all of its options`)
+      read.set(name, options)
+    }
+    return read
   },
 }
 
@@ -33,7 +34,7 @@ export const brokerSettings = {
   }),
   topics,
   partitionsPerTopic: setting.integer('PARTITIONS_PER_TOPIC', {
-    help: 'partitions of a topic that TOPICS does not say it of',
+    help: 'partitions of a new topic of which nobody says it',
     default: '4',
     min: 1,
     max: partitionsMax,
@@ -79,6 +80,11 @@ export const brokerSettings = {
     min: 16,
     max: 1_000_000,
   }),
+  diskFloorBytes: setting.bytes('DISK_FLOOR', {
+    help: 'free bytes of the disk below which produce is refused; default 1GiB, of a small disk 5 %; 0 is none',
+    min: '0',
+    max: '1024TiB',
+  }),
   maxBodyBytes: setting.bytes('MAX_BODY_BYTES', {
     help: 'largest body of a produce request',
     default: '8MiB',
@@ -95,17 +101,24 @@ export const brokerSettings = {
 
 export type BrokerSettings = Settings<typeof brokerSettings>
 
-function parseTopic(text: string): TopicSetting {
-  const [name = '', ...options] = text.split(':')
-  if (!isName(name) || name.endsWith(deadSuffix)) throw new Error(`${name} is no name of a topic`)
-  let partitions: number | undefined
-  let durability: Durability = 'fsync'
-  for (const option of options) {
-    const [key, value = ''] = option.split('=')
-    if (key === 'partitions' && /^\d+$/.test(value) && Number(value) >= 1 && Number(value) <= partitionsMax) {
-      partitions = Number(value)
-    } else if (key === 'durability' && (value === 'fsync' || value === 'disk' || value === 'memory')) durability = value
-    else throw new Error(`${option} is no option of a topic`)
+function parseTopic(text: string): [string, GivenOptions] {
+  const [name = '', ...parts] = text.split(':')
+  if (!isTopicName(name)) {
+    throw new WrongValue(
+      `${JSON.stringify(name.slice(0, 140))} is no name of a topic: want 1 to 123 of A-Z a-z 0-9 . _ -, ` +
+        `not starting with a dot and not ending in ${deadSuffix}`,
+    )
   }
-  return { name, partitions, durability }
+  const values: Record<string, string> = {}
+  for (const part of parts) {
+    const equals = part.indexOf('=')
+    const option = equals === -1 ? part : part.slice(0, equals)
+    if (Object.hasOwn(values, option)) throw new WrongValue(`${name}: ${option} is given twice`)
+    values[option] = equals === -1 ? '' : part.slice(equals + 1)
+  }
+  const options = readOptions(values)
+  if ('wrong' in options) throw new WrongValue(`${name}: ${options.wrong}`)
+  const wrong = contradiction(completed({ partitions: 1, ...options }), partitionsMax)
+  if (wrong !== undefined) throw new WrongValue(`${name}: ${wrong}`)
+  return [name, options]
 }

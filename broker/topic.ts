@@ -6,14 +6,9 @@ import type { Disk } from './disk/disk.ts'
 import { Group } from './groups/group.ts'
 import { Journal, type GroupProgress } from './groups/journal.ts'
 import { Log } from './log/log.ts'
-import type { Durability, LogOptions, NotWritten } from './log/types.ts'
+import type { LogOptions, NotWritten } from './log/types.ts'
 import type { ChunkRing } from './log/ring.ts'
-
-/** What a topic is given when it is made. */
-export interface TopicOptions {
-  readonly partitions: number
-  readonly durability: Durability
-}
+import type { TopicOptions } from './options.ts'
 
 /** What all topics of a broker share. */
 export interface TopicContext {
@@ -41,36 +36,31 @@ interface GroupEntry {
   readonly dirty: Set<Partition>
 }
 
+/** Who reads a topic, and must know when it changes. */
+export interface TopicReader {
+  /** Logs that came later: to be read from their first record. Called before any group has them. */
+  grown(logs: readonly Log[]): void
+  /** The topic closes: nothing can be read any more. */
+  closing(): void
+}
+
 export class Topic {
   readonly name: string
-  readonly options: TopicOptions
-  readonly logs: readonly Log[]
+  /** By group: records that were removed for their age, and that it had not acknowledged; since the start. */
+  readonly lost = new Map<string, number>()
+  #options: TopicOptions
+  readonly #logs: Log[]
   readonly #context: TopicContext
   readonly #folder: string
   readonly #groups = new Map<string, GroupEntry>()
   readonly #opening = new Map<string, Promise<GroupEntry>>()
+  readonly #readers = new Set<TopicReader>()
   #turn = 0
+  #closed = false
 
   /** Opens the topic in a folder with its logs and groups, or makes it. */
   static async open(context: TopicContext, folder: string, name: string, options: TopicOptions): Promise<Topic> {
-    const logOptions: LogOptions = {
-      durability: options.durability,
-      segmentBytesMax: context.segmentBytesMax,
-      queueRecordsMax: context.queueRecordsMax,
-      reserveRecords: context.reserveRecords,
-      onBroken: (error) => context.onBroken(error),
-    }
-    const logs: Log[] = []
-    for (let partition = 0; partition < options.partitions; partition++) {
-      const head = {
-        logId: context.newLogId(),
-        topic: name,
-        broker: context.broker,
-        partition: partition as Partition,
-      }
-      const path = `${folder}/partition-${partition}`
-      logs.push(await Log.open(context.disk, path, head, logOptions, context.ring, (text) => context.report(text)))
-    }
+    const logs = await openLogs(context, folder, name, options, 0)
     const topic = new Topic(context, folder, name, options, logs)
     for (const file of await context.disk.list(`${folder}/groups`)) {
       if (file.endsWith('.log')) await topic.group(file.slice(0, -4), 'earliest', 0)
@@ -78,23 +68,26 @@ export class Topic {
     return topic
   }
 
-  private constructor(
-    context: TopicContext,
-    folder: string,
-    name: string,
-    options: TopicOptions,
-    logs: readonly Log[],
-  ) {
+  private constructor(context: TopicContext, folder: string, name: string, options: TopicOptions, logs: Log[]) {
     this.#context = context
     this.#folder = folder
     this.name = name
-    this.options = options
-    this.logs = logs
-    for (const log of logs) {
-      log.onVisible(() => {
-        for (const { group } of this.#groups.values()) group.wake()
-      })
-    }
+    this.#options = options
+    this.#logs = logs
+    for (const log of logs) this.#watch(log)
+  }
+
+  get options(): TopicOptions {
+    return this.#options
+  }
+
+  get logs(): readonly Log[] {
+    return this.#logs
+  }
+
+  /** It is being opened anew, or the broker stops: nothing may be written or read by it any more. */
+  get isClosed(): boolean {
+    return this.#closed
   }
 
   get isDead(): boolean {
@@ -111,16 +104,46 @@ export class Topic {
 
   /** The log for a record: of the partition asked for, else by the key, else each in turn. */
   logFor(partition: number | undefined, key: string | undefined): Log | undefined {
-    if (partition !== undefined) return this.logs[partition]
-    if (key !== undefined) return this.logs[partitionOfKey(key, this.logs.length)]
-    this.#turn = (this.#turn + 1) % this.logs.length
-    return this.logs[this.#turn]
+    if (partition !== undefined) return this.#logs[partition]
+    if (key !== undefined) return this.#logs[partitionOfKey(key, this.#logs.length)]
+    this.#turn = (this.#turn + 1) % this.#logs.length
+    return this.#logs[this.#turn]
   }
 
-  /** The group of that name; made, and made durable, when there is none. */
+  /** Opens the logs that are missing for so many partitions; they are the topic's once {@link change} has them. */
+  open(partitions: number): Promise<Log[]> {
+    const options = { ...this.#options, partitions }
+    return openLogs(this.#context, this.#folder, this.name, options, this.#logs.length)
+  }
+
+  /** Takes over other options (not another durability) and the logs that were opened for them. */
+  change(options: TopicOptions, added: readonly Log[], nowMs: number): void {
+    this.#options = options
+    if (added.length === 0) return
+    for (const log of added) {
+      this.#logs.push(log)
+      this.#watch(log)
+    }
+    for (const reader of this.#readers) reader.grown(added)
+    for (const { group } of this.#groups.values()) group.grow(added, nowMs)
+  }
+
+  /** Tells a reader of changes. Returns what ends it. */
+  watch(reader: TopicReader): () => void {
+    this.#readers.add(reader)
+    return () => this.#readers.delete(reader)
+  }
+
+  /** Notes what a group has lost. */
+  count(group: string, records: number): void {
+    this.lost.set(group, (this.lost.get(group) ?? 0) + records)
+  }
+
+  /** The group of that name; made, and made durable, when there is none. Not of a topic that is closed. */
   async group(name: string, start: GroupStart, nowMs: number): Promise<Group> {
     const known = this.#groups.get(name)
     if (known !== undefined) return known.group
+    if (this.#closed) throw Object.assign(new Error(`${this.name} is closed`), { outcome: 'not_writable' })
     let opening = this.#opening.get(name)
     if (opening === undefined) {
       opening = this.#openGroup(name, start, nowMs).finally(() => this.#opening.delete(name))
@@ -143,9 +166,19 @@ export class Topic {
     return outcome
   }
 
+  /** Cuts the readers, writes what is not written, and closes the files. */
   async close(): Promise<void> {
+    this.#closed = true
+    for (const reader of this.#readers) reader.closing()
+    await Promise.allSettled(this.#opening.values())
     for (const { journal } of this.#groups.values()) await journal.close()
-    for (const log of this.logs) await log.close()
+    for (const log of this.#logs) await log.close()
+  }
+
+  #watch(log: Log): void {
+    log.onVisible(() => {
+      for (const { group } of this.#groups.values()) group.wake()
+    })
   }
 
   async #openGroup(name: string, start: GroupStart, nowMs: number): Promise<GroupEntry> {
@@ -156,11 +189,11 @@ export class Topic {
       disk,
       `${this.#folder}/groups`,
       head,
-      this.options.durability,
-      () => new Map(this.logs.map((log) => [log.partition, group.progress(log.partition)])),
+      this.#options.durability,
+      () => new Map(this.#logs.map((log) => [log.partition, group.progress(log.partition)])),
       (text) => this.#context.report(text),
     )
-    for (const log of this.logs) {
+    for (const log of this.#logs) {
       const begin = startOf(log, progress, start)
       // A log that lost its end must not give new records offsets that are acknowledged already.
       log.moveUp(Math.max(begin.floor, ...begin.acknowledged.map(([, to]) => to)) as Offset)
@@ -170,7 +203,7 @@ export class Topic {
     this.#groups.set(name, entry)
     if (progress.size === 0) {
       // Where a group begins is part of its promise: a crash must not move it.
-      const begun = new Map(this.logs.map((log) => [log.partition, group.progress(log.partition)]))
+      const begun = new Map(this.#logs.map((log) => [log.partition, group.progress(log.partition)]))
       const outcome = await journal.note(begun, nowMs)
       if (outcome !== 'durable') {
         this.#groups.delete(name)
@@ -191,4 +224,34 @@ function startOf(
   // A log that came after the group starts at its first record, whatever the group began with.
   const floor = progress.size === 0 && start === 'latest' ? log.end : log.first
   return { floor, acknowledged: [] }
+}
+
+/** Opens the logs of the partitions from one on: all of them, or none. */
+async function openLogs(
+  context: TopicContext,
+  folder: string,
+  topic: string,
+  { partitions, durability }: TopicOptions,
+  from: number,
+): Promise<Log[]> {
+  const { disk, broker, ring, segmentBytesMax, queueRecordsMax, reserveRecords } = context
+  const options: LogOptions = {
+    durability,
+    segmentBytesMax,
+    queueRecordsMax,
+    reserveRecords,
+    onBroken: (error) => context.onBroken(error),
+  }
+  const logs: Log[] = []
+  try {
+    for (let at = from; at < partitions; at++) {
+      const head = { logId: context.newLogId(), topic, broker, partition: at as Partition }
+      const path = `${folder}/partition-${at}`
+      logs.push(await Log.open(disk, path, head, options, ring, (text) => context.report(text)))
+    }
+  } catch (error) {
+    for (const log of logs) await log.close()
+    throw error
+  }
+  return logs
 }

@@ -21,7 +21,10 @@ export interface Setting<T> {
   readonly secret?: boolean
   /** A boolean: its flag may stand without a value. */
   readonly isSwitch?: boolean
-  /** Reads a value. A wrong one: it returns `undefined`, or throws (the error is not shown, {@link want} is). */
+  /**
+   * Reads a value. A wrong one: it returns `undefined`, or throws (the error is not shown, {@link want} is; but a
+   * {@link WrongValue} is shown in its place).
+   */
   parse(text: string): T | undefined
 }
 
@@ -200,6 +203,11 @@ export class SettingsError extends Error {
   }
 }
 
+/** Thrown by a setting of several parts that can say which of them is wrong, and what would be right. */
+export class WrongValue extends Error {
+  override readonly name = 'WrongValue'
+}
+
 export interface SettingSources {
   readonly env: Readonly<Record<string, string | undefined>>
   /** By flag without its dashes: `{ 'queue-size': '5' }`. */
@@ -222,7 +230,9 @@ export function readSettings<Table extends SettingTable>(table: Table, sources: 
       continue
     }
     const value = tryParse(row, text)
-    if (value === undefined) wrong.push(`${given?.from ?? row.name}${shownValue(row, text)}: want ${row.want}`)
+    const from = given?.from ?? row.name
+    if (value === undefined) wrong.push(`${from}${shownValue(row, text)}: want ${row.want}`)
+    else if (value instanceof WrongValue) wrong.push(`${from}: ${value.message}`)
     else values[key] = value
   }
   if (wrong.length > 0) throw new SettingsError(wrong)
@@ -261,11 +271,11 @@ function givenFor(
   return undefined
 }
 
-function tryParse<T>(row: Setting<T>, text: string): T | undefined {
+function tryParse<T>(row: Setting<T>, text: string): T | WrongValue | undefined {
   try {
     return row.parse(text)
-  } catch {
-    return undefined
+  } catch (error) {
+    return error instanceof WrongValue && row.secret !== true ? error : undefined
   }
 }
 

@@ -56,9 +56,11 @@ type Worldly = 'time' | 'timers' | 'problems' | 'http'
 /** Further files that touch the world, which part of it, and why. Keep it short: what is in here is not simulated. */
 export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; readonly why: string }>> = {
   'broker/produce.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that write' },
+  'broker/admin.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that make and change topics' },
   'broker/consume.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that read and acknowledge' },
   'broker/log/records.ts': { may: ['problems'], why: 'reads request bodies, and names what is refused by its code' },
   'broker/stream.ts': { may: ['http'], why: 'one reader: writes batches to the sink of its endless answer' },
+  'broker/sim/sink.ts': { may: ['http'], why: 'the far end of a stream: what stands for a client of the simulation' },
   'proxy/forward.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that pass a request on' },
   'proxy/acks.ts': { may: ['problems'], why: 'reads and joins bodies, and names what a broker refuses by its code' },
   'proxy/look.ts': { may: ['problems'], why: 'the handler of routes.ts that asks every broker' },

@@ -38,6 +38,8 @@ export const problems = {
   unknown_topic: kind(404, false, 'No such topic', 'GET /topics lists them; TOPICS or PUT /topics/T makes one'),
   unknown_partition: kind(404, false, 'No such partition', 'GET /topics tells how many a topic has'),
   unknown_group: kind(404, false, 'No such group', 'the first GET /consume with the group makes it'),
+  bad_option: kind(400, false, 'An option of the topic is wrong', 'see detail; nothing was changed'),
+  topic_differs: kind(409, false, 'The topic is there, with other options', 'PATCH /topics/T changes them'),
   dead_topic: kind(403, false, 'Dead letters are written by POST /dead', 'produce to the topic itself'),
   bad_record: kind(
     400,

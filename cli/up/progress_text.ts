@@ -20,8 +20,10 @@ export class ProgressText {
   of({ streamer, broker }: Figures, account: Counts, nowMs: number): string {
     const { topics, group } = this.#route
     const { received, stored } = account
+    // The collector is asked after the streamer, and may know of records that the streamer had no answer for yet.
+    const read = Math.max(streamer?.read ?? 0, received)
     const parts = [
-      `read ${formatNumber(streamer?.read ?? 0)}${shareOf(streamer?.sources ?? [])}`,
+      `read ${formatNumber(read)}${shareOf(streamer?.sources ?? [])}`,
       `stored ${formatNumber(stored)}`,
       `lag ${formatNumber(lagOf(broker, topics, group))}`,
       `${formatNumber(Math.round(this.#rate(received, nowMs)))} rows/s`,

@@ -15,6 +15,11 @@ import { fileURLToPath } from 'node:url'
 
 const nodeMajorMin = 24
 
+// Node's file calls run on four threads unless told before the first of them. A broker syncs many files at once: 500 files
+// took 0.54 s on 4 threads, 0.45 s on 16 and 0.42 s on 64 (an idle disk; 1.06, 0.61 and 0.56 s on a busy one), and one file
+// alone no longer. Set here, it is in time, and `penstock up` hands it to the roles.
+process.env.UV_THREADPOOL_SIZE ??= '16'
+
 const here = dirname(fileURLToPath(import.meta.url))
 const isCheckout = existsSync(join(here, 'main.ts'))
 const modules = join(here, '..', 'node_modules')

@@ -3,6 +3,9 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { root, start, temporaryFolder, type Scope } from '#test/start'
 
+/** Where the threads of a process can be counted. */
+const isLinux = process.platform === 'linux'
+
 /** A checkout whose main.ts says what it got, answers SIGTERM with status 7, and ends by itself when told so. */
 const main = `
 process.on('SIGTERM', () => process.exit(7))
@@ -38,6 +41,25 @@ test('on a new enough Node it runs main.ts itself', async (t) => {
   const launched = launch(t, checkout(t, {}), 'cli/penstock.js', ['lag', 'end'])
   t.match(await launched.exited, { code: 3 })
   t.match(JSON.parse(launched.stdout[0] ?? ''), { args: ['lag', 'end'] })
+})
+
+test('files are written on sixteen threads, unless the environment says otherwise', { skip: !isLinux }, async (t) => {
+  const folder = checkout(t, {})
+  writeFileSync(
+    join(folder, 'cli/main.ts'),
+    `import { readFileSync, readdirSync } from 'node:fs'
+    import { stat } from 'node:fs/promises'
+    await stat('.')
+    const names = readdirSync('/proc/self/task').map((task) => readFileSync('/proc/self/task/' + task + '/comm', 'utf8'))
+    console.log(names.filter((name) => name.startsWith('libuv-worker')).length)`,
+  )
+  const threads = async (env: Record<string, string>) => {
+    const launched = start(t, process.execPath, [join(folder, 'cli/penstock.js')], { cwd: folder, env })
+    await launched.exited
+    return launched.stdout[0]
+  }
+  t.equal(await threads({}), '16')
+  t.equal(await threads({ UV_THREADPOOL_SIZE: '5' }), '5')
 })
 
 test('on an old Node it runs on the pinned one, with the same arguments and status', async (t) => {

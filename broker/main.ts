@@ -16,6 +16,7 @@ import { Consumers } from './consume.ts'
 import { openFilesMax } from './disk/limit.ts'
 import { nodeDisk } from './disk/node.ts'
 import { FilePool } from './disk/pool.ts'
+import { FolderLock } from './lock.ts'
 import type { GivenOptions } from './options.ts'
 import { brokerRoutes, describeBroker, type Engine } from './routes.ts'
 import type { BrokerSettings } from './settings.ts'
@@ -31,6 +32,16 @@ const heartbeatMs = 10_000
 
 /** Runs a broker until the signal aborts. Rejects when the data folder cannot be opened, or the port is taken. */
 export async function run(settings: BrokerSettings, signal: AbortSignal): Promise<void> {
+  await nodeDisk.makeFolder(settings.dataDir)
+  const lock = FolderLock.take(settings.dataDir, 'broker')
+  try {
+    await runAlone(settings, signal)
+  } finally {
+    lock.release()
+  }
+}
+
+async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<void> {
   const log = createLog('broker', settings.logLevel)
   const metrics = createMetrics('broker')
   const produced = perTopic(metrics.counter('messages_produced_total', 'Records appended and acknowledged', ['topic']))

@@ -5,16 +5,10 @@
  * comes next waits for them: two brokers must not write one log.
  */
 
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-
-/** A process, told from a later one with the same number. */
-interface ProcessMark {
-  readonly pid: number
-  /** When it started, in the kernel's own count (Linux); empty where that is not known. */
-  readonly since: string
-}
+import { clearLock, isRunning, markOf, tryLock, type ProcessMark } from '#lib/lock'
 
 interface LockBody {
   readonly up: ProcessMark
@@ -42,7 +36,7 @@ export class Lock {
     mkdirSync(dataDir, { recursive: true })
     const lock = new Lock(join(dataDir, 'up.lock'))
     for (;;) {
-      if (lock.#tryLink()) return lock
+      if (tryLock(lock.#path, lock.#content())) return lock
       const holder = readBody(lock.#path)
       if (holder !== undefined && isRunning(holder.up)) {
         throw new Error(
@@ -50,7 +44,7 @@ export class Lock {
         )
       }
       if (holder !== undefined) await outlive(holder, dataDir, onWait)
-      lock.#clear(holder)
+      clearLock(lock.#path, (content) => bodyOf(content)?.up.pid === holder?.up.pid)
     }
   }
 
@@ -65,38 +59,15 @@ export class Lock {
     rmSync(this.#path, { force: true })
   }
 
-  /** Makes the file whole under another name first, so that nobody reads half of it. */
-  #tryLink(): boolean {
-    const own = `${this.#path}.${process.pid}`
-    this.#write(own)
-    try {
-      linkSync(own, this.#path)
-      return true
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-      return false
-    } finally {
-      rmSync(own, { force: true })
-    }
-  }
-
   #write(path: string): void {
-    const body: LockBody = { up: markOf(process.pid), children: this.#children }
     const next = `${path}.next`
-    writeFileSync(next, `${JSON.stringify(body)}\n`)
+    writeFileSync(next, this.#content())
     renameSync(next, path)
   }
 
-  /** Moves a dead holder's file away. Of two that try, one may catch the other's new file, and gives it back. */
-  #clear(dead: LockBody | undefined): void {
-    const aside = `${this.#path}.${process.pid}.old`
-    try {
-      renameSync(this.#path, aside)
-      if (readBody(aside)?.up.pid !== dead?.up.pid) linkSync(aside, this.#path)
-    } catch {
-      // Somebody else was faster; the next round sees what there is.
-    }
-    rmSync(aside, { force: true })
+  #content(): string {
+    const body: LockBody = { up: markOf(process.pid), children: this.#children }
+    return `${JSON.stringify(body)}\n`
   }
 }
 
@@ -115,38 +86,17 @@ async function outlive(holder: LockBody, dataDir: string, onWait: (names: readon
 
 function readBody(path: string): LockBody | undefined {
   try {
-    const body = JSON.parse(readFileSync(path, 'utf8')) as Partial<LockBody>
-    return typeof body.up?.pid === 'number' ? { up: body.up, children: body.children ?? {} } : undefined
+    return bodyOf(readFileSync(path, 'utf8'))
   } catch {
     return undefined
   }
 }
 
-function markOf(pid: number): ProcessMark {
-  return { pid, since: startOf(pid) }
-}
-
-/** Whether that very process runs. One that has ended and that nobody has waited for yet (a zombie) does not. */
-function isRunning({ pid, since }: ProcessMark): boolean {
+function bodyOf(content: string): LockBody | undefined {
   try {
-    process.kill(pid, 0)
-  } catch (error) {
-    // Of another user, but there.
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
-  }
-  const now = startOf(pid)
-  return now !== zombie && (since === '' || now === since)
-}
-
-const zombie = 'zombie'
-
-/** Field 22 of /proc/<pid>/stat (proc(5)); the fields after the command's name, which may itself hold blanks. */
-function startOf(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields[0] === 'Z' ? zombie : (fields[19] ?? '')
+    const body = JSON.parse(content) as Partial<LockBody>
+    return typeof body.up?.pid === 'number' ? { up: body.up, children: body.children ?? {} } : undefined
   } catch {
-    return ''
+    return undefined
   }
 }

@@ -1,0 +1,145 @@
+/**
+ * Faults that are planted to see that the simulation finds them: a promise of the engine, or of the disk below it, broken
+ * from outside. Each stands for a mistake that somebody could make in earnest.
+ */
+
+import { syncBuiltinESMExports } from 'node:module'
+import zlib from 'node:zlib'
+
+import type { Offset } from '#wire/ids'
+
+import type { Disk, DiskFile } from '../disk/disk.ts'
+import { frameBatch, framedBytesMax, type BatchMeta } from '../log/framing.ts'
+import type { Log } from '../log/log.ts'
+import type { StoredBatch } from '../log/types.ts'
+
+export interface Break {
+  /** What goes wrong. */
+  readonly what: string
+  /** Stands between the engine and the disk. */
+  disk?(disk: Disk): Disk
+  /** Stands between a log and its writers and plain readers. */
+  log?(log: Log): Log
+  /** Changes something of the process; what it returns changes it back. */
+  install?(): () => void
+}
+
+export const breaks: Readonly<Record<string, Break>> = {
+  recovery: {
+    what: 'batches are trusted without their checksum, so that recovery keeps what a crash tore',
+    install() {
+      const real = zlib.crc32
+      const patch = (crc32: typeof real): void => {
+        zlib.crc32 = crc32
+        syncBuiltinESMExports()
+      }
+      patch(() => 0)
+      return () => patch(real)
+    },
+  },
+  'lost-sync': {
+    what: 'fdatasync says yes and does nothing',
+    disk: (disk) => withFiles(disk, { sync: async () => {} }),
+  },
+  'lost-names': {
+    what: 'the names of new files are not synced',
+    disk: (disk) => ({ ...calls(disk), syncFolder: async () => {} }),
+  },
+  rewind: {
+    what: 'what a failed write left is not cut off again',
+    disk: (disk) => withFiles(disk, { truncate: async () => {} }),
+  },
+  'early-ack': {
+    what: 'an append is answered before it is written',
+    log: (log) =>
+      around(log, {
+        append: (...given) => {
+          const appended = log.append(...given)
+          if (typeof appended === 'string' || 'expected' in appended) return appended
+          return { ...appended, done: Promise.resolve('durable') }
+        },
+      }),
+  },
+  tail: {
+    what: 'a reader in memory begins one record late',
+    log: (log) =>
+      around(log, {
+        read: (from, bytesMax) => {
+          const batches = log.read(from, bytesMax)
+          return Array.isArray(batches) ? log.read((from + 1) as Offset, bytesMax) : batches
+        },
+      }),
+  },
+  'early-visible': {
+    what: 'readers see a batch before it is durable',
+    log: (log) => earlyVisible(log),
+  },
+}
+
+/** The log with some of its members changed. */
+function around(log: Log, changed: Partial<Pick<Log, 'append' | 'read' | 'end'>>): Log {
+  return new Proxy(log, {
+    get(target, name) {
+      if (name in changed) return Reflect.get(changed, name) as unknown
+      const value = Reflect.get(target, name, target) as unknown
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+}
+
+function earlyVisible(log: Log): Log {
+  const early: StoredBatch[] = []
+  return around(log, {
+    get end() {
+      return Math.max(log.end, early.at(-1)?.next ?? 0) as Offset
+    },
+    append: (records, numbered, nowMs) => {
+      const copy = { ...records, lines: records.lines.slice() }
+      const appended = log.append(records, numbered, nowMs)
+      if (typeof appended === 'string' || 'expected' in appended || appended.duplicate) return appended
+      const { first, count } = appended
+      const meta: BatchMeta = { firstOffset: first, appendMs: nowMs, ...unnumbered }
+      const view = Buffer.alloc(framedBytesMax(copy, meta))
+      const end = frameBatch(copy, meta, log, view, 0)
+      early.push({ first, next: (first + count) as Offset, view: view.subarray(0, end), chunk: undefined })
+      return appended
+    },
+    read: (from, bytesMax) => {
+      if (from < log.end) return log.read(from, bytesMax)
+      return early.filter((batch) => batch.next > from).slice(0, 1)
+    },
+  })
+}
+
+const unnumbered = { producer: undefined, sequence: undefined, fields: new Map<string, string>() }
+
+/** The calls of a disk as an object whose parts can be replaced. */
+function calls(disk: Disk): Disk {
+  return {
+    list: (folder) => disk.list(folder),
+    makeFolder: (folder) => disk.makeFolder(folder),
+    open: (path) => disk.open(path),
+    rename: (from, to) => disk.rename(from, to),
+    remove: (path) => disk.remove(path),
+    syncFolder: (folder) => disk.syncFolder(folder),
+    space: (folder) => disk.space(folder),
+  }
+}
+
+function withFiles(disk: Disk, changed: Partial<DiskFile>): Disk {
+  return {
+    ...calls(disk),
+    open: async (path) => {
+      const file = await disk.open(path)
+      return {
+        size: () => file.size(),
+        read: (into, position) => file.read(into, position),
+        write: (views, position) => file.write(views, position),
+        sync: () => file.sync(),
+        truncate: (bytes) => file.truncate(bytes),
+        close: () => file.close(),
+        ...changed,
+      }
+    },
+  }
+}

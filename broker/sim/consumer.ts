@@ -1,0 +1,119 @@
+/** Clients that read in a group and acknowledge: one at a time, up to one, or now so and now so. */
+
+import type { Offset, Partition } from '#wire/ids'
+
+import { GroupSession } from '../groups/session.ts'
+import type { Group, Member } from '../groups/group.ts'
+import { ConsumeStream } from '../stream.ts'
+import type { Topic } from '../topic.ts'
+import { SimulatedSink } from './sink.ts'
+import type { Life } from './life.ts'
+import type { World } from './world.ts'
+
+export class Consumer {
+  readonly #world: World
+  readonly #topic: string
+  readonly #group: string
+  readonly #name: string
+  readonly #acks: 'each' | 'up to' | 'mixed'
+
+  constructor(world: World, topic: string, group: string, name: string) {
+    this.#world = world
+    this.#topic = topic
+    this.#group = group
+    this.#name = name
+    this.#acks = world.random.pick(['each', 'up to', 'mixed'])
+  }
+
+  async run(life: Life): Promise<void> {
+    const { schedule } = this.#world
+    for (;;) {
+      await schedule.turn(`${this.#name} connects`)
+      if (life.isStopping) continue
+      const topic = life.topic(this.#topic)
+      const group = await this.#open(topic)
+      if (group !== undefined && !life.isStopping) await this.#consume(life, topic, group)
+    }
+  }
+
+  async #open(topic: Topic): Promise<Group | undefined> {
+    const { random, clock } = this.#world
+    const known = topic.groupNamed(this.#group)
+    if (known !== undefined) return known
+    try {
+      const group = await topic.group(this.#group, random.pick(['earliest', 'latest']), clock.wallMs())
+      this.#world.groupFound(topic, group)
+      return group
+    } catch {
+      return undefined
+    }
+  }
+
+  async #consume(life: Life, topic: Topic, group: Group): Promise<void> {
+    const { schedule, random, clock } = this.#world
+    const sink = new SimulatedSink()
+    const stream = new ConsumeStream(sink, topic.logs, () => {})
+    life.streams.add(stream)
+    const member: Member = {
+      name: this.#name,
+      partition: undefined,
+      maxInFlight: random.pick([1, 4, 1000]),
+      visibilityMs: 1000,
+      wake: () => stream.wake(),
+      revoked: (partition) => stream.revoked(partition),
+    }
+    stream.start(new GroupSession(clock, group, member))
+    /** Got and not acknowledged, by partition. */
+    const got = new Map<Partition, Set<Offset>>()
+    while (!sink.isClosed) {
+      await schedule.turn(`${this.#name} waits`)
+      for (const heard of sink.take()) {
+        if (heard.kind === 'cut') sink.end()
+        if (heard.kind === 'gap') {
+          this.#world.model(this.#topic, heard.partition).begins(topic.logs[heard.partition]?.first ?? 0)
+          this.#world.model(this.#topic, heard.partition).gap(heard.first, heard.last + 1, this.#name)
+        }
+        if (heard.kind !== 'record') continue
+        const { partition, offset, data } = heard
+        this.#world.model(this.#topic, partition).shown(offset, data, this.#name)
+        this.#world.group(this.#topic, this.#group, partition).delivered(offset)
+        const offsets = got.get(partition as Partition) ?? new Set()
+        got.set(partition as Partition, offsets.add(offset as Offset))
+      }
+      const held = [...got].filter(([, offsets]) => offsets.size > 0)
+      // Who could not be made durable is gone again: an acknowledgement would be answered with `unknown_group`.
+      if (topic.groupNamed(this.#group) !== group) stream.cut('stopping', 'the group is gone')
+      else if (held.length > 0 && !life.isStopping && random.chance(0.5)) {
+        const [partition, offsets] = random.pick(held)
+        const answer = this.#acknowledge(life, topic, group, partition, offsets)
+        if (random.chance(0.7)) await answer
+      }
+      if (!this.#world.isResting && random.chance(0.03)) sink.end()
+    }
+  }
+
+  async #acknowledge(
+    life: Life,
+    topic: Topic,
+    group: Group,
+    partition: Partition,
+    offsets: Set<Offset>,
+  ): Promise<void> {
+    const { random, clock } = this.#world
+    const model = this.#world.group(this.#topic, this.#group, partition)
+    const now = clock.monotonicMs()
+    const chosen = random.pick([...offsets])
+    const isUpTo = this.#acks === 'mixed' ? random.chance(0.5) : this.#acks === 'up to'
+    const covered: number[] = []
+    if (isUpTo) for (let offset = group.progress(partition).floor; offset < chosen; offset++) covered.push(offset)
+    covered.push(chosen)
+    const verdict = isUpTo ? group.acknowledgeUpTo(partition, chosen, now) : group.acknowledge(partition, chosen, now)
+    for (const offset of covered) offsets.delete(offset as Offset)
+    if (verdict !== 'ok') return
+    for (const offset of covered) model.asked(offset)
+    life.inFlight++
+    const outcome = await topic.settle(this.#group, [partition], clock.wallMs())
+    life.inFlight--
+    if (outcome === 'durable') for (const offset of covered) model.answered(offset)
+  }
+}

@@ -1,0 +1,97 @@
+/** What has to be true of one group and one log: what was acknowledged stays so, and nothing else is. */
+
+import type { Progress } from '../groups/group.ts'
+import { survives, type Complain, type Ending, type LogModel } from './model.ts'
+
+export class GroupModel {
+  readonly log: LogModel
+  readonly name: string
+  readonly #complain: Complain
+  /** Whether it must be there. */
+  required = false
+  /** Where it began, once anybody knows. */
+  #start: number | undefined
+  readonly #asked = new Set<number>()
+  readonly #answered = new Set<number>()
+  readonly #delivered = new Set<number>()
+
+  constructor(log: LogModel, name: string, complain: Complain) {
+    this.log = log
+    this.name = `${name} of ${log.name}`
+    this.#complain = complain
+  }
+
+  /** The group is there: it was made, or came back with the broker. */
+  found(progress: Progress, end: number): void {
+    this.required = true
+    this.#start ??= progress.floor
+    this.check(progress, end)
+    for (const offset of this.#answered) {
+      if (isAcknowledged(progress, offset)) continue
+      this.#complain(`${this.name} keeps the answered acknowledgement of ${offset}`, describe(progress))
+      return
+    }
+  }
+
+  missing(): void {
+    if (this.required) this.#complain(`${this.name} is there, as was answered`, 'there is no such group')
+    this.#start = undefined
+  }
+
+  /** What holds at any time. */
+  check(progress: Progress, end: number): void {
+    if (progress.floor > end)
+      this.#complain(`the floor of ${this.name} is not beyond its end, ${end}`, describe(progress))
+    for (const offset of this.log.required) {
+      if (offset < (this.#start ?? 0) || this.#asked.has(offset) || !isAcknowledged(progress, offset)) continue
+      this.#complain(`${this.name} keeps ${offset} for whoever acknowledges it`, describe(progress))
+      return
+    }
+  }
+
+  /** A new record at `first` must not be acknowledged before it is there. */
+  issued(first: number, count: number, progress: Progress): void {
+    for (let offset = first; offset < first + count; offset++) {
+      if (!isAcknowledged(progress, offset)) continue
+      this.#complain(`${offset} is a new record, which ${this.name} has not seen`, describe(progress))
+      return
+    }
+  }
+
+  delivered(offset: number): void {
+    this.#delivered.add(offset)
+  }
+
+  asked(offset: number): void {
+    this.#asked.add(offset)
+  }
+
+  answered(offset: number): void {
+    this.#answered.add(offset)
+  }
+
+  ended(ending: Ending): void {
+    // Unlike a log, a journal is not synced at a stop: what it forgets is delivered again.
+    if (survives(this.log.durability, ending)) return
+    this.#answered.clear()
+    this.required = false
+  }
+
+  /** All has come to rest: every record has been delivered. */
+  atRest(): void {
+    if (this.#start === undefined) return
+    for (const offset of this.log.required) {
+      if (offset < this.#start || this.#delivered.has(offset)) continue
+      this.#complain(`${this.name} is sent ${offset}`, 'it never was')
+      return
+    }
+  }
+}
+
+function isAcknowledged({ floor, acknowledged }: Progress, offset: number): boolean {
+  return offset < floor || acknowledged.some(([from, to]) => offset >= from && offset < to)
+}
+
+function describe({ floor, acknowledged }: Progress): string {
+  return `floor ${floor}, acknowledged ${JSON.stringify(acknowledged)}`
+}

@@ -54,7 +54,7 @@ export async function openBrowser(t: Scope): Promise<TestBrowser> {
         if (message.type() === 'error' && message.text().includes('Content Security Policy'))
           errors.push(message.text())
       })
-      page.setDefaultTimeout(45_000)
+      page.setDefaultTimeout(90_000)
       return { page, origins, errors }
     },
   }

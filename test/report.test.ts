@@ -8,11 +8,12 @@ function reportOf(text: string): { printed: string[]; report: Report } {
   return { printed, report }
 }
 
-test('a passing file is one line, and what it skipped', async (t) => {
+test('a passing file is one line, what it skipped, and what it says', async (t) => {
   const { printed, report } = reportOf(`TAP version 14
 1..1
 # Subtest: wire/ids.test.ts
     # Subtest: good
+        # kills 6, lost 0
         ok 1 - should be equal
         1..1
     ok 1 - good # time=208.19ms
@@ -23,7 +24,11 @@ ok 1 - wire/ids.test.ts # time=1243.655ms
 
 # { total: 2, pass: 1, skip: 1 }
 # time=1400ms`)
-  t.strictSame(printed, ['ok     wire/ids.test.ts (1.2 s)', '    ok 2 - long # SKIP no disk'])
+  t.strictSame(printed, [
+    'ok     wire/ids.test.ts (1.2 s)',
+    '        # kills 6, lost 0',
+    '    ok 2 - long # SKIP no disk',
+  ])
   t.strictSame(report.totals, { passed: 1, failed: 0, skipped: 1 })
   t.ok(report.isComplete)
 })

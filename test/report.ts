@@ -1,5 +1,6 @@
 /**
- * Turns tap's output into what people want to read: one line a test file, and of a file that failed all but what passed.
+ * Turns tap's output into what people want to read: one line a test file with what its tests have to say, and of a file that
+ * failed all but what passed.
  *
  * TAP as the runner writes it: at the margin `# Subtest: FILE`, then the file's own output indented, then `ok N - FILE #
  * time=…` or `not ok …`, and at the very end `# { total: 7, pass: 3, fail: 3, skip: 1 }` (https://testanything.org).
@@ -34,7 +35,7 @@ export class Report {
   #fileEnds(passed: boolean, name: string, ms: string | undefined, skip: string | undefined): void {
     const took = ms === undefined ? '' : ` (${(Number(ms) / 1_000).toFixed(1)} s)`
     this.#print(`${passed ? 'ok    ' : 'FAILED'} ${name}${took}${skip === undefined ? '' : ` skipped: ${skip}`}`)
-    for (const line of passed ? this.#indented.filter(isSkip) : whatFailed(this.#indented)) this.#print(line)
+    for (const line of passed ? this.#indented.filter(isSaid) : whatFailed(this.#indented)) this.#print(line)
     this.#indented = []
     this.#failing = !passed
   }
@@ -51,6 +52,11 @@ export class Report {
     this.totals.skipped = of('skip') + of('todo')
     this.isComplete = true
   }
+}
+
+/** What a passing file has to say: what it skipped, and what its tests measured (`t.comment`). */
+function isSaid(line: string): boolean {
+  return isSkip(line) || /^ +# (?!Subtest: |time=)/.test(line)
 }
 
 function isSkip(line: string): boolean {

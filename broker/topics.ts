@@ -147,15 +147,23 @@ export class Topics {
   /** The file of the topic comes last: a topic that a crash leaves half made is not there. */
   async #open(name: string, said: Said, asked: readonly string[]): Promise<Entry> {
     const options = completed(said)
-    const dead = await this.#openOne(name + deadSuffix, deadOptions(options))
-    const topic = await this.#openOne(name, options)
-    const entry = { topic, dead, said, asked }
-    await this.#store(dead.name, { partitions: 1, durability: said.durability }, [])
-    await this.#store(name, said, asked)
-    this.#entries.set(name, entry)
-    this.#topics.set(name, topic)
-    this.#topics.set(dead.name, dead)
-    return entry
+    const opened: Topic[] = []
+    try {
+      const dead = await this.#openOne(name + deadSuffix, deadOptions(options))
+      opened.push(dead)
+      const topic = await this.#openOne(name, options)
+      opened.push(topic)
+      await this.#store(dead.name, { partitions: 1, durability: said.durability }, [])
+      await this.#store(name, said, asked)
+      const entry = { topic, dead, said, asked }
+      this.#entries.set(name, entry)
+      this.#topics.set(name, topic)
+      this.#topics.set(dead.name, dead)
+      return entry
+    } catch (error) {
+      for (const topic of opened) await topic.close()
+      throw error
+    }
   }
 
   async #openOne(name: string, options: TopicOptions): Promise<Topic> {

@@ -11,6 +11,8 @@ export class MemoryDisk implements Disk {
   readonly #faults: { readonly call: DiskCall; readonly error: Error; readonly takes: number }[] = []
   /** What {@link space} tells; writes beyond it are taken all the same. */
   totalBytes = 2 ** 40
+  /** After so many more writes the disk takes none any more. */
+  writesLeft = Infinity
   /** How many calls of each kind there were. */
   readonly calls: Record<DiskCall, number> = { write: 0, sync: 0, truncate: 0, open: 0 }
   readonly #open = new Set<MemoryFile>()
@@ -84,6 +86,7 @@ export class MemoryDisk implements Disk {
   /** Counts a call, and throws when it was told to fail; a failing write takes some bytes first. */
   called(call: DiskCall, partly?: (bytes: number) => void): void {
     this.calls[call]++
+    if (call === 'write' && --this.writesLeft < 0) throw Object.assign(new Error('EIO: told to fail'), { code: 'EIO' })
     const at = this.#faults.findIndex((fault) => fault.call === call)
     if (at === -1) return
     const [fault] = this.#faults.splice(at, 1)

@@ -209,6 +209,11 @@ export class Group {
     if (state === undefined || state.floor >= before) return
     if (state.cursor < before) state.gone = { from: state.gone?.from ?? state.cursor, to: before }
     this.pass(partition, state.floor, before)
+    if (inFlight(state) === 0) {
+      state.deadlineMs = Infinity
+      this.#handOver()
+    }
+    state.holder?.wake()
   }
 
   /** Ends the leases whose time has come. To be called at least every second. */

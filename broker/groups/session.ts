@@ -47,8 +47,12 @@ export class PlainSession implements Session {
     for (let tried = 0; tried < this.#logs.length; tried++) {
       const log = this.#logs[this.#turn] as Log
       this.#turn = (this.#turn + 1) % this.#logs.length
-      const from = this.#cursors.get(log.partition) as Offset
-      if (from < log.end) return { partition: log.partition, from, again: undefined }
+      const { partition, first, end } = log
+      const cursor = this.#cursors.get(partition) as Offset
+      if (cursor >= end) continue
+      // Memory may still have what the files have not: removed is removed.
+      const gone = cursor < first ? { from: cursor, to: first } : undefined
+      if (first < end) return { partition, from: Math.max(cursor, first) as Offset, again: undefined, gone }
     }
     return undefined
   }

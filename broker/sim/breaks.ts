@@ -39,7 +39,7 @@ export const breaks: Readonly<Record<string, Break>> = {
   },
   'lost-sync': {
     what: 'fdatasync says yes and does nothing',
-    disk: (disk) => withFiles(disk, { sync: async () => {} }),
+    disk: (disk) => withFiles(disk, () => ({ sync: async () => {} })),
   },
   'lost-names': {
     what: 'the names of new files are not synced',
@@ -47,7 +47,11 @@ export const breaks: Readonly<Record<string, Break>> = {
   },
   rewind: {
     what: 'what a failed write left is not cut off again',
-    disk: (disk) => withFiles(disk, { truncate: async () => {} }),
+    disk: (disk) =>
+      withFiles(disk, (file) => ({
+        // Emptying a file is something else than cutting it.
+        truncate: async (bytes) => (bytes === 0 ? file.truncate(0) : undefined),
+      })),
   },
   'early-ack': {
     what: 'an append is answered before it is written',
@@ -126,7 +130,7 @@ function calls(disk: Disk): Disk {
   }
 }
 
-function withFiles(disk: Disk, changed: Partial<DiskFile>): Disk {
+function withFiles(disk: Disk, changed: (file: DiskFile) => Partial<DiskFile>): Disk {
   return {
     ...calls(disk),
     open: async (path) => {
@@ -138,7 +142,7 @@ function withFiles(disk: Disk, changed: Partial<DiskFile>): Disk {
         sync: () => file.sync(),
         truncate: (bytes) => file.truncate(bytes),
         close: () => file.close(),
-        ...changed,
+        ...changed(file),
       }
     },
   }

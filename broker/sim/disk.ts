@@ -99,14 +99,14 @@ export class SimulatedDisk implements Disk {
 
   /** How many bytes a write takes, and how it ends. */
   fateOfWrite(bytes: number, path: string): { readonly taken: number; readonly error: Error | undefined } {
-    const part = (): number => this.#random.between(0, bytes)
+    const part = (): number => this.cutWrite(bytes)
     if (this.platter.full) return { taken: part(), error: this.#failed('ENOSPC', path) }
     if (this.#random.chance(this.rates.write)) return { taken: part(), error: this.#failed('EIO', path) }
     if (this.#random.chance(this.rates.shortWrite)) return { taken: this.#random.between(1, bytes), error: undefined }
     return { taken: bytes, error: undefined }
   }
 
-  /** How many bytes of a write that a crash cuts off are in the file. */
+  /** How many bytes of a write that fails, or that a crash cuts off, are in the file. */
   cutWrite(bytes: number): number {
     return this.#random.pick([0, bytes, this.#random.between(0, bytes)])
   }

@@ -17,6 +17,8 @@ export interface Attempt {
   state: 'new' | 'sent' | 'answered' | 'refused'
   /** In which life of the broker it was refused. */
   life: number
+  /** Refused by a log that takes more: what it wrote is cut off again, and stays so while the machine runs. */
+  isCut: boolean
 }
 
 interface Bound {
@@ -75,7 +77,7 @@ export class LogModel {
   }
 
   attempt(records: readonly string[], numbered: Attempt['numbered']): Attempt {
-    const attempt: Attempt = { log: this, records, numbered, state: 'new', life: this.life }
+    const attempt: Attempt = { log: this, records, numbered, state: 'new', life: this.life, isCut: false }
     for (const [index, record] of records.entries()) this.#sent.set(record, { attempt, index })
     return attempt
   }
@@ -108,7 +110,7 @@ export class LogModel {
       return
     }
     const { attempt, index } = sent
-    if (attempt.state === 'refused' && attempt.life === this.life) {
+    if (attempt.state === 'refused' && (attempt.isCut || attempt.life === this.life)) {
       this.#complain(`${describe(attempt)} was refused and leaves no trace`, `${by} gets it at ${offset}`)
     }
     const gap = this.#gaps.find(([from, to]) => offset >= from && offset < to)
@@ -120,7 +122,8 @@ export class LogModel {
 
   /** A reader was told that the offsets from `from` to `to` (exclusive) are not there. */
   gap(from: number, to: number, by: string): void {
-    this.#gaps.push([from, to])
+    // What retention removes may still be on its way to another reader.
+    if (to > this.#first) this.#gaps.push([Math.max(from, this.#first), to])
     for (let offset = from; offset < to; offset++) {
       const bound = this.#bound.get(offset)
       if (bound?.required !== true || offset < this.#first) continue
@@ -178,6 +181,7 @@ export class LogModel {
   ended(ending: Ending): void {
     this.life++
     this.#gaps = []
+    if (ending === 'power loss') for (const { attempt } of this.#sent.values()) attempt.isCut = false
     const kept = survives(this.durability, ending)
     for (const bound of this.#bound.values()) {
       if (ending === 'stop') bound.safe ||= bound.required

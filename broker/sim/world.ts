@@ -325,7 +325,12 @@ export class World {
   #drawRates(): FaultRates {
     if (this.random.chance(0.4)) return noFaults
     const rate = (): number => this.random.pick([0, 0.003, 0.02])
-    return { write: rate(), sync: rate(), other: this.random.pick([0, 0, 0.003]), shortWrite: 0.05 }
+    return {
+      write: this.random.pick([0, 0.01, 0.05]),
+      sync: rate(),
+      other: this.random.pick([0, 0, 0.003]),
+      shortWrite: 0.05,
+    }
   }
 
   #drawTopics(): Map<string, Pick<TopicOptions, 'partitions' | 'durability'>> {

@@ -64,7 +64,7 @@ export class Writer {
     const appended = append(life.log(this.#topic, this.#partition), attempt, this.#world.clock.wallMs())
     const isFirst = attempt.state === 'new'
     if (typeof appended === 'string') {
-      this.#refused(attempt, isFirst)
+      this.#refused(life, attempt, isFirst)
       return
     }
     attempt.state = 'sent'
@@ -85,7 +85,7 @@ export class Writer {
     this.#inFlight--
     life.inFlight--
     if (outcome !== 'durable') {
-      this.#refused(attempt, isFirst)
+      this.#refused(life, attempt, isFirst)
       return
     }
     attempt.state = 'answered'
@@ -94,9 +94,12 @@ export class Writer {
     if (this.#open === attempt) this.#open = undefined
   }
 
-  #refused(attempt: Attempt, isFirst: boolean): void {
+  #refused(life: Life, attempt: Attempt, isFirst: boolean): void {
     // What was sent before, in an earlier life, may stand there although this try was refused.
-    if (isFirst) Object.assign(attempt, { state: 'refused', life: attempt.log.life })
+    if (isFirst) {
+      const isCut = life.log(this.#topic, this.#partition).writable
+      Object.assign(attempt, { state: 'refused', life: attempt.log.life, isCut })
+    }
     if (this.#open === attempt && this.#world.random.chance(0.3)) this.#open = undefined
   }
 }

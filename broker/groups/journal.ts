@@ -37,11 +37,13 @@ export class Journal {
   readonly #snapshot: () => GroupProgress
   readonly #queue: CommitQueue<(outcome: 'durable' | NotWritten) => void>
   #file: DiskFile | undefined
+  /** Of the file that is written. What an earlier run left is written anew first: its last sync may have failed. */
   #bytes = 0
   /** Numbers of records go up by two, so that a snapshot has one of its own before the records that wait behind it. */
   #issued = 0
   #written = 0
   #lastMs = 0
+  #closed = false
 
   /**
    * Opens the journal of a group.
@@ -93,6 +95,7 @@ export class Journal {
 
   /** Notes the progress of some logs; resolves when it is durable, or could not be written. */
   note(progress: GroupProgress, nowMs: number): Promise<'durable' | NotWritten> {
+    if (this.#closed) return Promise.resolve('not_writable')
     this.#lastMs = Math.max(this.#lastMs, nowMs)
     const { promise, resolve } = Promise.withResolvers<'durable' | NotWritten>()
     this.#issued += 2
@@ -101,6 +104,7 @@ export class Journal {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     await this.#queue.idle()
     await this.#file?.close()
     this.#file = undefined
@@ -149,10 +153,9 @@ export class Journal {
   async #recover(report: (problem: string) => void): Promise<GroupProgress> {
     const progress = new Map<Partition, Progress>()
     if (!(await this.#disk.list(this.#folder)).includes(`${this.#head.topic}.log`)) return progress
-    const file = await this.#disk.open(this.#path)
-    this.#file = file
     const expected = { ...this.#head, firstOffset: 0 as Offset }
-    const scanned = await scanSegment(this.#path, file, expected, (batch, bytes) => {
+    const file = await this.#disk.open(this.#path)
+    const scan = scanSegment(this.#path, file, expected, (batch, bytes) => {
       this.#lastMs = Math.max(this.#lastMs, batch.head.appendMs)
       const event = bytes.toString('utf8', batch.events, batch.end)
       const record = JSON.parse(event.slice(event.indexOf('data: ') + 6)) as StoredRecord
@@ -160,13 +163,14 @@ export class Journal {
         progress.set(Number(partition) as Partition, { floor: floor as Offset, acknowledged: acknowledged ?? [] })
       }
     })
+    const scanned = await scan.finally(() => file.close())
     if (scanned === undefined) return progress
     this.#issued = this.#written = scanned.next
-    this.#bytes = scanned.end
-    if (scanned.damaged.length > 0) report(`${this.#path} is damaged: some records may be delivered again`)
+    // Numbers go up by two: a jump is no damage, bytes that are no batch are.
+    if (scanned.damaged.some(({ from, to }) => from < to))
+      report(`${this.#path} is damaged: some records may be delivered again`)
     if (scanned.end < scanned.bytes) {
-      await file.truncate(scanned.end)
-      report(`${this.#path} had a torn tail of ${scanned.bytes - scanned.end} bytes: cut off`)
+      report(`${this.#path} had a torn tail of ${scanned.bytes - scanned.end} bytes: it is left out`)
     }
     return progress
   }

@@ -36,6 +36,8 @@ export class Segments {
   readonly #producers: () => ProducerStates
   readonly #report: (problem: string) => void
   readonly #segments: Segment[]
+  /** Reads that are under way. */
+  readonly #reads = new Set<Promise<unknown>>()
   #activeFile: DiskFile | undefined
   #next: Offset
 
@@ -185,8 +187,14 @@ export class Segments {
 
   /** Closes the files as they are. */
   async abandon(): Promise<void> {
-    await this.#activeFile?.close()
+    while (this.#reads.size > 0) await Promise.allSettled(this.#reads)
+    await this.#leaveActive()
+  }
+
+  async #leaveActive(): Promise<void> {
+    const file = this.#activeFile
     this.#activeFile = undefined
+    await file?.close()
   }
 
   /** The index of the segment that holds an offset, or of the first one. */
@@ -203,26 +211,30 @@ export class Segments {
 
   async #indexOf(segment: Segment): Promise<SparseIndex> {
     if (segment.index !== undefined) return segment.index
-    const file = await this.#disk.open(segment.path)
-    try {
-      const trailer = await readTrailer(file, await file.size())
-      // Gone bad since the start: the segment is read from its beginning.
-      return (segment.index = SparseIndex.of(trailer?.index ?? []))
-    } finally {
-      await file.close()
-    }
+    const trailer = await this.#reading(segment, async (file) => readTrailer(file, await file.size()))
+    // Without one it has gone bad since the start: the segment is read from its beginning.
+    return (segment.index ??= SparseIndex.of(trailer?.index ?? []))
   }
 
-  async #readSegment(
+  /** Reads in a file, which a stop waits for. */
+  async #reading<T>({ path }: Segment, read: (file: DiskFile) => Promise<T>): Promise<T> {
+    const run = (async () => {
+      const file = await this.#disk.open(path)
+      return read(file).finally(() => file.close())
+    })()
+    this.#reads.add(run)
+    return run.finally(() => this.#reads.delete(run))
+  }
+
+  #readSegment(
     segment: Segment,
     from: number,
     end: Offset,
     bytesMax: number,
     wanted: (batch: FoundBatch) => boolean,
   ): Promise<StoredBatch[]> {
-    const file = await this.#disk.open(segment.path)
-    const batches: StoredBatch[] = []
-    try {
+    return this.#reading(segment, async (file) => {
+      const batches: StoredBatch[] = []
       const size = segment.bytes
       const reader = new WindowReader(file, Math.min(size - from, 2 * bytesMax))
       let bytes = 0
@@ -245,10 +257,8 @@ export class Segments {
         }
         position += batch.end - batch.at
       }
-    } finally {
-      await file.close()
-    }
-    return batches
+      return batches
+    })
   }
 
   /** Seals the active segment, if there is one, and begins the next. */
@@ -258,7 +268,7 @@ export class Segments {
       this.#activeFile ??= await this.#disk.open(active.path)
       await this.#seal(active, this.#activeFile)
     }
-    await this.abandon()
+    await this.#leaveActive()
     const first = this.#next
     const path = `${this.#folder}/${String(first).padStart(20, '0')}.log`
     const lines = formatSegmentHead({ ...this.#head, firstOffset: first }, this.#producers())
@@ -304,6 +314,8 @@ export class Segments {
       index: index?.rows ?? [],
       producers: this.#producers(),
     })
+    // Before there is a trailer: one that stands behind pages which failed to be synced would have them believed.
+    await syncOnce(file)
     try {
       await writeFully(file, [trailer], bytes)
     } catch (error) {

@@ -33,8 +33,7 @@ for (const [durability, signal, times] of [
     let killed = 0
     while (killed < times && (killed < 2 || performance.now() < untilMs)) {
       await underWay(load, broker)
-      // Anywhere between two writes, or in one.
-      await sleep(Math.random() * 50)
+      await load.inRequest()
       await broker.kill(signal)
       killed++
       broker = await startRole(t, 'broker', { env: { ...env, DATA_DIR: dataDir, PORT: String(port) } })
@@ -42,9 +41,10 @@ for (const [durability, signal, times] of [
     await underWay(load, broker)
     await load.stop()
     const verdict = await load.verdict()
-    const { acknowledged, lost, duplicates } = verdict
+    const { acknowledged, repeats, lost, duplicates } = verdict
     t.comment(
-      `${durability}, ${signal}: kills ${killed}, acknowledged ${acknowledged}, lost ${lost}, duplicates ${duplicates}`,
+      `${durability}, ${signal}: kills ${killed}, acknowledged ${acknowledged}, sent again ${repeats}, ` +
+        `lost ${lost}, duplicates ${duplicates}`,
     )
     t.match(verdict, nothingWrong)
     t.ok(acknowledged > 100 * killed, `${acknowledged} records are acknowledged`)

@@ -22,6 +22,8 @@ export interface Verdict {
   readonly disordered: number
   /** Seen by the plain reader, and afterwards another record or none under that id; or seen twice. */
   readonly unseen: number
+  /** Batches that the broker was sent again because their answer was lost, and knew. */
+  readonly repeats: number
   /** Delivered to the group again although its acknowledgement was answered. */
   readonly redelivered: number
 }
@@ -51,6 +53,9 @@ export class Load {
   readonly #bare = new Map<string, string>()
   readonly #seen = new Map<string, string>()
   readonly #acknowledgedUpTo = new Map<number, number>()
+  #began: (() => void)[] = []
+  #answerMs = 1
+  #repeats = 0
   #acknowledged = 0
   #seenTwice = 0
   #redelivered = 0
@@ -58,7 +63,8 @@ export class Load {
   constructor(url: string, options: LoadOptions) {
     const { timeoutMs = 10_000, onWarning = () => {} } = options
     const backoff = { longestMs: 200 } satisfies ClientOptions['backoff']
-    this.#client = new Client({ url, timeoutMs, onWarning, backoff })
+    const watched: typeof fetch = (input, init) => this.#fetch(input, init)
+    this.#client = new Client({ url, timeoutMs, onWarning, backoff, fetch: watched })
     this.#url = url
     this.#options = options
     this.#given = Array.from({ length: options.partitions }, () => 0)
@@ -109,7 +115,25 @@ export class Load {
     let unseen = this.#seenTwice
     for (const [id, data] of this.#seen) if (byId.get(id) !== data) unseen++
     const disordered = this.#disordered(found)
-    return { acknowledged: this.#acknowledged, lost, duplicates, disordered, unseen, redelivered: this.#redelivered }
+    const figures = { acknowledged: this.#acknowledged, repeats: this.#repeats, redelivered: this.#redelivered }
+    return { ...figures, lost, duplicates, disordered, unseen }
+  }
+
+  /** Resolves in the middle of a request of the numbered producer: any part of its usual time after it began. */
+  async inRequest(): Promise<void> {
+    await new Promise<void>((resolve) => this.#began.push(resolve))
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * this.#answerMs))
+  }
+
+  async #fetch(...[input, init]: Parameters<typeof fetch>): Promise<Response> {
+    if (!String(input).includes('/produce')) return fetch(input, init)
+    for (const began of this.#began.splice(0)) began()
+    const startMs = performance.now()
+    const answer = await fetch(input, init)
+    const text = await answer.text()
+    if (text.includes('"duplicate":true')) this.#repeats++
+    this.#answerMs += (performance.now() - startMs - this.#answerMs) / 10
+    return new Response(text, answer)
   }
 
   #disordered(found: readonly Message[]): number {

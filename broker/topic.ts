@@ -192,6 +192,7 @@ export class Topic {
       this.#options.durability,
       () => new Map(this.#logs.map((log) => [log.partition, group.progress(log.partition)])),
       (text) => this.#context.report(text),
+      (error) => this.#context.onBroken(error),
     )
     for (const log of this.#logs) {
       const begin = startOf(log, progress, start)
@@ -207,6 +208,7 @@ export class Topic {
       const outcome = await journal.note(begun, nowMs)
       if (outcome !== 'durable') {
         this.#groups.delete(name)
+        await journal.close()
         throw Object.assign(new Error(`the group ${name} could not be written`), { outcome })
       }
     }

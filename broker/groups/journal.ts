@@ -49,6 +49,7 @@ export class Journal {
    * Opens the journal of a group.
    *
    * @param snapshot gives the whole state, when the file is rewritten
+   * @param onBroken is told once, when the file cannot be trusted any more: the process should end
    * @returns the journal, and what it held; no progress when the group is new
    */
   static async open(
@@ -58,8 +59,9 @@ export class Journal {
     durability: Durability,
     snapshot: () => GroupProgress,
     report: (problem: string) => void,
+    onBroken: (error: Error) => void = () => {},
   ): Promise<{ readonly journal: Journal; readonly progress: GroupProgress }> {
-    const journal = new Journal(disk, folder, head, durability, snapshot, report)
+    const journal = new Journal(disk, folder, head, durability, snapshot, report, onBroken)
     return { journal, progress: await journal.#recover(report) }
   }
 
@@ -70,6 +72,7 @@ export class Journal {
     durability: Durability,
     snapshot: () => GroupProgress,
     report: (problem: string) => void,
+    onBroken: (error: Error) => void = () => {},
   ) {
     this.#disk = disk
     this.#folder = folder
@@ -87,7 +90,10 @@ export class Journal {
           this.#issued = this.#written
           for (const resolve of entries) resolve(isDiskFull(error) ? 'disk_full' : 'not_writable')
         },
-        broken: (error) => report(`the journal ${this.#path} cannot be written any more: ${error.message}`),
+        broken: (error) => {
+          report(`the journal ${this.#path} cannot be written any more: ${error.message}`)
+          onBroken(error)
+        },
       },
       durability === 'fsync' ? 'sync' : 'write',
     )

@@ -54,6 +54,7 @@ export class Log {
   #unwritten = 0
   /** Why the last write behind failed; `undefined` when it did not. */
   #behind: NotWritten | undefined
+  #closed = false
 
   /** Opens the log in a folder, or makes it. Reads what an unclean stop left. */
   static async open(
@@ -153,7 +154,7 @@ export class Log {
 
   /** Whether appends are taken. Once not, only a restart helps. */
   get writable(): boolean {
-    return this.#queue.broken === undefined
+    return !this.#closed && this.#queue.broken === undefined
   }
 
   /** Why records of a `memory` log wait for a disk that does not take them; `undefined` when they do not. */
@@ -285,6 +286,7 @@ export class Log {
 
   /** Writes what is not written, seals the files and closes them. Nothing may be appended any more. */
   async close(): Promise<void> {
+    this.#closed = true
     this.#unregister()
     while (this.#reserving !== undefined) await this.#reserving
     await this.#queue.idle()
@@ -295,7 +297,7 @@ export class Log {
         `${folderName(this)}: ${this.#unwritten} acknowledged records of a memory topic are lost: ${this.#behind}`,
       )
     }
-    if (!this.writable || this.#unwritten > 0) {
+    if (this.#queue.broken !== undefined || this.#unwritten > 0) {
       await this.#segments.abandon()
       return
     }
@@ -327,20 +329,18 @@ export class Log {
 
   /** Makes the pending batches of a `memory` log visible, as far as its reservation goes. */
   #admit(): void {
-    const reservation = this.#reservation
     let admitted = 0
     for (const pending of this.#pending) {
-      if (!reservation.covers(pending.next)) break
+      if (!this.#reservation.covers(pending.next)) break
       admitted++
       this.#unwritten += pending.next - pending.first
       this.#queue.push(pending.view, pending)
     }
-    const visible = this.#pending.splice(0, admitted)
-    this.#show(visible)
+    this.#show(this.#pending.splice(0, admitted))
     if (this.#unwritten > this.#options.queueRecordsMax) this.#queue.flush()
     const waiting = this.#pending.at(-1)
     if (waiting === undefined || this.#reserving !== undefined) return
-    this.#reserving = reservation.cover(waiting.next).then(
+    this.#reserving = this.#reservation.cover(waiting.next).then(
       () => {
         this.#reserving = undefined
         return this.#admit()

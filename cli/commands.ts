@@ -37,6 +37,10 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     summary: 'show how far behind each group is',
     load: async () => (await import('./tools/lag.ts')).lag,
   },
+  log: {
+    summary: 'check, print or repair the files of a broker that is stopped',
+    load: async () => (await import('./tools/log.ts')).log,
+  },
   query: {
     summary: 'show the newest values of the store',
     load: async () => (await import('./tools/query.ts')).query,

@@ -34,13 +34,38 @@ test('what is produced can be listed, tailed, and read in a group', async (t) =>
   piped.stdin?.end('three\r\n\nfour')
   t.strictSame(await piped.exited, { code: 0, signal: null })
 
-  t.match(await run('topics'), { code: 0, out: /^notes +1 +4 +\d+ B +fsync +-$/m })
+  t.match(await run('topics'), { code: 0, out: /^notes +1 +4 +\d+ B +fsync +7d, 4GiB +-$/m })
   t.match(await run('tail', 'notes', '--from', 'earliest', '--max', '4', '--ids'), {
     code: 0,
     out: ['0/0/0 {"n":1}', '0/0/1 two \u001b[2J', '0/0/2 three', '0/0/3 four'].join('\n'),
   })
   t.match(await run('tail', 'notes', '--group', 'g', '--max', '3'), { code: 0, out: /^.+\ntwo .+\nthree$/ })
   t.match(await run('lag'), { code: 0, out: /^notes +g +exclusive +1 /m })
+})
+
+test('a topic is made, changed and listed', async (t) => {
+  const { url } = await startRole(t, 'broker')
+  const run = (...args: string[]) => outcome(t, ['topics', ...args, '--addr', url])
+  t.match(await run('create', 'notes', '--partitions', '2', '--retention-age', '36h', '--max-bytes', '1GiB'), {
+    code: 0,
+    out: /^name +notes\npartitions +2\n[^]*retention_age +36h\nmax_bytes +1GiB$/,
+  })
+  t.match(await run('set', 'notes', '--partitions', '4', '--retention', 'acknowledged', '--durability', 'disk'), {
+    code: 0,
+    out: /^partitions +4$/m,
+    err: /penstock: there were 2 partitions, there are 4: keys map anew/,
+  })
+  t.match(await run(), { code: 0, out: /^notes +4 +0 +\d+ B +disk +unacknowledged, 36h, 512MiB +-$/m })
+  t.match(await run('create', 'notes', '--partitions', '2'), { code: 1, err: /notes is there: partitions is 4, not 2/ })
+  t.match(await run('set', 'notes', '--retention-age', 'soon'), { code: 1, err: /retention_age=soon: want a duration/ })
+  const usages: [string[], RegExp][] = [
+    [['drop', 'notes'], /unexpected "drop": want create NAME, set NAME/],
+    [['create'], /create wants the name of a topic/],
+    [['set', 'notes'], /set wants what to change/],
+    [['--partitions', '3'], /to make or change a topic: create NAME/],
+    [['create', 'notes', '--durability', 'tape'], /--durability=tape: want one of fsync, disk, memory/],
+  ]
+  for (const [args, err] of usages) t.match(await run(...args), { code: 2, err }, args.join(' '))
 })
 
 test('an unknown topic is answered with those there are', async (t) => {

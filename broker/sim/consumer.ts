@@ -38,8 +38,6 @@ export class Consumer {
 
   async #open(topic: Topic): Promise<Group | undefined> {
     const { random, clock } = this.#world
-    const known = topic.groupNamed(this.#group)
-    if (known !== undefined) return known
     try {
       const group = await topic.group(this.#group, random.pick(['earliest', 'latest']), clock.wallMs())
       this.#world.groupFound(topic, group)

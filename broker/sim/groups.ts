@@ -21,9 +21,13 @@ export class GroupModel {
     this.#complain = complain
   }
 
+  /** A client has the group: it must not go any more. */
+  told(): void {
+    this.required = true
+  }
+
   /** The group is there: it was made, or came back with the broker. */
   found(progress: Progress, end: number): void {
-    this.required = true
     this.#start ??= progress.floor
     this.check(progress, end)
     for (const offset of this.#answered) {

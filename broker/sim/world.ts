@@ -120,7 +120,9 @@ export class World {
 
   groupFound(topic: Topic, group: Group): void {
     for (const log of topic.logs) {
-      this.group(topic.name, group.name, log.partition).found(group.progress(log.partition), log.end)
+      const model = this.group(topic.name, group.name, log.partition)
+      model.found(group.progress(log.partition), log.end)
+      model.told()
     }
   }
 

@@ -201,17 +201,17 @@ export class Topic {
       group.addLog(log, begin)
     }
     const entry: GroupEntry = { group, journal, dirty: new Set() }
-    this.#groups.set(name, entry)
     if (progress.size === 0) {
       // Where a group begins is part of its promise: a crash must not move it.
       const begun = new Map(this.#logs.map((log) => [log.partition, group.progress(log.partition)]))
       const outcome = await journal.note(begun, nowMs)
       if (outcome !== 'durable') {
-        this.#groups.delete(name)
         await journal.close()
         throw Object.assign(new Error(`the group ${name} could not be written`), { outcome })
       }
     }
+    // Not before: nobody may be answered from a group that a crash could still take back.
+    this.#groups.set(name, entry)
     return entry
   }
 }

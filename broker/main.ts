@@ -16,6 +16,7 @@ import { Consumers } from './consume.ts'
 import { openFilesMax } from './disk/limit.ts'
 import { nodeDisk } from './disk/node.ts'
 import { FilePool } from './disk/pool.ts'
+import { whyUnusable } from './disk/unusable.ts'
 import { FolderLock } from './lock.ts'
 import type { GivenOptions } from './options.ts'
 import { brokerRoutes, describeBroker, type Engine } from './routes.ts'
@@ -32,12 +33,20 @@ const heartbeatMs = 10_000
 
 /** Runs a broker until the signal aborts. Rejects when the data folder cannot be opened, or the port is taken. */
 export async function run(settings: BrokerSettings, signal: AbortSignal): Promise<void> {
-  await nodeDisk.makeFolder(settings.dataDir)
-  const lock = FolderLock.take(settings.dataDir, 'broker')
+  const lock = await takeFolder(settings.dataDir)
   try {
     await runAlone(settings, signal)
   } finally {
     lock.release()
+  }
+}
+
+async function takeFolder(folder: string): Promise<FolderLock> {
+  try {
+    await nodeDisk.makeFolder(folder)
+    return FolderLock.take(folder, 'broker')
+  } catch (error) {
+    throw whyUnusable(folder, error)
   }
 }
 
@@ -80,16 +89,20 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
     engine = { broker, consumers }
   } catch (error) {
     await server.close(0)
-    throw error
+    throw whyUnusable(settings.dataDir, error)
   }
   const { broker, consumers } = engine
+  const tellWritable = writableTeller(broker, log)
   const tick = setInterval(() => broker.tick(), tickMs)
   let isTending = false
   const tend = setInterval(() => {
     // What a slow disk takes long for must not pile up.
     if (isTending) return
     isTending = true
-    void broker.tend().finally(() => (isTending = false))
+    void broker.tend().finally(() => {
+      isTending = false
+      tellWritable()
+    })
   }, tendMs)
   const beat = setInterval(() => consumers.beat(), heartbeatMs)
 
@@ -137,6 +150,22 @@ function topicsOf({ topics, maxPartitions }: BrokerSettings): ReadonlyMap<string
   )
   if (wrong.length > 0) throw new SettingsError(wrong)
   return topics
+}
+
+/** Says in the log when produce is refused for all, and when it is not any more. */
+function writableTeller(broker: Broker, log: Log): () => void {
+  let wasWritable = true
+  const tell = (): void => {
+    const why = broker.notWritable
+    const isWritable = why === undefined
+    if (isWritable !== wasWritable) {
+      if (isWritable) log.info('records are taken again')
+      else log.warn(`no records are taken: ${why}`)
+    }
+    wasWritable = isWritable
+  }
+  tell()
+  return tell
 }
 
 /** The counter of a topic, looked up once. */

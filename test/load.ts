@@ -126,7 +126,7 @@ export class Load {
   }
 
   async #fetch(...[input, init]: Parameters<typeof fetch>): Promise<Response> {
-    if (!String(input).includes('/produce')) return fetch(input, init)
+    if (typeof input !== 'string' || !input.includes('/produce')) return fetch(input, init)
     for (const began of this.#began.splice(0)) began()
     const startMs = performance.now()
     const answer = await fetch(input, init)

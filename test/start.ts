@@ -33,6 +33,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Default: a temporary folder of the test. */
   readonly cwd?: string
+  /** A command that runs the command: `['nsenter', '-t', '4711', '-m']`. */
+  readonly under?: readonly string[]
   /** `ignore` (default) is an empty input; `pipe` lets the test write to `stdin`. */
   readonly stdin?: 'ignore' | 'pipe'
 }
@@ -63,7 +65,7 @@ export interface StartedRole extends Started {
 export function start(t: Scope, command: string, args: readonly string[], options: StartOptions = {}): Started {
   const cwd = options.cwd ?? temporaryFolder(t)
   // tap's hook puts its own --import into the NODE_OPTIONS of every spawn, whatever `env` says; `env -u` takes it out.
-  const child: ChildProcess = spawn('env', ['-u', 'NODE_OPTIONS', command, ...args], {
+  const child: ChildProcess = spawn('env', ['-u', 'NODE_OPTIONS', ...(options.under ?? []), command, ...args], {
     cwd,
     env: environment(options.env),
     stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],

@@ -23,7 +23,8 @@ export const nodeDisk: Disk = {
   },
 
   async makeFolder(folder) {
-    const firstMade = await fs.mkdir(folder, { recursive: true })
+    // A plain mkdir tells why it fails; Node's recursive one says ENOENT of a read-only disk.
+    const firstMade = await fs.mkdir(folder, { recursive: true }).catch(() => fs.mkdir(folder).then(() => folder))
     if (firstMade === undefined) return
     for (let made = folder; ; made = dirname(made)) {
       await nodeDisk.syncFolder(dirname(made))

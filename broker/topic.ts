@@ -190,10 +190,11 @@ export class Topic {
       `${this.#folder}/groups`,
       head,
       this.#options.durability,
-      () => new Map(this.#logs.map((log) => [log.partition, group.progress(log.partition)])),
+      () => new Map(group.partitions.map((partition) => [partition, group.progress(partition)])),
       (text) => this.#context.report(text),
       (error) => this.#context.onBroken(error),
     )
+    const logs = this.#logs.length
     for (const log of this.#logs) {
       const begin = startOf(log, progress, start)
       // A log that lost its end must not give new records offsets that are acknowledged already.
@@ -203,13 +204,15 @@ export class Topic {
     const entry: GroupEntry = { group, journal, dirty: new Set() }
     if (progress.size === 0) {
       // Where a group begins is part of its promise: a crash must not move it.
-      const begun = new Map(this.#logs.map((log) => [log.partition, group.progress(log.partition)]))
+      const begun = new Map(group.partitions.map((partition) => [partition, group.progress(partition)]))
       const outcome = await journal.note(begun, nowMs)
       if (outcome !== 'durable') {
         await journal.close()
         throw Object.assign(new Error(`the group ${name} could not be written`), { outcome })
       }
     }
+    // Logs that came while the journal was written.
+    if (this.#logs.length > logs) group.grow(this.#logs.slice(logs), nowMs)
     // Not before: nobody may be answered from a group that a crash could still take back.
     this.#groups.set(name, entry)
     return entry

@@ -9,6 +9,7 @@ interface GroupFigures {
   readonly lag: number
   readonly in_flight: number
   readonly consumers: number
+  readonly lost?: number
   readonly logs: readonly unknown[]
 }
 
@@ -75,6 +76,24 @@ export async function allTopics(gateway: Gateway): Promise<TopicInfo[]> {
   return [...merged.values()]
 }
 
+/** Each asking waits for the one before, so that an older answer never takes the place of a newer one. */
+const asking = new WeakMap<Gateway, Promise<void>>()
+
+/** Asks the brokers for the topics, and routes by what they say. @throws {Problem} as {@link allTopics} */
+export function learnTopics(gateway: Gateway): Promise<void> {
+  const learned = learnAfter(asking.get(gateway), gateway)
+  const settled = learned.catch(() => {})
+  asking.set(gateway, settled)
+  return learned
+}
+
+async function learnAfter(before: Promise<void> | undefined, gateway: Gateway): Promise<void> {
+  await before
+  const topics = await allTopics(gateway)
+  // An answer of nobody says nothing about the topics.
+  if (topics.length > 0) gateway.cluster.learn(new Map(topics.map(({ name, partitions }) => [name, partitions])))
+}
+
 /** The figures of all brokers, added up. `complete` is false while a broker is missing from them. */
 export async function allFigures(
   gateway: Gateway,
@@ -101,6 +120,7 @@ function addTopics(known: TopicFigures | undefined, more: TopicFigures): TopicFi
             in_flight: mine.in_flight + group.in_flight,
             // One consumer is connected to every broker.
             consumers: Math.max(mine.consumers, group.consumers),
+            lost: (mine.lost ?? 0) + (group.lost ?? 0),
             logs: [...mine.logs, ...group.logs],
           }
   }

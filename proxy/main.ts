@@ -12,7 +12,7 @@ import type { Ordinal } from '#wire/ids'
 import { Cluster } from './cluster.ts'
 import { FanIns } from './consume.ts'
 import type { Gateway } from './forward.ts'
-import { allFigures, allTopics } from './look.ts'
+import { allFigures, learnTopics } from './look.ts'
 import type { Member, Probe } from './members.ts'
 import { describeMembers, proxyRoutes } from './routes.ts'
 import { brokerUrls, type ProxySettings } from './settings.ts'
@@ -87,9 +87,8 @@ async function probeUntil(signal: AbortSignal, gateway: Gateway, everyMs: number
   }
   const learn = async (): Promise<void> => {
     while (!signal.aborted) {
-      const topics = await allTopics(gateway)
-      // An answer of nobody says nothing about the topics.
-      if (topics.length > 0) gateway.cluster.learn(new Map(topics.map(({ name, partitions }) => [name, partitions])))
+      // While nobody answers, the topics are as they were; the probes say what is wrong.
+      await learnTopics(gateway).catch(() => {})
       await pause()
     }
   }

@@ -185,3 +185,52 @@ test('a plain reader through the proxy misses and repeats nothing when its conne
   stop.abort()
   await reading
 })
+
+test('a topic that is made and changed by the proxy is so on every broker, and what is missing is said', async (t) => {
+  const { brokers, proxy, client, restart } = await start(t)
+  const refusalOf = (call: Promise<unknown>): Promise<unknown> =>
+    call.then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+  t.match(await client.createTopic('notes', { partitions: 2, retention_age: '36h' }), { name: 'notes', partitions: 2 })
+  // At once, without a round of probes in between.
+  await client.producer({ topic: 'notes' }).send([{ data: 'one', partition: 1 }])
+  t.match(await client.createTopic('notes', { partitions: 2, retention_age: '36h' }), { partitions: 2 }, 'again')
+  t.match(await client.changeTopic('notes', { partitions: 3 }), { partitions: 3, keys_map_anew: true })
+  await client.producer({ topic: 'notes' }).send([{ data: 'two', partition: 2 }])
+  for (const { url } of brokers) {
+    const topics = await new Client({ url, token }).topics()
+    t.match(
+      topics.find(({ name }) => name === 'notes'),
+      { partitions: 3, retention_age: '36h' },
+    )
+    t.ok(topics.some(({ name }) => name === 'notes.dead'))
+  }
+  t.match(await refusalOf(client.createTopic('notes', { partitions: 5 })), { code: 'topic_differs' })
+  t.match(await refusalOf(client.createTopic('new', { partitions: 0 })), {
+    code: 'bad_option',
+    message: /partitions=0/,
+  })
+  t.match(await refusalOf(client.changeTopic('nowhere', { partitions: 5 })), { code: 'unknown_topic' })
+  t.match(await refusalOf(client.createTopic('notes.dead')), { code: 'dead_topic' })
+
+  await brokers[1]?.kill('SIGKILL')
+  t.match(await refusalOf(client.changeTopic('notes', { retention_age: '2d' })), {
+    code: 'unavailable',
+    message: /not done by broker 1 \(.*\): .*; done by broker 0 \(.*\)\. Send the same request again/,
+  })
+  await restart(1)
+  await until(async () => ((await proxy.status()) as { complete: boolean }).complete)
+  t.match(await client.changeTopic('notes', { retention_age: '2d' }), { retention_age: '2d' }, 'the same request again')
+  await brokers[0]?.kill('SIGTERM')
+  await restart(0)
+  for (const { url } of brokers) {
+    const topics = await new Client({ url, token }).topics()
+    t.match(
+      topics.find(({ name }) => name === 'notes'),
+      { partitions: 3, retention_age: '2d' },
+      'kept over the restart',
+    )
+  }
+})

@@ -5,9 +5,13 @@ import type { Route } from '#lib/http/http'
 import type { FanIns } from './consume.ts'
 import { forwardAck, forwardDead, forwardProduce, type Gateway } from './forward.ts'
 import { allTopics } from './look.ts'
+import { forwardTopic } from './topics.ts'
 
 /** An acknowledgement of 10,000 ids of the longest kind. */
 const ackBytesMax = 512 * 1024
+
+/** The options of a topic, written as long as can be. */
+const optionsBytesMax = 4_096
 
 /** The routes of a proxy, but those that every role has. */
 export function proxyRoutes(gateway: Gateway, fanIns: FanIns, bodyBytesMax: number): Route[] {
@@ -27,6 +31,18 @@ export function proxyRoutes(gateway: Gateway, fanIns: FanIns, bodyBytesMax: numb
       handle: (request, body) => forwardAck(gateway, request, body),
     },
     { method: 'GET', path: '/topics', handle: async () => ({ json: { topics: await allTopics(gateway) } }) },
+    {
+      method: 'PUT',
+      path: '/topics/{topic}',
+      bodyBytesMax: optionsBytesMax,
+      handle: (request, body) => forwardTopic(gateway, request, body),
+    },
+    {
+      method: 'PATCH',
+      path: '/topics/{topic}',
+      bodyBytesMax: optionsBytesMax,
+      handle: (request, body) => forwardTopic(gateway, request, body),
+    },
     { method: 'GET', path: '/ring', handle: () => ({ json: describeRing(gateway) }) },
   ]
 }

@@ -64,6 +64,7 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
   'proxy/forward.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that pass a request on' },
   'proxy/acks.ts': { may: ['problems'], why: 'reads and joins bodies, and names what a broker refuses by its code' },
   'proxy/look.ts': { may: ['problems'], why: 'the handler of routes.ts that asks every broker' },
+  'proxy/topics.ts': { may: ['problems', 'http'], why: 'the handler of routes.ts that tells every broker of a topic' },
   'proxy/consume.ts': { may: ['problems', 'http'], why: 'the handler of routes.ts that opens every broker' },
   'proxy/fanin.ts': { may: ['http'], why: 'one consumer: writes blocks to the sink of its endless answer' },
   'streamer/feed.ts': { may: ['http'], why: 'the readers of GET /stream, a sink each' },

@@ -33,10 +33,41 @@ export interface TopicInfo {
   readonly name: string
   readonly partitions: number
   readonly durability: string
+  /** `time`, or `acknowledged`: what every group has acknowledged goes at once. */
+  readonly retention?: string
+  /** Such as `4GiB`, or `none`; so are the next two. */
+  readonly retention_bytes?: string
+  readonly retention_age?: string
+  readonly max_bytes?: string
   /** It holds the dead letters of the topic whose name it begins with. */
   readonly dead_letters?: boolean
   readonly logs: readonly LogInfo[]
   readonly groups: readonly string[]
+}
+
+/** What a topic can be told; what is not given stays as it is, or is as usual. Sizes and times as texts: `30d`, `4GiB`. */
+export interface TopicOptions {
+  readonly partitions?: number | undefined
+  readonly durability?: 'fsync' | 'disk' | 'memory' | undefined
+  readonly retention?: 'time' | 'acknowledged' | undefined
+  readonly retention_bytes?: string | number | undefined
+  readonly retention_age?: string | undefined
+  readonly max_bytes?: string | number | undefined
+}
+
+/** A topic as it was made, or changed to. */
+export interface TopicSettings {
+  readonly name: string
+  readonly partitions: number
+  readonly durability: string
+  readonly retention: string
+  readonly retention_bytes: string
+  readonly retention_age: string
+  readonly max_bytes: string
+  /** The partitions were raised: records of one key may stand in two. */
+  readonly keys_map_anew?: boolean
+  /** What a person should know of the change. */
+  readonly note?: string
 }
 
 /** One log of a topic. */
@@ -48,6 +79,8 @@ export interface LogInfo {
   readonly first: number
   /** The offset after the newest record that can be read. */
   readonly next: number
+  /** Fewer than `next - first` where records are lost. */
+  readonly records?: number
   readonly bytes: number
 }
 
@@ -79,6 +112,20 @@ export class Client {
   /** @throws Problem */
   async topics(): Promise<readonly TopicInfo[]> {
     return (await this.#transport.json<{ readonly topics: readonly TopicInfo[] }>('GET', '/topics')).topics
+  }
+
+  /**
+   * Makes a topic with its dead letters; nothing when it is there and is as asked.
+   *
+   * @throws Problem `topic_differs`, `bad_option`; `unavailable` when not every broker has it yet: send it again
+   */
+  async createTopic(name: string, options: TopicOptions = {}): Promise<TopicSettings> {
+    return this.#transport.json('PUT', `/topics/${encodeURIComponent(name)}`, optionsBody(options))
+  }
+
+  /** Changes what the options name, and nothing else. @throws Problem as {@link createTopic}, and `unknown_topic` */
+  async changeTopic(name: string, options: TopicOptions): Promise<TopicSettings> {
+    return this.#transport.json('PATCH', `/topics/${encodeURIComponent(name)}`, optionsBody(options))
   }
 
   /** What the broker or proxy says of itself. @throws Problem */
@@ -125,4 +172,8 @@ export class Client {
     burials.last = buried.catch(() => {})
     await buried
   }
+}
+
+function optionsBody(options: TopicOptions): { readonly body: string; readonly headers: Record<string, string> } {
+  return { body: JSON.stringify(options), headers: { 'content-type': 'application/json' } }
 }

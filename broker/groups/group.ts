@@ -114,6 +114,11 @@ export class Group {
     this.#share(nowMs)
   }
 
+  /** Of the logs that it has taken in. */
+  get partitions(): readonly Partition[] {
+    return this.#logs.map(({ log }) => log.partition)
+  }
+
   get members(): ReadonlySet<Member> {
     return this.#members
   }

@@ -21,7 +21,7 @@ import { guard, killGroup, markOfThisProcess } from './watchdog.ts'
 export const root = join(import.meta.dirname, '..')
 
 /** What a process may take to say that it listens and to become ready: generous, for two shared cores. */
-const readyTimeoutMs = 30_000
+const readyTimeoutMs = 120_000
 
 /** What this file needs of tap's `t`. */
 export interface Scope {

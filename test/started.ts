@@ -36,7 +36,8 @@ export interface Started {
   tail(): string
 }
 
-const waitTimeoutMs = 30_000
+/** A last resort against what never comes. On a machine shared with others, seconds become minutes. */
+const waitTimeoutMs = 120_000
 const tailLines = 40
 
 export function startedProcess(child: ChildProcess, name: string): Started {

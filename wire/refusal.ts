@@ -35,7 +35,7 @@ export function afterRefusal<Record extends Numbered>(
   const { expected, line } = error.extra
   if (code === 'sequence_overlap' && typeof expected === 'number') {
     const known = expected - first.sequence
-    if (known <= 0 || known >= batch.length) return undefined
+    if (!Number.isInteger(known) || known <= 0 || known >= batch.length) return undefined
     return { problem: error, written: batch.slice(0, known), refused: [], rest: [batch.slice(known)] }
   }
   const isOfRecord = recordCodes.has(code)

@@ -62,9 +62,10 @@ export class Topic {
   static async open(context: TopicContext, folder: string, name: string, options: TopicOptions): Promise<Topic> {
     const logs = await openLogs(context, folder, name, options, 0)
     const topic = new Topic(context, folder, name, options, logs)
-    for (const file of await context.disk.list(`${folder}/groups`)) {
-      if (file.endsWith('.log')) await topic.group(file.slice(0, -4), 'earliest', 0)
-    }
+    const journals = (await context.disk.list(`${folder}/groups`)).filter((file) => file.endsWith('.log'))
+    // A killed process may have made one and not synced its name; clients are told of it again from here on.
+    if (journals.length > 0 && options.durability === 'fsync') await context.disk.syncFolder(`${folder}/groups`)
+    for (const file of journals) await topic.group(file.slice(0, -4), 'earliest', 0)
     return topic
   }
 

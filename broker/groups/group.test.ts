@@ -132,6 +132,23 @@ test('a partition is handed over after what is in flight is acknowledged', (t) =
   t.end()
 })
 
+test('who hands a partition over has room for its others', (t) => {
+  const logs = Array.from({ length: 4 }, (_, partition) => new FakeLog(partition, 10))
+  const group = groupOf(...logs)
+  const [one, two] = [member('one', 10), member('two')]
+  group.join(one, 0)
+  take(group, one, 0)
+  group.join(two, 1)
+  const held = logs.find(({ partition }) => group.figures(partition).inFlight > 0)?.partition
+  const kept = logs.find(({ partition }) => partition !== held && !one.lost.includes(partition))?.partition
+  t.equal(group.next(one), undefined, 'it has as many in flight as it may')
+  const before = one.wakes
+  group.acknowledgeUpTo(held as Partition, 9 as Offset, 2)
+  t.ok(one.wakes > before, 'it is told')
+  t.match(group.next(one), { partition: kept })
+  t.end()
+})
+
 test('nobody gets more than max_in_flight', (t) => {
   const group = groupOf(new FakeLog(0, 100))
   const one = member('one', 15)
@@ -225,7 +242,7 @@ test('any course of events: every record arrives, in order at first, and the pen
       }
       for (const set of seen) if (set.size !== 30) throw new Error(`${30 - set.size} records never arrived`)
     }),
-    { numRuns: 500 },
+    { numRuns: 2_000 },
   )
   t.end()
 })
@@ -250,6 +267,9 @@ test('intervals are a set of offsets', (t) => {
           [...model].sort((a, b) => a - b),
         )
         if (intervals.count !== model.size) throw new Error('count')
+        for (let at = 0; at < 72; at++) {
+          if (intervals.countBelow(at) !== held.filter((offset) => offset < at).length) throw new Error(`below ${at}`)
+        }
         for (let at = 0; at < 72; at++) {
           let end = at
           while (model.has(end)) end++

@@ -214,11 +214,12 @@ export class Group {
     if (state === undefined || state.floor >= before) return
     if (state.cursor < before) state.gone = { from: state.gone?.from ?? state.cursor, to: before }
     this.pass(partition, state.floor, before)
+    const { holder } = state
     if (inFlight(state) === 0) {
       state.deadlineMs = Infinity
       this.#handOver()
     }
-    state.holder?.wake()
+    holder?.wake()
   }
 
   /** Ends the leases whose time has come. To be called at least every second. */
@@ -279,8 +280,9 @@ export class Group {
   #renew(state: LogState, nowMs: number): void {
     const holder = state.holder
     state.deadlineMs = holder === undefined || inFlight(state) === 0 ? Infinity : nowMs + holder.visibilityMs
-    if (state.heir !== undefined && inFlight(state) === 0) this.#handOver()
-    else holder?.wake()
+    if (inFlight(state) === 0) this.#handOver()
+    // Also one that has just given the log away: it has room now for its others.
+    holder?.wake()
   }
 
   #loseLease(state: LogState): void {
@@ -323,7 +325,7 @@ export class Group {
   }
 }
 
-/** How many records are sent and not acknowledged. */
+/** How many records are sent and not acknowledged. After a lease was lost, some above the cursor may be acknowledged. */
 function inFlight(state: LogState): number {
-  return state.cursor - state.floor - state.acknowledged.count
+  return state.cursor - state.floor - state.acknowledged.countBelow(state.cursor)
 }

@@ -10,6 +10,18 @@ export class Intervals {
     return this.#count
   }
 
+  /** How many offsets of the set are below a bound. */
+  countBelow(bound: number): number {
+    let count = this.#count
+    // From the end: mostly the bound lies above all of it.
+    for (let at = this.#ranges.length - 1; at >= 0; at--) {
+      const [from, to] = this.#ranges[at] as [number, number]
+      if (to <= bound) break
+      count -= to - Math.max(from, bound)
+    }
+    return count
+  }
+
   get ranges(): readonly (readonly [number, number])[] {
     return this.#ranges
   }

@@ -8,7 +8,7 @@ import type { Offset } from '#wire/ids'
 
 import { isDiskFull, writeFully, type Disk, type DiskFile } from '../disk/disk.ts'
 import type { Hole } from './holes.ts'
-import type { Producers } from './producers.ts'
+import { Producers } from './producers.ts'
 import { ForeignSegment, readSegmentHead, scanSegment, SparseIndex, type Scanned } from './segment.ts'
 import { readTrailer } from './trailer.ts'
 
@@ -75,15 +75,21 @@ export async function recover(
     const path = `${folder}/${name}`
     const expected = { ...found.head, firstOffset: Number(name.slice(0, 20)) as Offset }
     const isLast = at === names.length - 1
+    // The disk filled up while it was begun, and the records went on in the file before it, with their producers.
+    const isBehind = expected.firstOffset < found.next
     // A file that holds nothing still says which offsets were issued before it.
     found.next = Math.max(found.next, expected.firstOffset) as Offset
-    const opened = await openSegment(disk, folder, path, expected, isLast, producers, report)
-    if (opened === undefined) continue
+    const remembered = isBehind ? new Producers() : producers
+    const opened = await openSegment(disk, folder, path, expected, isLast, remembered, report)
+    if (opened === undefined || (isBehind && opened.segment.records === 0)) continue
     check(path, found.head, opened.head, found.segments.at(-1))
     found.head = { ...found.head, logId: opened.head.logId }
     const before = found.segments.at(-1)
     if (before !== undefined && before.next < opened.segment.first) {
-      found.holes.push({ from: before.next, to: opened.segment.first, reason: holeReason })
+      const { next: from } = before
+      found.holes.push({ from, to: opened.segment.first, reason: holeReason })
+      if (holeReason === 'damaged')
+        report(`${path}: the records ${from} to ${opened.segment.first - 1} before it are lost`)
     }
     found.holes.push(...opened.holes)
     found.segments.push(opened.segment)
@@ -229,6 +235,8 @@ async function rewrite(
     await disk.remove(temporary)
     await file.truncate(end)
     await file.sync()
+    // It may have been begun right before the crash.
+    await disk.syncFolder(folder)
   }
 }
 

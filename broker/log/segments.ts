@@ -9,7 +9,7 @@ import type { LogHead } from '#wire/frames'
 import type { Offset } from '#wire/ids'
 
 import { writeFully, type Disk, type DiskFile } from '../disk/disk.ts'
-import { syncOnce } from './commit.ts'
+import { SyncFailed, syncOnce } from './commit.ts'
 import type { FoundBatch } from './framing.ts'
 import type { StoredBatch } from './types.ts'
 import type { ProducerStates } from './producers.ts'
@@ -94,9 +94,8 @@ export class Segments {
   /** Where the next write goes: the end of the active segment, or a new one when that is full. */
   async place(): Promise<{ readonly file: DiskFile; readonly position: number }> {
     let active = this.#segments.at(-1)
-    if (active === undefined || active.bytes >= this.#segmentBytesMax || active.next !== this.#next) {
-      active = await this.#begin()
-    }
+    const isFull = active !== undefined && active.batches > 0 && active.bytes >= this.#segmentBytesMax
+    if (active === undefined || isFull || active.next !== this.#next) active = await this.#begin()
     this.#activeFile ??= await this.#disk.open(active.path)
     if (active.sealed) await this.#unseal(active, this.#activeFile)
     return { file: this.#activeFile, position: active.bytes }
@@ -280,6 +279,8 @@ export class Segments {
       await this.#disk.syncFolder(this.#folder)
     } catch (error) {
       await file.close()
+      // Or the last segment grows past the offset that this one begins at. Where it stays, the next start passes it over.
+      if (!(error instanceof SyncFailed)) await this.#disk.remove(path).catch(() => {})
       throw error
     }
     this.#activeFile = file

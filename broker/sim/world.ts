@@ -288,13 +288,14 @@ export class World {
   async #close(life: Life, next: () => void): Promise<void> {
     while (life.inFlight > 0) await this.schedule.turn('stopping waits')
     const { failures } = this.#disk
+    const isWell = life.broker.notWritable === undefined
     await life.broker.close()
     // A reader that is cut off in the middle of a read has its file open until that is answered.
     if (this.isResting && this.#disk.openFiles > 0) {
       this.complain('a stopped broker holds no file', `${this.#disk.openFiles} open`)
     }
     // A disk that fails then may take what only a stop would have kept; the broker says so and ends.
-    this.#end(this.#disk.failures > failures ? 'kill' : 'stop')
+    this.#end(isWell && this.#disk.failures === failures ? 'stop' : 'kill')
     next()
   }
 

@@ -166,6 +166,8 @@ export class CommitQueue<Entry> {
     if (place === undefined) return
     try {
       await place.file.truncate(place.position)
+      // Without a sync a power loss may bring back what was cut off, at offsets that other records have by then.
+      if (this.#mode === 'write') await place.file.sync()
     } catch {
       this.#break(cause)
     }

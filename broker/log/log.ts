@@ -205,15 +205,8 @@ export class Log {
     }
     this.#next = next
     this.#lastAppendMs = appendMs
-    const pending = pend({
-      first,
-      next,
-      view: chunk.bytes.subarray(at, end),
-      bytes: end - at,
-      chunk,
-      appendMs,
-      numbered,
-    })
+    const view = chunk.bytes.subarray(at, end)
+    const pending = pend({ first, next, view, bytes: end - at, chunk, appendMs, numbered })
     this.#pending.push(pending)
     if (this.#options.durability === 'memory') this.#admit()
     else this.#queue.push(pending.view, pending)
@@ -313,13 +306,17 @@ export class Log {
   }
 
   async #readFiles(from: Offset, bytesMax: number): Promise<readonly StoredBatch[]> {
-    const batches = await this.#segments.read(from, this.#end, bytesMax)
-    if (batches.length > 0) return batches
-    // Behind the files, over a hole or damage, there may be batches that are in memory alone.
-    const at = Math.max(from, this.#segments.next)
-    const batch = at < this.#end ? this.#tail.find(at as Offset) : undefined
-    // A copy: by the time that a promise is heard the ring may have come round.
-    return batch === undefined ? [] : [{ ...batch, view: Buffer.from(batch.view), chunk: undefined }]
+    for (;;) {
+      const { next: written } = this.#segments
+      const batches = await this.#segments.read(from, this.#end, bytesMax)
+      if (batches.length > 0) return batches
+      // Behind the files, over a hole or damage, there may be batches that were in memory alone.
+      const at = Math.max(from, written)
+      const batch = at < this.#end ? this.#tail.find(at as Offset) : undefined
+      // A copy: by the time that a promise is heard the ring may have come round.
+      if (batch !== undefined) return [{ ...batch, view: Buffer.from(batch.view), chunk: undefined }]
+      if (this.#segments.next === written) return []
+    }
   }
 
   async #place(entries: readonly Pending[]) {

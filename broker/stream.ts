@@ -198,7 +198,7 @@ export class ConsumeStream {
 
   /** Tells of what is not there of a piece of work, up to an offset. */
   #lost(session: Session, log: Log, { gone, from }: Work, to: Offset): void {
-    if (gone !== undefined) this.#gap(session, log, gone.from, gone.to)
+    for (const each of gone ?? []) this.#gap(session, log, each.from, each.to)
     if (from < to) this.#gap(session, log, from, to)
   }
 

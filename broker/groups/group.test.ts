@@ -314,7 +314,7 @@ test('records that were removed count as acknowledged, and whoever reads next is
   log.first = 20 as Offset
   group.removed(log.partition, 20 as Offset)
   t.match(group.figures(log.partition), { floor: 20, next: 20, lag: 10, inFlight: 0 })
-  t.match(group.next(a), { from: 20, gone: { from: 10, to: 20 } }, 'the first ten were sent')
+  t.match(group.next(a), { from: 20, gone: [{ from: 10, to: 20 }] }, 'the first ten were sent')
   t.equal(group.acknowledgeUpTo(log.partition, 5 as Offset, 0), 'ok', 'late is no error')
   take(group, a, 0, 5)
   t.match(group.next(a), { from: 25, gone: undefined }, 'told once')
@@ -330,8 +330,55 @@ test('a group that comes back behind what was removed is told so', (t) => {
   group.addLog(log, { floor: 12 as Offset, acknowledged: [[15, 22]] })
   const a = member('a')
   group.join(a, 0)
-  t.match(group.next(a), { from: 22, gone: { from: 12, to: 20 } })
+  t.match(group.next(a), { from: 22, gone: [{ from: 12, to: 20 }] })
   t.equal(group.figures(log.partition).lag, 8)
+  t.end()
+})
+
+test('after a restart what was acknowledged does not come again, also from the middle of a batch', (t) => {
+  const group = new Group('telemetry', 'g')
+  group.addLog(new FakeLog(0, 30), {
+    floor: 5 as Offset,
+    acknowledged: [
+      [7, 8],
+      [10, 12],
+    ],
+  })
+  const a = member('a')
+  group.join(a, 0)
+  const given = [take(group, a, 0), take(group, a, 0), take(group, a, 0)]
+  t.strictSame(
+    given.map((work) => [work?.from, work?.next]),
+    [
+      [5, 7],
+      [8, 10],
+      [12, 22],
+    ],
+  )
+  t.match(given[0]?.again, { attempt: 1 }, 'attempts are counted anew')
+  t.equal(group.figures(0 as Partition).inFlight, 14)
+  t.end()
+})
+
+test('holes that a start has found are told with the first delivery behind them, and are no lag', (t) => {
+  const group = new Group('telemetry', 'g')
+  const holes = [
+    { from: 2 as Offset, to: 4 as Offset, reason: 'damaged' as const },
+    { from: 8 as Offset, to: 20 as Offset, reason: 'unclean_stop' as const },
+  ]
+  group.addLog(Object.assign(new FakeLog(0, 30), { holes }), { floor: 3 as Offset, acknowledged: [[6, 20]] })
+  const a = member('a')
+  group.join(a, 0)
+  t.equal(group.figures(0 as Partition).lag, 12)
+  const given = [take(group, a, 0), take(group, a, 0), take(group, a, 0)]
+  t.match(given, [
+    { from: 4, next: 6, again: { until: 6 }, gone: [{ from: 3, to: 4 }] },
+    { from: 20, next: 30, again: undefined, gone: [{ from: 8, to: 20 }] },
+    undefined,
+  ])
+  group.leave(a, 0)
+  group.join(a, 0)
+  t.equal(take(group, a, 0)?.gone?.length ?? 0, 0, 'told once')
   t.end()
 })
 

@@ -35,11 +35,11 @@ export interface Work {
   readonly from: Offset
   /** Redelivery: send only the records before this one, under `: attempt N`. */
   readonly again: { readonly until: Offset; readonly attempt: number } | undefined
-  /** Records that were removed before they were sent: to be told. */
-  readonly gone?: Gone | undefined
+  /** What stood before it and is not there any more, or never was: to be told. */
+  readonly gone?: readonly Gone[] | undefined
 }
 
-/** Records that were removed and that nobody was sent; `to` is exclusive. */
+/** Offsets without a record that nobody was told of; `to` is exclusive. */
 interface Gone {
   readonly from: Offset
   readonly to: Offset
@@ -64,8 +64,8 @@ interface LogState {
   cursor: Offset
   /** The first record that was never sent since the broker started. */
   highest: Offset
-  /** Nobody was told yet. */
-  gone: Gone | undefined
+  /** In order. Told with the first delivery behind it. */
+  gone: readonly Gone[]
   /** How often the lowest record in flight was sent. */
   attempt: number
   holder: Member | undefined
@@ -91,14 +91,16 @@ export class Group {
     const floor = Math.max(progress.floor, log.first) as Offset
     const acknowledged = new Intervals()
     for (const [from, to] of progress.acknowledged) acknowledged.add(from, to)
-    for (const { from, to } of log.holes ?? []) acknowledged.add(Math.max(from, floor), to)
+    const holes = (log.holes ?? []).filter(({ to }) => to > floor)
+    const ahead = holes.map(({ from, to }) => ({ from: Math.max(from, floor) as Offset, to }))
+    for (const { from, to } of ahead) acknowledged.add(from, to)
     const state: LogState = {
       log,
       floor,
       acknowledged,
       cursor: floor,
-      highest: floor,
-      gone: progress.floor < floor ? { from: progress.floor, to: floor } : undefined,
+      highest: deliveredTo(floor, progress.acknowledged, holes),
+      gone: progress.floor < floor ? [{ from: progress.floor, to: floor }, ...ahead] : ahead,
       attempt: 1,
       holder: undefined,
       heir: undefined,
@@ -151,7 +153,8 @@ export class Group {
     for (const state of this.#logs) {
       if (state.holder !== member || state.heir !== undefined || state.cursor >= state.log.end) continue
       const { partition } = state.log
-      const { cursor: from, gone } = state
+      const { cursor: from } = state
+      const gone = state.gone.length === 0 ? undefined : state.gone.filter(({ to }) => to <= from)
       if (from >= state.highest) return { partition, from, again: undefined, gone }
       const until = Math.min(state.highest, state.acknowledged.nextStartAfter(from)) as Offset
       return { partition, from, again: { until, attempt: state.attempt }, gone }
@@ -168,7 +171,7 @@ export class Group {
     const state = this.#logs[work.partition]
     if (state === undefined || state.holder !== member || state.heir !== undefined) return false
     if (state.cursor !== work.from) return false
-    state.gone = undefined
+    if (state.gone.length > 0) state.gone = state.gone.filter(({ to }) => to > work.from)
     state.cursor = Math.max(next, state.acknowledged.endOfRangeAt(next)) as Offset
     state.highest = Math.max(state.highest, state.cursor) as Offset
     state.deadlineMs = nowMs + member.visibilityMs
@@ -212,7 +215,11 @@ export class Group {
   removed(partition: Partition, before: Offset): void {
     const state = this.#logs[partition]
     if (state === undefined || state.floor >= before) return
-    if (state.cursor < before) state.gone = { from: state.gone?.from ?? state.cursor, to: before }
+    if (state.cursor < before) {
+      const below = state.gone.find(({ to }) => to <= before)
+      const from = Math.min(state.cursor, below?.from ?? Infinity) as Offset
+      state.gone = [{ from, to: before }, ...state.gone.filter(({ to }) => to > before)]
+    }
     this.pass(partition, state.floor, before)
     const { holder } = state
     if (inFlight(state) === 0) {
@@ -323,6 +330,19 @@ export class Group {
       state.holder.wake()
     }
   }
+}
+
+/**
+ * How far a group had got before a restart. Below what is acknowledged all was delivered: it comes again record by record,
+ * without what was acknowledged between. A journal holds holes as acknowledged too; these were delivered to nobody.
+ */
+function deliveredTo(floor: Offset, acknowledged: Progress['acknowledged'], holes: readonly Gone[]): Offset {
+  let highest: number = floor
+  for (const [from, to] of acknowledged) {
+    const end = holes.find((hole) => hole.from < to && to <= hole.to)?.from ?? to
+    if (end > from) highest = Math.max(highest, end)
+  }
+  return highest as Offset
 }
 
 /** How many records are sent and not acknowledged. After a lease was lost, some above the cursor may be acknowledged. */

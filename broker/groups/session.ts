@@ -51,7 +51,7 @@ export class PlainSession implements Session {
       const cursor = this.#cursors.get(partition) as Offset
       if (cursor >= end) continue
       // Memory may still have what the files have not: removed is removed.
-      const gone = cursor < first ? { from: cursor, to: first } : undefined
+      const gone = cursor < first ? [{ from: cursor, to: first }] : undefined
       if (first < end) return { partition, from: Math.max(cursor, first) as Offset, again: undefined, gone }
     }
     return undefined

@@ -18,6 +18,7 @@ import { nodeDisk } from './disk/node.ts'
 import { FilePool } from './disk/pool.ts'
 import { whyUnusable } from './disk/unusable.ts'
 import { FolderLock } from './lock.ts'
+import { missingIn } from './log/holes.ts'
 import type { GivenOptions } from './options.ts'
 import { brokerRoutes, describeBroker, type Engine } from './routes.ts'
 import type { BrokerSettings } from './settings.ts'
@@ -86,6 +87,7 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
     const consumers = new Consumers(broker, defaults, (topic, records) => consumed(topic).inc(records))
     watchQueues(metrics, broker)
     watchDisk(metrics, broker)
+    watchLosses(metrics, broker)
     engine = { broker, consumers }
   } catch (error) {
     await server.close(0)
@@ -191,6 +193,20 @@ function watchQueues(metrics: Metrics, broker: Broker): void {
         const waiting = lags.length === 0 ? log.records : Math.max(...lags)
         size.with({ topic: topic.name, partition: String(log.partition) }).set(waiting)
       }
+    }
+  })
+}
+
+function watchLosses(metrics: Metrics, broker: Broker): void {
+  const missing = metrics.gauge(
+    'penstock_missing_records',
+    'Offsets of the logs that hold no record though none was removed, by the reason that `event: gap` gives; found so far',
+    ['topic', 'reason'],
+  )
+  metrics.onScrape(() => {
+    for (const topic of broker.topics) {
+      const reasons = missingIn(topic.logs.flatMap((log) => log.holes))
+      for (const [reason, count] of Object.entries(reasons)) missing.with({ topic: topic.name, reason }).set(count)
     }
   })
 }

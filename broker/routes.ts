@@ -5,6 +5,7 @@ import type { Route } from '#lib/http/http'
 import { optionsBytesMax, patchTopic, putTopic } from './admin.ts'
 import type { Broker } from './broker.ts'
 import type { Consumers } from './consume.ts'
+import { missingIn } from './log/holes.ts'
 import { writeOptions } from './options.ts'
 import { bury, produce, type OnProduced } from './produce.ts'
 import type { Topic } from './topic.ts'
@@ -113,6 +114,7 @@ function figuresOf(topic: Topic): Record<string, unknown> {
     records: sum(topic.logs, (log) => log.records),
     produced: sum(topic.logs, (log) => log.end),
     bytes: sum(topic.logs, (log) => log.bytes),
+    missing: missingIn(topic.logs.flatMap((log) => log.holes)),
     groups: Object.fromEntries(
       topic.groups.map((group) => {
         const logs = topic.logs.map(({ broker, partition }) => ({ broker, partition, ...group.figures(partition) }))

@@ -2,6 +2,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { t as file, test } from 'tap'
 import type { Page } from 'playwright-core'
 import { openBrowser } from './browser.ts'
@@ -49,12 +50,16 @@ test('the link of `penstock up` opens on live values, and nothing leaves the hos
   t.equal(await page.evaluate('history.length'), 2, 'nor one step back: only the empty page is')
   t.notOk((await page.content()).includes(given), 'nor anywhere in the page')
 
-  const before = await page.locator('table.gpus tbody').textContent()
-  await page.waitForFunction(`document.querySelector('table.gpus tbody').textContent !== ${JSON.stringify(before)}`)
-  t.pass('values change by themselves')
+  const table = page.locator('table.gpus tbody')
+  const before = await table.textContent()
+  // The page may not evaluate strings, so that a wait within it cannot be told what to wait for.
+  for (let tries = 0; tries < 180 && (await table.textContent()) === before; tries++) await sleep(500)
+  t.not(await table.textContent(), before, 'values change by themselves')
 
   await page.getByRole('button', { name: 'gpu-a02:1' }).click()
-  await page.waitForFunction(`document.querySelectorAll('[data-testid=chart] canvas').length === 4`)
+  const charts = page.getByTestId('chart').locator('canvas')
+  await charts.nth(3).waitFor()
+  t.equal(await charts.count(), 4)
   t.equal(await page.locator('#gpu-title').textContent(), 'gpu-a02:1')
   t.match(page.url(), /#gpu=GPU-/, 'a link to this GPU can be kept')
 

@@ -162,11 +162,11 @@ for (const shape of ['unsealed', 'sealed', 'middle'] as const) {
       if (JSON.stringify(lost) !== JSON.stringify([{ first: hit.first, next: hit.next, reason: 'damaged' }])) {
         complain(`says that ${JSON.stringify(lost)} is lost`)
       }
+      const holes = JSON.stringify([{ from: hit.first, to: hit.next, reason: 'damaged' }])
+      if (JSON.stringify(log.holes) !== holes) complain(`has the holes ${JSON.stringify(log.holes)}`)
       if (shape === 'unsealed') {
         const told = `from byte ${hit.from} to ${hit.to}: the records ${hit.first} to ${hit.next - 1} are lost`
         if (!reports.some((text) => text.includes(told))) complain(`tells ${reports.join()}`)
-        const holes = JSON.stringify([{ from: hit.first, to: hit.next, reason: 'damaged' }])
-        if (JSON.stringify(log.holes) !== holes) complain(`has the holes ${JSON.stringify(log.holes)}`)
       } else if (!reports.some((text) => text.includes(`is damaged at byte ${hit.from}`))) {
         complain(`tells ${reports.join()}`)
       }

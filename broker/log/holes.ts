@@ -19,22 +19,58 @@ export interface Loss {
   readonly reason: LossReason
 }
 
-/**
- * Why there is no record from one offset to another (exclusive): a piece a reason, in order.
- *
- * @param holes what is known, in order; what is in none of them is damaged
- * @param firstKept what is before it was removed by retention
- */
-export function lostBetween(holes: readonly Hole[], firstKept: Offset, from: Offset, to: Offset): Loss[] {
-  const pieces: Loss[] = []
-  for (let at = from; at < to;) {
-    const hole = holes.find((each) => each.to > at)
-    const isIn = hole !== undefined && hole.from <= at
-    const reason = at < firstKept ? 'retention' : isIn ? hole.reason : 'damaged'
-    const bound = at < firstKept ? firstKept : isIn ? hole.to : (hole?.from ?? to)
-    const next = Math.min(bound, to) as Offset
-    pieces.push({ first: at, next, reason })
-    at = next
+/** The holes of one log: those that its files tell of, and those that a reader comes upon. */
+export class Holes {
+  readonly #holes: Hole[]
+
+  /** @param holes in order, apart from each other */
+  constructor(holes: readonly Hole[]) {
+    this.#holes = [...holes]
   }
-  return pieces
+
+  /** In order. */
+  get all(): readonly Hole[] {
+    return this.#holes
+  }
+
+  /** Adds one that lies behind all others. */
+  push(hole: Hole): void {
+    this.#holes.push(hole)
+  }
+
+  /** Forgets those before an offset. */
+  dropBefore(offset: Offset): void {
+    this.#holes.splice(0, this.#holes.filter(({ to }) => to <= offset).length)
+  }
+
+  /**
+   * Why there is no record from one offset to another (exclusive), as a read has found: a piece a reason, in order. What no
+   * hole is known for is damage, and a hole from here on.
+   *
+   * @param firstKept what is before it was removed by retention
+   */
+  between(firstKept: Offset, from: Offset, to: Offset): Loss[] {
+    const pieces: Loss[] = []
+    for (let at = from; at < to;) {
+      const known = this.#holes.findIndex((each) => each.to > at)
+      const hole = this.#holes[known]
+      const isIn = hole !== undefined && hole.from <= at
+      const reason = at < firstKept ? 'retention' : isIn ? hole.reason : 'damaged'
+      const bound = at < firstKept ? firstKept : isIn ? hole.to : (hole?.from ?? to)
+      const next = Math.min(bound, to) as Offset
+      pieces.push({ first: at, next, reason })
+      if (reason === 'damaged' && !isIn) {
+        this.#holes.splice(hole === undefined ? this.#holes.length : known, 0, { from: at, to: next, reason })
+      }
+      at = next
+    }
+    return pieces
+  }
+}
+
+/** How many offsets hold no record, by the reason. */
+export function missingIn(holes: readonly Hole[]): Record<Hole['reason'], number> {
+  const missing = { damaged: 0, unclean_stop: 0 }
+  for (const { from, to, reason } of holes) missing[reason] += to - from
+  return missing
 }

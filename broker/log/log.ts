@@ -13,7 +13,7 @@ import { CommitQueue, type CommitMode } from './commit.ts'
 import { frameBatch, framedBytesMax, type BatchMeta } from './framing.ts'
 import { outcomeOf, pend, refuse, type Pending } from './pending.ts'
 import { Producers, type WrittenBatch } from './producers.ts'
-import { lostBetween, type Hole, type Loss } from './holes.ts'
+import { Holes, type Hole, type Loss } from './holes.ts'
 import { recover, type Recovered } from './recovery.ts'
 import type { Records } from './records.ts'
 import { Reservation } from './reservation.ts'
@@ -39,7 +39,7 @@ export class Log {
   readonly #tail = new Tail()
   readonly #producers: Producers
   readonly #reservation: Reservation
-  readonly #holes: Hole[]
+  readonly #holes: Holes
   readonly #report: (problem: string) => void
   readonly #listeners = new Set<() => void>()
   readonly #unregister: () => void
@@ -103,7 +103,7 @@ export class Log {
     this.#ring = ring
     this.#producers = producers
     this.#reservation = reservation
-    this.#holes = recovered.holes
+    this.#holes = new Holes(recovered.holes)
     this.#report = report
     this.#next = this.#end = recovered.next
     this.#lastAppendMs = recovered.lastAppendMs
@@ -139,7 +139,7 @@ export class Log {
 
   /** Offsets that hold no record, in order: what is known of them. */
   get holes(): readonly Hole[] {
-    return this.#holes
+    return this.#holes.all
   }
 
   /** What the log takes on disk. */
@@ -162,9 +162,9 @@ export class Log {
     return this.#behind
   }
 
-  /** Why there is no record from one offset to another (exclusive): a piece a reason, in order. */
+  /** Why a read has found no record from one offset to another (exclusive): a piece a reason, in order. */
   lostBetween(from: Offset, to: Offset): Loss[] {
-    return lostBetween(this.#holes, this.first, from, to)
+    return this.#holes.between(this.first, from, to)
   }
 
   /**
@@ -266,8 +266,7 @@ export class Log {
    */
   async dropBefore(offset: Offset): Promise<number> {
     const records = await this.#segments.dropBefore(offset)
-    const { first } = this
-    this.#holes.splice(0, this.#holes.filter(({ to }) => to <= first).length)
+    this.#holes.dropBefore(this.first)
     return records
   }
 

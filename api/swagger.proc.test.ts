@@ -6,9 +6,9 @@ import { testApi, testKey } from '#test/api'
 import { openBrowser } from '#test/browser'
 import { skipWithout, tools } from '#test/tools'
 
-file.setTimeout(400_000)
+file.setTimeout(600_000)
 
-test('a call made from the page answers', { skip: skipWithout(tools.chromium), timeout: 390_000 }, async (t) => {
+test('a call made from the page answers', { skip: skipWithout(tools.chromium), timeout: 590_000 }, async (t) => {
   const api = await testApi(t, { records: [gpuRecord()] })
   const { page, origins, errors } = await (await openBrowser(t)).page()
 

@@ -6,7 +6,7 @@ import { startPenstock, startRole, temporaryFolder } from '#test/start'
 
 import { FolderLock, holderOf } from './lock.ts'
 
-file.setTimeout(300_000)
+file.setTimeout(600_000)
 
 test('two brokers on one folder: the second is refused, and says what to do', async (t) => {
   const first = await startRole(t, 'broker')

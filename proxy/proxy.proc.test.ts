@@ -5,7 +5,7 @@ import { t as file, test } from 'tap'
 import { Client, Problem } from '#wire/client'
 import { startRole, type Scope, type StartedRole } from '#test/start'
 
-file.setTimeout(300_000)
+file.setTimeout(600_000)
 
 interface ClusterOf {
   readonly brokers: StartedRole[]

@@ -26,9 +26,9 @@ interface Row {
 }
 
 // Four processes start, and each curl is one more, on two shared cores.
-file.setTimeout(400_000)
+file.setTimeout(600_000)
 
-test('what the API answers is what the file says', { timeout: 390_000 }, async (t) => {
+test('what the API answers is what the file says', { timeout: 590_000 }, async (t) => {
   const isSample = existsSync(sample)
   const csv = isSample ? sample : madeUp(t)
   const rows = rowsOf(csv)

@@ -12,7 +12,7 @@ import { start, startPenstock, startRole, temporaryFolder, type Scope, type Star
 
 const isFull = process.env['PENSTOCK_TEST_FULL'] === '1'
 
-thisFile.setTimeout(isFull ? 900_000 : 240_000)
+thisFile.setTimeout(isFull ? 1_200_000 : 600_000)
 
 const MiB = 2 ** 20
 

@@ -9,7 +9,7 @@ import { startRole, type StartedRole } from './start.ts'
 
 const isFull = process.env['PENSTOCK_TEST_FULL'] === '1'
 
-thisFile.setTimeout(isFull ? 900_000 : 240_000)
+thisFile.setTimeout(isFull ? 1_200_000 : 600_000)
 
 /** How often a broker is killed; with `--full` at least a minute long. */
 const kills = isFull ? 100 : 6

@@ -17,7 +17,7 @@ import { sampleFiles } from '#streamer/fleet/sample'
 
 import { startRole, temporaryFolder, type Scope, type StartedRole } from './start.ts'
 
-thisFile.setTimeout(300_000)
+thisFile.setTimeout(600_000)
 
 const isFull = process.env['PENSTOCK_TEST_FULL'] === '1'
 

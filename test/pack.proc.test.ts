@@ -7,7 +7,7 @@ import { skipWithout, tools } from './tools.ts'
 const version = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version
 
 // Packs, compiles and installs: longer than other files take, on a busy machine.
-file.setTimeout(300_000)
+file.setTimeout(600_000)
 
 /** What a company's network needs for npm to work. */
 const network = Object.fromEntries(

@@ -6,7 +6,7 @@ import { startPenstock, temporaryFolder, type Scope } from './start.ts'
 import type { Started } from './started.ts'
 
 /** Several processes start in each test, on two shared cores. */
-export const fileTimeoutMs = 300_000
+export const fileTimeoutMs = 600_000
 
 const header = 'timestamp,metric_name,gpu_id,device,uuid,modelName,Hostname,container,pod,namespace,value,labels_raw\n'
 

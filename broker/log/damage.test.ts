@@ -16,7 +16,7 @@ import { readRecords, type Records } from './records.ts'
 import { ChunkRing } from './ring.ts'
 import type { Appended } from './types.ts'
 
-file.setTimeout(300_000)
+file.setTimeout(600_000)
 
 const folder = 'data/telemetry/partition-0'
 const head = { logId: '00112233445566ff', topic: 'telemetry', broker: 0 as Ordinal, partition: 0 as Partition }

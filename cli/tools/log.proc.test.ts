@@ -7,7 +7,7 @@ import { UsageError } from '../args.ts'
 import { log } from './log.ts'
 
 // Each command is a process, on two shared cores.
-file.setTimeout(300_000)
+file.setTimeout(600_000)
 
 /** A process of its own. */
 async function started(t: Scope, ...args: string[]) {

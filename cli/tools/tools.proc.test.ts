@@ -6,7 +6,7 @@ import { t as file, test } from 'tap'
 import { startPenstock, startRole, temporaryFolder, type Scope, type StartOptions } from '#test/start'
 
 // Each command is a process, on two shared cores.
-file.setTimeout(300_000)
+file.setTimeout(600_000)
 
 async function outcome(t: Scope, args: readonly string[], options: StartOptions = {}) {
   const { exited, stdout, stderr } = startPenstock(t, args, options)

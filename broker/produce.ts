@@ -169,7 +169,7 @@ function accepted(records: ReturnType<typeof readRecords>): Records {
 function unwrapped(body: Uint8Array, kind: BodyKind, recordBytesMax: number): Records {
   if (kind !== 'json') throw new Problem('unsupported_type', 'unwrap=payload takes application/json')
   const { bytes } = accepted(readRecords(body, 'json', Infinity))
-  const { payload } = JSON.parse(bytes.toString('utf8')) as { readonly payload?: unknown }
+  const payload = (JSON.parse(bytes.toString('utf8')) as { readonly payload?: unknown } | null)?.payload
   if (payload === undefined) throw new Problem('bad_record', 'unwrap=payload wants {"payload": …}')
   return typeof payload === 'string'
     ? accepted(readRecords(Buffer.from(payload), 'text', recordBytesMax))

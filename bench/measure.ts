@@ -14,6 +14,8 @@ export interface Measurement {
   readonly peer_value?: number
   /** value / peer_value. */
   readonly ratio?: number
+  /** How far the rounds lie apart: (highest - lowest) / median. */
+  readonly spread?: number
   /** Whatever else helps to read it. */
   readonly [extra: string]: unknown
 }
@@ -22,6 +24,8 @@ export interface Measurement {
 export interface Bench {
   /** Whether to be done in a minute and a half. */
   readonly quick: boolean
+  /** Parts of the suite that are asked for; none named is all of them. */
+  readonly parts: readonly string[]
   /** An empty folder that is removed afterwards. */
   readonly folder: string
   report(measurement: Omit<Measurement, 'suite' | 'ratio'>): void
@@ -44,10 +48,11 @@ export function tableOf(measurements: readonly Measurement[]): string {
   const rows = measurements.map((each) => [
     each.work,
     `${round(each.value)} ${each.unit}`,
+    each.spread === undefined ? '' : `${Math.round(100 * each.spread)} %`,
     each.peer === undefined ? '' : `${each.peer} ${round(each.peer_value ?? NaN)}`,
     each.ratio === undefined ? '' : `${each.ratio.toFixed(2)} x`,
   ])
-  const head = ['work', 'measured', 'peer', 'ratio']
+  const head = ['work', 'measured', 'spread', 'peer', 'ratio']
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
   return [head, ...rows]
     .map((row) =>

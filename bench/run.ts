@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- <suite> [--quick]`: runs a suite, prints a JSON object a line on standard output and the table on
- * standard error, and keeps both under `bench/results/`.
+ * `npm run bench -- <suite> [part …] [--quick]`: runs a suite, or some parts of it, prints a JSON object a line on
+ * standard output and the table on standard error, and keeps both under `bench/results/`.
  */
 
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
@@ -9,16 +9,19 @@ import { join } from 'node:path'
 
 import { machine, tableOf, type Measurement, type Suite } from './measure.ts'
 
+// As `penstock` sets it for a broker, before the first file call of this process.
+process.env['UV_THREADPOOL_SIZE'] ??= '16'
+
 const suitesFolder = join(import.meta.dirname, 'suites')
 const resultsFolder = join(import.meta.dirname, 'results')
 
 const args = process.argv.slice(2)
 const quick = args.includes('--quick')
-const name = args.find((arg) => !arg.startsWith('--'))
+const [name, ...parts] = args.filter((arg) => !arg.startsWith('--'))
 const suites = (await readdir(suitesFolder)).filter((file) => file.endsWith('.ts')).map((file) => file.slice(0, -3))
 
 if (name === undefined || !suites.includes(name)) {
-  console.error(`usage: npm run bench -- <suite> [--quick]      suites: ${suites.join(', ')}`)
+  console.error(`usage: npm run bench -- <suite> [part …] [--quick]      suites: ${suites.join(', ')}`)
   process.exitCode = 2
 } else {
   await runSuite(name)
@@ -32,6 +35,7 @@ async function runSuite(suite: string): Promise<void> {
   try {
     await run({
       quick,
+      parts,
       folder,
       report(measurement) {
         const { value, peer_value: peerValue } = measurement as { value: number; peer_value?: number }

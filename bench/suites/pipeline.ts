@@ -17,6 +17,7 @@ import { Fleet } from '#streamer/fleet/fleet'
 import { startRole, type StartedRole } from '#test/start'
 
 import type { Bench } from '../measure.ts'
+import { Scope } from '../scope.ts'
 
 const startMs = Date.UTC(2026, 0, 1)
 const fleet = { seed: 1, hosts: 31, gpusPerHost: 8, startMs, stepMs: 1000, transfersPerMinute: 0 }
@@ -154,17 +155,4 @@ async function readOnce(file: string): Promise<void> {
 
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] as number
-}
-
-/** What `test/start.ts` needs of a test: it is told when the round is over. */
-class Scope {
-  readonly #callbacks: (() => unknown)[] = []
-
-  teardown(callback: () => unknown): void {
-    this.#callbacks.push(callback)
-  }
-
-  async end(): Promise<void> {
-    for (const callback of this.#callbacks.toReversed()) await callback()
-  }
 }

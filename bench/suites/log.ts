@@ -1,0 +1,31 @@
+/**
+ * `npm run bench -- log [part …]`: the log, in parts.
+ *
+ * - `alone`: records a second into a log in this process, against `memcpy` and raw `writev` loops.
+ * - `http`: records a second into a broker process, against `memcpy` and Redis Streams.
+ * - `recovery`: what a start takes, of unsealed and of sealed segments.
+ * - `dirty`: many logs that are synced in one turn, against one journal for all of them.
+ * - `partitions`: 10,000 of them: time to open, memory.
+ */
+
+import type { Bench } from '../measure.ts'
+import { dirtyFiles } from './log/dirty.ts'
+import { partitions } from './log/partitions.ts'
+import { produceAlone, produceOverHttp } from './log/produce.ts'
+import { recovery } from './log/recovery.ts'
+
+const parts: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
+  alone: produceAlone,
+  http: produceOverHttp,
+  recovery,
+  dirty: dirtyFiles,
+  partitions,
+}
+
+export async function run(bench: Bench): Promise<void> {
+  const unknown = bench.parts.filter((part) => parts[part] === undefined)
+  if (unknown.length > 0) throw new Error(`no part ${unknown.join(', ')}; there are ${Object.keys(parts).join(', ')}`)
+  for (const [name, part] of Object.entries(parts)) {
+    if (bench.parts.length === 0 || bench.parts.includes(name)) await part(bench)
+  }
+}

@@ -9,6 +9,7 @@ import { Log } from './log/log.ts'
 import type { LogOptions, NotWritten } from './log/types.ts'
 import type { ChunkRing } from './log/ring.ts'
 import type { TopicOptions } from './options.ts'
+import { parallel } from './parallel.ts'
 
 /** What all topics of a broker share. */
 export interface TopicContext {
@@ -35,6 +36,13 @@ interface GroupEntry {
   /** Logs whose progress is not durable yet. */
   readonly dirty: Set<Partition>
 }
+
+/**
+ * Logs that are opened or closed at one time: as many as a broker has threads for files. Of 500 logs, 8 at a time took a third
+ * of the time that one at a time took to make them, and a quarter to close them; 32 at a time gained nothing more, and each
+ * log that a crash left needs some megabytes while it is read.
+ */
+const logsAtOnce = 16
 
 /** Who reads a topic, and must know when it changes. */
 export interface TopicReader {
@@ -173,7 +181,7 @@ export class Topic {
     for (const reader of this.#readers) reader.closing()
     await Promise.allSettled(this.#opening.values())
     for (const { journal } of this.#groups.values()) await journal.close()
-    for (const log of this.#logs) await log.close()
+    await closeLogs(this.#logs)
   }
 
   #watch(log: Log): void {
@@ -248,16 +256,25 @@ async function openLogs(
     reserveRecords,
     onBroken: (error) => context.onBroken(error),
   }
-  const logs: Log[] = []
+  const opened: Log[] = []
+  const missing = Array.from({ length: Math.max(0, partitions - from) }, (_, place) => (from + place) as Partition)
   try {
-    for (let at = from; at < partitions; at++) {
-      const head = { logId: context.newLogId(), topic, broker, partition: at as Partition }
-      const path = `${folder}/partition-${at}`
-      logs.push(await Log.open(disk, path, head, options, ring, (text) => context.report(text)))
-    }
+    return await parallel(missing, logsAtOnce, async (partition) => {
+      const head = { logId: context.newLogId(), topic, broker, partition }
+      const path = `${folder}/partition-${partition}`
+      const log = await Log.open(disk, path, head, options, ring, (text) => context.report(text))
+      opened.push(log)
+      return log
+    })
   } catch (error) {
-    for (const log of logs) await log.close()
+    await closeLogs(opened)
     throw error
   }
-  return logs
+}
+
+/** Closes all of them, also when one fails; rejects with the first error then. */
+export async function closeLogs(logs: readonly Log[]): Promise<void> {
+  const failures: unknown[] = []
+  await parallel(logs, logsAtOnce, (log) => log.close().catch((error: unknown) => failures.push(error)))
+  if (failures.length > 0) throw failures[0]
 }

@@ -22,7 +22,7 @@ import {
   type GivenOptions,
   type TopicOptions,
 } from './options.ts'
-import { Topic, type TopicContext } from './topic.ts'
+import { closeLogs, Topic, type TopicContext } from './topic.ts'
 
 /** What holds for all topics. */
 export interface TopicLimits {
@@ -193,7 +193,7 @@ export class Topics {
     try {
       await this.#store(topic.name, said, asked)
     } catch (error) {
-      for (const log of added) await log.close()
+      await closeLogs(added)
       throw error
     }
     topic.change(options, added, nowMs)

@@ -9,6 +9,7 @@ import { t as thisFile, test } from 'tap'
 import { Client, type Message } from '#wire/client'
 
 import { start, startPenstock, startRole, temporaryFolder, type Scope, type StartedRole } from './start.ts'
+import { skipWithout, tools } from './tools.ts'
 
 const isFull = process.env['PENSTOCK_TEST_FULL'] === '1'
 
@@ -135,6 +136,30 @@ for (const [name, { skip: reason = false, make, says }] of Object.entries(unusab
     t.ok(line.startsWith(`penstock broker: ${folder} `), line)
   })
 }
+
+test(
+  'a sync that fails: the record is refused, the broker ends with status 1, and the next start has all it acknowledged',
+  { skip: skipWithout(tools.strace) },
+  async (t) => {
+    const folder = temporaryFolder(t)
+    const env = { TOPICS: 'load:partitions=1', DATA_DIR: folder }
+    const sent = Array.from({ length: 50 }, (_, n) => JSON.stringify({ n }))
+    let broker = await startRole(t, 'broker', { env })
+    for (const text of sent) t.equal((await produce(broker, text)).status, 200)
+    await broker.kill('SIGKILL')
+
+    const path = join(folder, 'load/partition-0/00000000000000000000.log')
+    const failing = ['-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO', '-P', path]
+    broker = await startRole(t, 'broker', { env, under: ['strace', '-f', '-qq', '-o', '/dev/null', ...failing] })
+    const refused = await produce(broker, '"never"')
+    t.match(await refused.json(), { status: 503, code: 'not_writable' })
+    t.strictSame(await broker.exited, { code: 1, signal: null }, broker.tail())
+    t.match(broker.tail(), /the disk failed, the broker stops: .*EIO/)
+
+    broker = await startRole(t, 'broker', { env })
+    t.strictSame(await take(broker, sent.length), sent)
+  },
+)
 
 test('more logs than open files: all open, and all take records', async (t) => {
   const [partitions, files] = isFull ? [10_000, 1024] : [300, 256]

@@ -20,6 +20,7 @@ export const tools = {
     name: 'chromium',
     skipped: 'the pages in a browser (test/browser.proc.test.ts, api/swagger.proc.test.ts)',
   },
+  strace: { name: 'strace', skipped: 'a disk that fails to sync (test/disk.proc.test.ts)' },
 } as const satisfies Record<string, Tool>
 
 /** tap's `skip` option: a reason when the tool is absent, else false. */

@@ -99,3 +99,18 @@ test('a full disk is told, and the next note carries on', async (t) => {
   t.equal(await journal.note(group.set(0, 3), 1), 'durable')
   t.equal((await open(disk, group)).progress.get(0 as Partition)?.floor, 3)
 })
+
+test('the journal of another group, or of another broker, is refused', async (t) => {
+  const disk = new MemoryDisk()
+  const group = new Group()
+  const { journal } = await open(disk, group)
+  await journal.note(group.set(0, 5), 1)
+  const whole = disk.files.get(`${folder}/g.log`) as Buffer
+  for (const [from, to] of [
+    [' g 0 ', ' h 0 '],
+    [' g 0 ', ' g 1 '],
+  ] as const) {
+    disk.files.set(`${folder}/g.log`, Buffer.from(whole.toString('latin1').replace(from, to), 'latin1'))
+    await t.rejects(open(disk, group), { message: /g\.log belongs to the group . of broker .: put the file back/ })
+  }
+})

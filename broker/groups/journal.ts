@@ -18,7 +18,7 @@ import { frameBatch, framedBytesMax, type BatchMeta } from '../log/framing.ts'
 import type { Progress } from './group.ts'
 import type { Durability, NotWritten } from '../log/types.ts'
 import { readRecords, type Records } from '../log/records.ts'
-import { scanSegment } from '../log/segment.ts'
+import { ForeignSegment, scanSegment } from '../log/segment.ts'
 
 /** A journal beyond this is rewritten as a snapshot. */
 const journalBytesMax = 1 << 20
@@ -171,6 +171,12 @@ export class Journal {
     })
     const scanned = await scan.finally(() => file.close())
     if (scanned === undefined) return progress
+    const { topic: group, broker } = scanned.head
+    if (group !== this.#head.topic || broker !== this.#head.broker) {
+      throw new ForeignSegment(
+        `${this.#path} belongs to the group ${group} of broker ${broker}: put the file back where it came from`,
+      )
+    }
     this.#issued = this.#written = scanned.next
     // Numbers go up by two: a jump is no damage, bytes that are no batch are.
     if (scanned.damaged.some(({ from, to }) => from < to))

@@ -274,6 +274,33 @@ test('retention: whole sealed segments go, the last one stays, and producers are
   t.match(killed.append(records('r11'), { producer: 'p', sequence: 11 }, 1), { duplicate: true }, 'a repeat is known')
 })
 
+test('segments that go while others are read: the reader misses nothing that is kept', async (t) => {
+  const complaints: string[] = []
+  for (let turns = 0; turns < 40; turns++) {
+    const disk = new MemoryDisk()
+    const first = await open({ disk, segmentBytesMax: 300 })
+    for (let round = 0; round < 12; round++) await (first.append(records(`r${round}`), undefined, 1) as Appended).done
+    await first.close()
+    const log = await open({ disk, segmentBytesMax: 300 })
+    const kept = log.segments[2]?.first as Offset
+    const reading = log.read(0 as Offset, 1 << 20)
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve()
+    const dropping = log.dropBefore(kept)
+    const [batch] = await reading
+    await dropping
+    // From the first segment, from the second, or from the first one that is kept; and the rest of the way without a hole.
+    if (batch === undefined || batch.first > kept) complaints.push(`after ${turns} turns: ${batch?.first}`)
+    for (let at = Math.max(batch?.next ?? 0, kept); at < log.end;) {
+      const [found] = await log.read(at as Offset, 1)
+      if (found?.first !== at) complaints.push(`after ${turns} turns, at ${at}: ${found?.first}`)
+      at = found?.next ?? Infinity
+    }
+    await log.close()
+    if (disk.openFiles > 0) complaints.push(`after ${turns} turns: ${disk.openFiles} files are open`)
+  }
+  t.strictSame(complaints, [])
+})
+
 test('a sealed segment says what is in it', async (t) => {
   const disk = new MemoryDisk()
   const log = await open({ disk })

@@ -28,6 +28,8 @@ export interface Segment {
   bytes: number
   /** It ends in a trailer. */
   sealed: boolean
+  /** Its records were removed: nobody may open it any more. */
+  dropped: boolean
   /** Missing where only the trailer has it yet: nobody has read the segment since the start. */
   index: SparseIndex | undefined
 }
@@ -144,7 +146,20 @@ async function openSegment(
     const first = scanned.head.firstOffset
     return {
       head: scanned.head,
-      segment: { path, first, next, records, batches, firstMs, lastMs, start, bytes, sealed: false, index },
+      segment: {
+        path,
+        first,
+        next,
+        records,
+        batches,
+        firstMs,
+        lastMs,
+        start,
+        bytes,
+        sealed: false,
+        dropped: false,
+        index,
+      },
       holes: scanned.damaged
         .filter(({ firstLost, nextGood }) => firstLost < nextGood)
         .map(({ firstLost: from, nextGood: to }) => ({ from, to, reason: 'damaged' as const })),
@@ -174,6 +189,7 @@ async function openSealed(path: string, file: DiskFile, producers: Producers): P
       start: own.bytes,
       bytes,
       sealed: true,
+      dropped: false,
       index: undefined,
     },
     holes: [],

@@ -36,8 +36,8 @@ export class Segments {
   readonly #producers: () => ProducerStates
   readonly #report: (problem: string) => void
   readonly #segments: Segment[]
-  /** Reads that are under way. */
-  readonly #reads = new Set<Promise<unknown>>()
+  /** Reads that are under way, and where. */
+  readonly #reads = new Map<Promise<unknown>, Segment>()
   #activeFile: DiskFile | undefined
   #next: Offset
 
@@ -133,6 +133,9 @@ export class Segments {
     while (this.#segments.length > 1 && (this.#segments[1] as Segment).first <= offset) {
       const [dropped] = this.#segments.splice(0, 1) as [Segment]
       records += dropped.records
+      dropped.dropped = true
+      const reads = [...this.#reads].filter(([, segment]) => segment === dropped)
+      await Promise.allSettled(reads.map(([read]) => read))
       await this.#disk.remove(dropped.path)
       // One by one: a crash must not leave a hole between older and newer files.
       await this.#disk.syncFolder(this.#folder)
@@ -146,21 +149,23 @@ export class Segments {
    * @param bytesMax stop after the batch that reaches this
    */
   async read(from: Offset, end: Offset, bytesMax: number): Promise<readonly StoredBatch[]> {
-    for (let at = this.#segmentAt(from); at < this.#segments.length; at++) {
-      const segment = this.#segments[at] as Segment
-      if (segment.next <= from) continue
+    // Looked up by its offset each time: segments may be dropped while another is read.
+    for (let at = from; ;) {
+      const segment = this.#segmentFrom(at)
+      if (segment === undefined) return []
+      const { next } = segment
       const position = (await this.#indexOf(segment)).positionOf(from) ?? segment.start
       const batches = await this.#readSegment(segment, position, end, bytesMax, (batch) => {
         return batch.head.firstOffset + batch.head.count > from
       })
       if (batches.length > 0) return batches
+      at = next
     }
-    return []
   }
 
   /** The first record appended at or after a time, among those before `end`. */
   async offsetAt(timeMs: number, end: Offset): Promise<Offset> {
-    for (const segment of this.#segments) {
+    for (const segment of [...this.#segments]) {
       if (segment.lastMs < timeMs) continue
       const position = (await this.#indexOf(segment)).positionBefore(timeMs) ?? segment.start
       const [batch] = await this.#readSegment(segment, position, end, 1, (found) => found.head.appendMs >= timeMs)
@@ -186,7 +191,7 @@ export class Segments {
 
   /** Closes the files as they are. */
   async abandon(): Promise<void> {
-    while (this.#reads.size > 0) await Promise.allSettled(this.#reads)
+    while (this.#reads.size > 0) await Promise.allSettled(this.#reads.keys())
     await this.#leaveActive()
   }
 
@@ -196,8 +201,8 @@ export class Segments {
     await file?.close()
   }
 
-  /** The index of the segment that holds an offset, or of the first one. */
-  #segmentAt(offset: Offset): number {
+  /** The segment that holds an offset, or the next one that holds any behind it. */
+  #segmentFrom(offset: Offset): Segment | undefined {
     let low = 0
     let high = this.#segments.length - 1
     while (low < high) {
@@ -205,7 +210,8 @@ export class Segments {
       if ((this.#segments[middle] as Segment).first <= offset) low = middle
       else high = middle - 1
     }
-    return Math.max(low, 0)
+    const segment = this.#segments[low]
+    return segment !== undefined && segment.next <= offset ? this.#segments[low + 1] : segment
   }
 
   async #indexOf(segment: Segment): Promise<SparseIndex> {
@@ -215,24 +221,25 @@ export class Segments {
     return (segment.index ??= SparseIndex.of(trailer?.index ?? []))
   }
 
-  /** Reads in a file, which a stop waits for. */
-  async #reading<T>({ path }: Segment, read: (file: DiskFile) => Promise<T>): Promise<T> {
+  /** Reads in a file, which a stop and a removal wait for; `undefined` where it is removed already. */
+  async #reading<T>(segment: Segment, read: (file: DiskFile) => Promise<T>): Promise<T | undefined> {
+    if (segment.dropped) return undefined
     const run = (async () => {
-      const file = await this.#disk.open(path)
+      const file = await this.#disk.open(segment.path)
       return read(file).finally(() => file.close())
     })()
-    this.#reads.add(run)
+    this.#reads.set(run, segment)
     return run.finally(() => this.#reads.delete(run))
   }
 
-  #readSegment(
+  async #readSegment(
     segment: Segment,
     from: number,
     end: Offset,
     bytesMax: number,
     wanted: (batch: FoundBatch) => boolean,
   ): Promise<StoredBatch[]> {
-    return this.#reading(segment, async (file) => {
+    const read = await this.#reading(segment, async (file) => {
       const batches: StoredBatch[] = []
       const size = segment.bytes
       const reader = new WindowReader(file, Math.min(size - from, 2 * bytesMax))
@@ -258,6 +265,7 @@ export class Segments {
       }
       return batches
     })
+    return read ?? []
   }
 
   /** Seals the active segment, if there is one, and begins the next. */
@@ -295,6 +303,7 @@ export class Segments {
       start: lines.length,
       bytes: lines.length,
       sealed: false,
+      dropped: false,
       index: new SparseIndex(),
     }
     this.#segments.push(segment)

@@ -165,8 +165,7 @@ export class Segments {
 
   /** The first record appended at or after a time, among those before `end`. */
   async offsetAt(timeMs: number, end: Offset): Promise<Offset> {
-    for (const segment of [...this.#segments]) {
-      if (segment.lastMs < timeMs) continue
+    for (const segment of this.#segments.filter(({ lastMs }) => lastMs >= timeMs)) {
       const position = (await this.#indexOf(segment)).positionBefore(timeMs) ?? segment.start
       const [batch] = await this.#readSegment(segment, position, end, 1, (found) => found.head.appendMs >= timeMs)
       if (batch !== undefined) return batch.first

@@ -11,10 +11,10 @@ import { RawClient } from '#test/http'
 import { problems } from '#wire/problems'
 
 const isFull = process.env['PENSTOCK_TEST_FULL'] === '1'
-const numRuns = isFull ? 5_000 : 150
+const numRuns = isFull ? 3_000 : 150
 const answerMsMax = 20_000
 
-file.setTimeout(isFull ? 900_000 : 200_000)
+file.setTimeout(isFull ? 1_200_000 : 600_000)
 
 interface Sent {
   readonly method: string

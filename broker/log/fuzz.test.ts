@@ -16,9 +16,9 @@ import { ChunkRing } from './ring.ts'
 import type { Appended } from './types.ts'
 
 const isFull = process.env['PENSTOCK_TEST_FULL'] === '1'
-const numRuns = isFull ? 20_000 : 300
+const numRuns = isFull ? 4_000 : 300
 
-file.setTimeout(isFull ? 900_000 : 200_000)
+file.setTimeout(isFull ? 1_200_000 : 600_000)
 
 const folder = 'data/telemetry/partition-0'
 const head = { logId: '00112233445566ff', topic: 'telemetry', broker: 0 as Ordinal, partition: 0 as Partition }

@@ -4,7 +4,7 @@ import { breaks } from './breaks.ts'
 import { runSeed } from './simulate.ts'
 
 const isFull = process.env['PENSTOCK_TEST_FULL'] === '1'
-const seeds = isFull ? 2000 : 150
+const seeds = isFull ? 600 : 150
 
 /** A planted fault shows itself in one of so many seeds. */
 const seedsToFind = 300

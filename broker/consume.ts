@@ -1,8 +1,8 @@
-/** `GET /consume` and `POST /ack`: who is connected, what they asked for, and what they acknowledge. */
+/** `GET /consume`: who is connected, and what they asked for. */
 
 import type { Answer, Request, Sink } from '#lib/http/http'
 import { query, readQuery } from '#lib/http/query'
-import { formatId, isName, parseId, type Offset, type Partition, type RecordId } from '#wire/ids'
+import { isName, parseId, type Offset, type Partition } from '#wire/ids'
 import { Problem } from '#wire/problems'
 
 import type { Broker } from './broker.ts'
@@ -91,45 +91,6 @@ export class Consumers {
     })
   }
 
-  /** Acknowledges records; answered when that is as durable as the topic says. */
-  async acknowledge(request: Request, body: Uint8Array): Promise<Answer> {
-    const asked = readQuery(request, {
-      topic: query.text({ required: true }),
-      group: query.text({ required: true }),
-      partition: query.integer({ min: 0 }),
-    })
-    const topic = topicOf(this.#broker, asked.topic)
-    const group = topic.groupNamed(asked.group)
-    if (group === undefined) throw new Problem('unknown_group', `topic ${topic.name} has no group ${asked.group}`)
-    const { ids, upTo } = readAck(body)
-    const named = [...ids, ...upTo]
-    for (const id of named) this.#check(id, topic, asked.partition)
-    const now = this.#broker.clock.monotonicMs()
-    const refused: { id: string; code: string }[] = []
-    const touched = new Set<Partition>()
-    const note = (id: RecordId, result: string): void => {
-      if (result === 'ok') touched.add(id.partition)
-      else refused.push({ id: formatId(id.broker, id.partition, id.offset), code: result })
-    }
-    for (const id of ids) note(id, group.acknowledge(id.partition, id.offset, now))
-    for (const id of upTo) note(id, group.acknowledgeUpTo(id.partition, id.offset, now))
-    if (touched.size > 0) {
-      const outcome = await topic.settle(group.name, touched, this.#broker.clock.wallMs())
-      if (outcome !== 'durable') throw notWritten(outcome)
-    }
-    const acknowledged = named.length - refused.length
-    if (refused.length === 0) return { json: { acknowledged } }
-    const lost = refused.every(({ code }) => code === 'lease_lost')
-    throw new Problem(
-      lost ? 'lease_lost' : 'not_delivered',
-      `${refused.length} of ${named.length} ids are not in flight`,
-      {
-        acknowledged,
-        refused,
-      },
-    )
-  }
-
   async #group(topic: Topic, name: string, from: string | undefined): Promise<Group> {
     if (!isName(name)) throw new Problem('bad_name', `group=${name} is not a name`)
     if (from !== undefined && from !== 'earliest' && from !== 'latest') {
@@ -144,19 +105,6 @@ export class Consumers {
     } catch (error) {
       const { outcome } = error as { readonly outcome?: 'disk_full' | 'not_writable' }
       throw outcome === undefined ? error : notWritten(outcome)
-    }
-  }
-
-  #check(id: RecordId, topic: Topic, partition: number | undefined): void {
-    const text = formatId(id.broker, id.partition, id.offset)
-    if (id.broker !== this.#broker.ordinal) {
-      throw new Problem('wrong_broker', `${text} is of broker ${id.broker}, this is broker ${this.#broker.ordinal}`)
-    }
-    if (topic.logs[id.partition] === undefined) {
-      throw new Problem('unknown_partition', `${text}: ${topic.name} has the partitions 0 to ${topic.logs.length - 1}`)
-    }
-    if (partition !== undefined && partition !== id.partition) {
-      throw new Problem('bad_parameter', `${text} is not of partition=${partition}`)
     }
   }
 
@@ -254,27 +202,4 @@ function afterIds(from: string, logs: readonly Log[], broker: Broker): ReadonlyM
   // A log that the reader has no id of is one that it has seen nothing of.
   for (const log of logs) if (!starts.has(log.partition)) starts.set(log.partition, log.first)
   return starts
-}
-
-function readAck(body: Uint8Array): { readonly ids: readonly RecordId[]; readonly upTo: readonly RecordId[] } {
-  const want = 'want {"id":"0/3/17"}, {"ids":["0/3/17"]} or {"up_to":["0/3/17"]}'
-  let given: { readonly id?: unknown; readonly ids?: unknown; readonly up_to?: unknown } | null
-  try {
-    given = JSON.parse(Buffer.from(body).toString('utf8')) as typeof given
-  } catch {
-    throw new Problem('bad_request', `the body is no JSON: ${want}`)
-  }
-  const ids = readIds(given?.ids ?? (given?.id === undefined ? [] : [given.id]), want)
-  const upTo = readIds(given?.up_to ?? [], want)
-  if (ids.length + upTo.length === 0) throw new Problem('bad_request', `the body names no id: ${want}`)
-  return { ids, upTo }
-}
-
-function readIds(texts: unknown, want: string): RecordId[] {
-  if (!Array.isArray(texts)) throw new Problem('bad_request', want)
-  return texts.map((text: unknown) => {
-    const id = typeof text === 'string' ? parseId(text) : undefined
-    if (id === undefined) throw new Problem('bad_request', `${JSON.stringify(text)} is no id: ${want}`)
-    return id
-  })
 }

@@ -238,6 +238,51 @@ test('what is not acknowledged in time comes again on the same stream', async (t
   await reader.cancel()
 })
 
+test('what a consumer gives back comes again, and what it needs longer for does not', async (t) => {
+  const { post, server, clock, broker } = await start(t)
+  for (let n = 0; n < 3; n++) await post('/produce?topic=telemetry&partition=0', `{"n":${n}}`)
+  const stream = await fetch(`${server.url}/consume?topic=telemetry&group=g&visibility=5s`)
+  const reader = stream.body!.getReader()
+  const decoder = new TextDecoder()
+  let text = ''
+  const until = async (wanted: RegExp): Promise<void> => {
+    while (!wanted.test(text)) text += decoder.decode((await reader.read()).value, { stream: true })
+  }
+  await until(/"n":2}\n\n/)
+  const at = '?topic=telemetry&group=g'
+  t.match(await post(`/nack${at}`, '{"id":"0/0/1"}'), { status: 200, body: { given_back: 1 } })
+  await until(/: attempt 2\nid: 0\/0\/1\n/)
+  t.match(await post(`/nack${at}`, '{"ids":["0/0/1","0/0/7"],"delay_ms":3000}'), {
+    status: 409,
+    body: { code: 'not_delivered', given_back: 1, refused: [{ id: '0/0/7' }] },
+  })
+  t.match(await post(`/ack${at}`, '{"id":"0/0/1"}'), { status: 409, body: { code: 'lease_lost' } })
+  clock.advance(3_000)
+  broker.tick()
+  await until(/: attempt 3\nid: 0\/0\/1\n/)
+  clock.advance(4_000)
+  t.match(await post(`/extend${at}`, '{"ids":["0/0/0","0/0/2"]}'), { status: 200, body: { extended: 2 } })
+  clock.advance(4_000)
+  broker.tick()
+  t.match(await post(`/ack${at}`, '{"up_to":["0/0/2"]}'), { status: 200, body: { acknowledged: 1 } }, 'in time still')
+
+  const refusals: [string, string, RegExp][] = [
+    ['/nack', '{"up_to":["0/0/1"]}', /up_to is for \/ack alone/],
+    ['/nack', '{"id":"0/0/1","delay_ms":-1}', /delay_ms=-1: want 0 to 43200000/],
+    ['/nack', '{"id":"0/0/1","delay_ms":"1s"}', /delay_ms="1s"/],
+    ['/nack', '{"id":"0/0/1","dead":true}', /dead is not known/],
+    ['/nack', '[]', /want \{"id"/],
+    ['/extend', '{"id":"0/0/1","delay_ms":1}', /delay_ms is not known/],
+    ['/extend', '{}', /names no id/],
+    ['/ack', '{"id":7}', /7 is no id/],
+  ]
+  for (const [path, body, detail] of refusals) {
+    t.match(await post(path + at, body), { status: 400, body: { code: 'bad_request', detail } }, body)
+  }
+  t.match(await post('/nack?topic=telemetry&group=none', '{"id":"0/0/1"}'), { body: { code: 'unknown_group' } })
+  await reader.cancel()
+})
+
 test('a new connection of a name replaces the old one, which is told', async (t) => {
   const { post, server } = await start(t)
   await post('/produce?topic=telemetry&partition=0', '{"n":0}')

@@ -8,10 +8,8 @@ import type { Consumers } from './consume.ts'
 import { missingIn } from './log/holes.ts'
 import { writeOptions } from './options.ts'
 import { bury, produce, type OnProduced } from './produce.ts'
+import { acknowledge, extend, nack, settleBytesMax } from './settle.ts'
 import type { Topic } from './topic.ts'
-
-/** An acknowledgement of 10,000 ids of the longest kind. */
-const ackBytesMax = 512 * 1024
 
 /** What the routes serve, once the logs are recovered. */
 export interface Engine {
@@ -48,8 +46,20 @@ export function brokerRoutes(
     {
       method: 'POST',
       path: '/ack',
-      bodyBytesMax: ackBytesMax,
-      handle: (request, body) => engine().consumers.acknowledge(request, body),
+      bodyBytesMax: settleBytesMax,
+      handle: (request, body) => acknowledge(engine().broker, request, body),
+    },
+    {
+      method: 'POST',
+      path: '/nack',
+      bodyBytesMax: settleBytesMax,
+      handle: (request, body) => nack(engine().broker, request, body),
+    },
+    {
+      method: 'POST',
+      path: '/extend',
+      bodyBytesMax: settleBytesMax,
+      handle: (request, body) => extend(engine().broker, request, body),
     },
     {
       method: 'GET',
@@ -124,6 +134,7 @@ function figuresOf(topic: Topic): Record<string, unknown> {
             mode: 'exclusive',
             lag: sum(logs, (log) => log.lag),
             in_flight: sum(logs, (log) => log.inFlight),
+            given_back: sum(logs, (log) => log.givenBack),
             consumers: group.members.size,
             lost: topic.lost.get(group.name) ?? 0,
             logs: logs.map(({ broker, partition, floor, next, lag, holder }) => ({

@@ -164,7 +164,8 @@ export class ConsumeStream {
       else this.#sendBatch(session, log, at, batch, next)
       if (batch.first >= until) break
       const following = session.next()
-      if (following === undefined || following.partition !== at.partition || following.from !== next) break
+      // A piece may end within a batch, and the next begin there.
+      if (next < batch.next || following?.partition !== at.partition || following.from !== next) break
       at = following
     }
     if (batches.length === 0) {

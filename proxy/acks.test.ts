@@ -27,15 +27,16 @@ test('what names no record is refused', (t) => {
 test('the answers become one, and each id that was refused is named', (t) => {
   const [one, two] = splitAck(body({ up_to: ['0/3/17', '1/0/4'] })) as [AckPart, AckPart]
   t.strictSame(
-    joinAcks([
-      [one, { acknowledged: 1 }],
-      [two, { acknowledged: 1 }],
+    joinAcks('/ack', [
+      [one, { done: 1 }],
+      [two, { done: 1 }],
     ]),
     { acknowledged: 2 },
   )
+  t.strictSame(joinAcks('/nack', [[one, { done: 1 }]]), { given_back: 1 }, 'each path has its own word')
   try {
-    joinAcks([
-      [one, { acknowledged: 1 }],
+    joinAcks('/ack', [
+      [one, { done: 1 }],
       [two, { problem: { code: 'unavailable', extra: {} } }],
     ])
     t.fail('a broker that is down must not be taken for an acknowledgement')
@@ -54,7 +55,7 @@ test('the answers become one, and each id that was refused is named', (t) => {
   }
   t.throws(
     () =>
-      joinAcks([
+      joinAcks('/ack', [
         [one, { problem: lost }],
         [two, { problem: { code: 'unavailable', extra: {} } }],
       ]),

@@ -3,7 +3,13 @@
 import { formatId, parseId, type Ordinal } from '#wire/ids'
 import { Problem, problems, type ProblemCode } from '#wire/problems'
 
-/** The fields of `/ack`, `/nack` and `/extend` that hold ids. */
+/** What came of the ids, in the answer of each path. */
+export const verbs = { '/ack': 'acknowledged', '/nack': 'given_back', '/extend': 'extended' } as const
+
+/** A path that takes ids. */
+export type AckPath = keyof typeof verbs
+
+/** The fields of their bodies that hold ids. */
 const idFields = ['id', 'ids', 'up_to'] as const
 
 /** One broker's part of a body. */
@@ -16,7 +22,7 @@ export interface AckPart {
 
 /** What one broker said to its part. */
 export type AckAnswer =
-  | { readonly acknowledged: number }
+  | { readonly done: number }
   | { readonly problem: { readonly code: ProblemCode; readonly extra: Readonly<Record<string, unknown>> } }
 
 /**
@@ -53,29 +59,33 @@ export function splitAck(body: Uint8Array): AckPart[] {
 }
 
 /**
- * Puts the brokers' answers together: how many were acknowledged, and each id that was not, with its code.
+ * Puts the brokers' answers together: for how many ids it was done, and each for which it was not, with its code.
  *
  * @throws Problem when an id was refused; one that may be retried when all refusals may be
  */
-export function joinAcks(answers: readonly (readonly [AckPart, AckAnswer])[]): { readonly acknowledged: number } {
-  let acknowledged = 0
+export function joinAcks(
+  path: AckPath,
+  answers: readonly (readonly [AckPart, AckAnswer])[],
+): Readonly<Record<string, number>> {
+  const verb = verbs[path]
+  let done = 0
   const refused: { id: string; code: string }[] = []
   for (const [part, answer] of answers) {
-    if ('acknowledged' in answer) {
-      acknowledged += answer.acknowledged
+    if ('done' in answer) {
+      done += answer.done
       continue
     }
     const { code, extra } = answer.problem
-    if (typeof extra.acknowledged === 'number') acknowledged += extra.acknowledged
+    if (typeof extra[verb] === 'number') done += extra[verb]
     if (Array.isArray(extra.refused)) refused.push(...(extra.refused as typeof refused))
     else refused.push(...part.ids.map((id) => ({ id, code })))
   }
-  if (refused.length === 0) return { acknowledged }
+  if (refused.length === 0) return { [verb]: done }
   const codes = [...new Set(refused.map(({ code }) => code))] as ProblemCode[]
   // A refusal that will not change by itself is told first: to send the rest again cannot mend it.
   const code = codes.find((each) => !problems[each].retry) ?? codes[0] ?? 'internal'
-  const extra = { acknowledged, refused, ...(problems[code].retry ? { retry_after_s: 1 } : {}) }
-  throw new Problem(code, `${refused.length} of ${refused.length + acknowledged} ids were not acknowledged`, extra)
+  const extra = { [verb]: done, refused, ...(problems[code].retry ? { retry_after_s: 1 } : {}) }
+  throw new Problem(code, `${refused.length} of ${refused.length + done} ids were not ${verb.replace('_', ' ')}`, extra)
 }
 
 function idsOf(given: Readonly<Record<string, unknown>>, field: 'ids' | 'up_to'): readonly unknown[] {

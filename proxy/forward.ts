@@ -5,7 +5,7 @@ import { formatTraceparent } from '#lib/trace'
 import { deadSuffix, isName, partitionOfKey, type Partition } from '#wire/ids'
 import { Problem } from '#wire/problems'
 
-import { joinAcks, splitAck, type AckAnswer, type AckPart } from './acks.ts'
+import { joinAcks, splitAck, verbs, type AckAnswer, type AckPart, type AckPath } from './acks.ts'
 import type { Cluster } from './cluster.ts'
 import type { Member } from './members.ts'
 import type { Answered, Upstream } from './upstream.ts'
@@ -43,14 +43,13 @@ export async function forwardDead(gateway: Gateway, request: Request, body: Uint
   return send(gateway, request, `/dead?${request.query.toString()}`, body, writers)
 }
 
-/** Takes an acknowledgement apart by broker and puts the answers together. */
-export async function forwardAck(gateway: Gateway, request: Request, body: Uint8Array): Promise<Answer> {
+/** Takes what is said of records apart by broker and puts the answers together. */
+export async function forwardAck(gateway: Gateway, request: Request, path: AckPath, body: Uint8Array): Promise<Answer> {
   const parts = splitAck(body)
-  const path = `${request.path}?${request.query.toString()}`
   const answers = await Promise.all(
     parts.map(async (part) => [part, await ackPart(gateway, request, path, part)] as const),
   )
-  return { json: joinAcks(answers) }
+  return { json: joinAcks(path, answers) }
 }
 
 /** The whole answer of one broker, as it came. */
@@ -107,17 +106,18 @@ async function attempt(
   }
 }
 
-async function ackPart(gateway: Gateway, request: Request, path: string, part: AckPart): Promise<AckAnswer> {
+async function ackPart(gateway: Gateway, request: Request, path: AckPath, part: AckPart): Promise<AckAnswer> {
   const member = gateway.cluster.members.byOrdinal(part.broker)
   if (member === undefined) {
     return gateway.cluster.complete
       ? { problem: { code: 'wrong_broker', extra: {} } }
       : { problem: { code: 'unavailable', extra: {} } }
   }
-  const answer = await attempt(gateway, request, member, path, Buffer.from(JSON.stringify(part.body)))
+  const target = `${path}?${request.query.toString()}`
+  const answer = await attempt(gateway, request, member, target, Buffer.from(JSON.stringify(part.body)))
   if (answer === undefined) return { problem: { code: 'unavailable', extra: {} } }
   const json = jsonOf(answer.body)
-  if (answer.status === 200) return { acknowledged: Number(json['acknowledged'] ?? part.ids.length) }
+  if (answer.status === 200) return { done: Number(json[verbs[path]] ?? part.ids.length) }
   const { code, extra } = Problem.fromBody(answer.status, json)
   return { problem: { code, extra } }
 }

@@ -136,6 +136,11 @@ test('the proxy has the face of a broker', async (t) => {
     status: 404,
     body: { code: 'unknown_group' },
   })
+  for (const path of ['/nack', '/extend']) {
+    t.match(await post(`${path}?topic=telemetry&group=none`, '{"id":"0/0/0"}'), {
+      body: { refused: [{ id: '0/0/0', code: 'unknown_group' }] },
+    })
+  }
   t.match(await post('/ack?topic=telemetry&group=none', '{"id":"7/0/0"}'), {
     status: 409,
     body: { code: 'wrong_broker' },

@@ -24,12 +24,12 @@ export function proxyRoutes(gateway: Gateway, fanIns: FanIns, bodyBytesMax: numb
     },
     { method: 'POST', path: '/dead', bodyBytesMax, handle: (request, body) => forwardDead(gateway, request, body) },
     { method: 'GET', path: '/consume', handle: (request) => fanIns.open(request) },
-    {
+    ...(['/ack', '/nack', '/extend'] as const).map((path): Route => ({
       method: 'POST',
-      path: '/ack',
+      path,
       bodyBytesMax: ackBytesMax,
-      handle: (request, body) => forwardAck(gateway, request, body),
-    },
+      handle: (request, body) => forwardAck(gateway, request, path, body),
+    })),
     { method: 'GET', path: '/topics', handle: async () => ({ json: { topics: await allTopics(gateway) } }) },
     {
       method: 'PUT',

@@ -57,7 +57,8 @@ type Worldly = 'time' | 'timers' | 'problems' | 'http'
 export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; readonly why: string }>> = {
   'broker/produce.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that write' },
   'broker/admin.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that make and change topics' },
-  'broker/consume.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that read and acknowledge' },
+  'broker/consume.ts': { may: ['problems', 'http'], why: 'the handler of routes.ts that reads' },
+  'broker/settle.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that acknowledge and give back' },
   'broker/log/records.ts': { may: ['problems'], why: 'reads request bodies, and names what is refused by its code' },
   'broker/stream.ts': { may: ['http'], why: 'one reader: writes batches to the sink of its endless answer' },
   'broker/sim/sink.ts': { may: ['http'], why: 'the far end of a stream: what stands for a client of the simulation' },

@@ -8,11 +8,7 @@
 import type { Offset, Partition } from '#wire/ids'
 
 import { assignPartitions } from './assign.ts'
-import { Intervals } from './intervals.ts'
-import type { Log } from '../log/log.ts'
-
-/** What a group needs to know of a log. */
-export type GroupLog = Pick<Log, 'partition' | 'first' | 'end'> & Partial<Pick<Log, 'holes'>>
+import { LogProgress, type AckRefusal, type GroupLog, type Piece, type Progress } from './progress.ts'
 
 /** A consumer that is connected. */
 export interface Member {
@@ -30,44 +26,13 @@ export interface Member {
 }
 
 /** What to send to a member next: records of one log from an offset on. */
-export interface Work {
+export interface Work extends Piece {
   readonly partition: Partition
-  readonly from: Offset
-  /** Redelivery: send only the records before this one, under `: attempt N`. */
-  readonly again: { readonly until: Offset; readonly attempt: number } | undefined
-  /** What stood before it and is not there any more, or never was: to be told. */
-  readonly gone?: readonly Gone[] | undefined
-}
-
-/** Offsets without a record that nobody was told of; `to` is exclusive. */
-interface Gone {
-  readonly from: Offset
-  readonly to: Offset
-}
-
-/** What can be wrong with an acknowledgement. */
-export type AckRefusal = 'not_delivered' | 'lease_lost'
-
-/** The durable part of a group's state of one log. */
-export interface Progress {
-  readonly floor: Offset
-  readonly acknowledged: readonly (readonly [number, number])[]
 }
 
 interface LogState {
   readonly log: GroupLog
-  /** All records below are acknowledged. */
-  floor: Offset
-  /** Acknowledged above the floor. */
-  readonly acknowledged: Intervals
-  /** The next record to send. Floor to cursor, less the acknowledged, is in flight. */
-  cursor: Offset
-  /** The first record that was never sent since the broker started. */
-  highest: Offset
-  /** In order. Told with the first delivery behind it. */
-  gone: readonly Gone[]
-  /** How often the lowest record in flight was sent. */
-  attempt: number
+  readonly progress: LogProgress
   holder: Member | undefined
   /** Who holds it next, once what is in flight is settled. */
   heir: Member | undefined
@@ -87,27 +52,9 @@ export class Group {
   }
 
   /** Takes a log in, with the progress that its journal kept. */
-  addLog(log: GroupLog, progress: Progress): void {
-    const floor = Math.max(progress.floor, log.first) as Offset
-    const acknowledged = new Intervals()
-    for (const [from, to] of progress.acknowledged) acknowledged.add(from, to)
-    const holes = (log.holes ?? []).filter(({ to }) => to > floor)
-    const ahead = holes.map(({ from, to }) => ({ from: Math.max(from, floor) as Offset, to }))
-    for (const { from, to } of ahead) acknowledged.add(from, to)
-    const state: LogState = {
-      log,
-      floor,
-      acknowledged,
-      cursor: floor,
-      highest: deliveredTo(floor, progress.acknowledged, holes),
-      gone: progress.floor < floor ? [{ from: progress.floor, to: floor }, ...ahead] : ahead,
-      attempt: 1,
-      holder: undefined,
-      heir: undefined,
-      deadlineMs: Infinity,
-    }
-    this.#logs[log.partition] = state
-    this.#settle(state)
+  addLog(log: GroupLog, kept: Progress): void {
+    const progress = new LogProgress(log, kept)
+    this.#logs[log.partition] = { log, progress, holder: undefined, heir: undefined, deadlineMs: Infinity }
   }
 
   /** Takes in logs that came later, and shares the partitions anew. */
@@ -150,14 +97,10 @@ export class Group {
   /** What to send to a member next; `undefined` when there is nothing, or when it has enough in flight. */
   next(member: Member): Work | undefined {
     if (this.#inFlightOf(member) >= member.maxInFlight) return undefined
-    for (const state of this.#logs) {
-      if (state.holder !== member || state.heir !== undefined || state.cursor >= state.log.end) continue
-      const { partition } = state.log
-      const { cursor: from } = state
-      const gone = state.gone.length === 0 ? undefined : state.gone.filter(({ to }) => to <= from)
-      if (from >= state.highest) return { partition, from, again: undefined, gone }
-      const until = Math.min(state.highest, state.acknowledged.nextStartAfter(from)) as Offset
-      return { partition, from, again: { until, attempt: state.attempt }, gone }
+    for (const { log, progress, holder, heir } of this.#logs) {
+      if (holder !== member || heir !== undefined) continue
+      const piece = progress.next()
+      if (piece !== undefined) return { partition: log.partition, ...piece }
     }
     return undefined
   }
@@ -170,69 +113,54 @@ export class Group {
   delivered(member: Member, work: Work, next: Offset, nowMs: number): boolean {
     const state = this.#logs[work.partition]
     if (state === undefined || state.holder !== member || state.heir !== undefined) return false
-    if (state.cursor !== work.from) return false
-    if (state.gone.length > 0) state.gone = state.gone.filter(({ to }) => to > work.from)
-    state.cursor = Math.max(next, state.acknowledged.endOfRangeAt(next)) as Offset
-    state.highest = Math.max(state.highest, state.cursor) as Offset
+    if (!state.progress.sent(work.from, next)) return false
     state.deadlineMs = nowMs + member.visibilityMs
     return true
   }
 
-  /** Acknowledges all records of a log up to and with this one. */
+  /** Acknowledges all records of a log up to and with this one, but for those that were given back. */
   acknowledgeUpTo(partition: Partition, offset: Offset, nowMs: number): AckRefusal | 'ok' {
-    const state = this.#logs[partition]
-    if (state === undefined) return 'not_delivered'
-    if (offset >= state.cursor) return offset < state.highest ? 'lease_lost' : 'not_delivered'
-    if (offset >= state.floor) {
-      state.floor = (offset + 1) as Offset
-      state.attempt = 1
-    }
-    this.#settle(state)
-    this.#renew(state, nowMs)
-    return 'ok'
+    return this.#settle(partition, nowMs, (progress) => progress.acknowledgeUpTo(offset))
   }
 
   /** Acknowledges one record. */
   acknowledge(partition: Partition, offset: Offset, nowMs: number): AckRefusal | 'ok' {
-    const state = this.#logs[partition]
-    if (state === undefined) return 'not_delivered'
-    if (offset >= state.cursor) return offset < state.highest ? 'lease_lost' : 'not_delivered'
-    if (offset >= state.floor) state.acknowledged.add(offset, offset + 1)
-    this.#settle(state)
-    this.#renew(state, nowMs)
-    return 'ok'
+    return this.#settle(partition, nowMs, (progress) => progress.acknowledge(offset))
+  }
+
+  /** Gives one record back: it is sent again after a delay, whatever becomes of its neighbours, and that counts. */
+  giveBack(partition: Partition, offset: Offset, delayMs: number, nowMs: number): AckRefusal | 'ok' {
+    return this.#settle(partition, nowMs, (progress) => progress.giveBack(offset, nowMs + delayMs, nowMs))
+  }
+
+  /** Asks for more time for a record, and so for all of its lease. */
+  extend(partition: Partition, offset: Offset, nowMs: number): AckRefusal | 'ok' {
+    return this.#settle(partition, nowMs, (progress) => progress.extend(offset))
   }
 
   /** Counts offsets that hold no record as acknowledged: nobody else will. */
   pass(partition: Partition, from: Offset, to: Offset): void {
-    const state = this.#logs[partition]
-    if (state === undefined) return
-    state.acknowledged.add(Math.max(from, state.floor), to)
-    this.#settle(state)
+    this.#logs[partition]?.progress.pass(from, to)
   }
 
   /** The records before an offset were removed: the group goes on behind them, and its next delivery tells of it. */
   removed(partition: Partition, before: Offset): void {
     const state = this.#logs[partition]
-    if (state === undefined || state.floor >= before) return
-    if (state.cursor < before) {
-      const below = state.gone.find(({ to }) => to <= before)
-      const from = Math.min(state.cursor, below?.from ?? Infinity) as Offset
-      state.gone = [{ from, to: before }, ...state.gone.filter(({ to }) => to > before)]
-    }
-    this.pass(partition, state.floor, before)
+    if (state === undefined || state.progress.floor >= before) return
+    state.progress.removed(before)
     const { holder } = state
-    if (inFlight(state) === 0) {
+    if (state.progress.inFlight === 0) {
       state.deadlineMs = Infinity
       this.#handOver()
     }
     holder?.wake()
   }
 
-  /** Ends the leases whose time has come. To be called at least every second. */
+  /** Ends the leases whose time has come, and sends what was given back. To be called at least every second. */
   tick(nowMs: number): void {
     let changed = false
     for (const state of this.#logs) {
+      if (state.progress.tick(nowMs)) changed = true
       if (state.deadlineMs > nowMs) continue
       this.#loseLease(state)
       changed = true
@@ -248,8 +176,7 @@ export class Group {
 
   /** What has to survive a restart. */
   progress(partition: Partition): Progress {
-    const state = this.#logs[partition] as LogState
-    return { floor: state.floor, acknowledged: state.acknowledged.ranges }
+    return (this.#logs[partition] as LogState).progress.kept
   }
 
   /** The figures of one log, for `/status`. */
@@ -258,45 +185,45 @@ export class Group {
     next: Offset
     lag: number
     inFlight: number
+    givenBack: number
     holder: string | undefined
   } {
-    const state = this.#logs[partition] as LogState
-    const lag = state.log.end - state.floor - state.acknowledged.count
-    return { floor: state.floor, next: state.cursor, lag, inFlight: inFlight(state), holder: state.holder?.name }
+    const { progress, holder } = this.#logs[partition] as LogState
+    const { floor, cursor: next, lag, inFlight, givenBack } = progress
+    return { floor, next, lag, inFlight, givenBack, holder: holder?.name }
   }
 
   #inFlightOf(member: Member): number {
     let sum = 0
-    for (const state of this.#logs) if (state.holder === member) sum += inFlight(state)
+    for (const { holder, progress } of this.#logs) if (holder === member) sum += progress.inFlight
     return sum
   }
 
-  /** Moves the floor over what is acknowledged. */
-  #settle(state: LogState): void {
-    state.acknowledged.removeBelow(state.floor)
-    const floor = state.acknowledged.endOfRangeAt(state.floor) as Offset
-    if (floor > state.floor) {
-      state.floor = floor
-      state.attempt = 1
-      state.acknowledged.removeBelow(floor)
-    }
-    state.cursor = Math.max(state.cursor, state.floor) as Offset
-    state.highest = Math.max(state.highest, state.cursor) as Offset
+  /** Does what a consumer says of a record, and renews the lease. */
+  #settle(
+    partition: Partition,
+    nowMs: number,
+    change: (progress: LogProgress) => AckRefusal | 'ok',
+  ): AckRefusal | 'ok' {
+    const state = this.#logs[partition]
+    if (state === undefined) return 'not_delivered'
+    const outcome = change(state.progress)
+    if (outcome === 'ok') this.#renew(state, nowMs)
+    return outcome
   }
 
   #renew(state: LogState, nowMs: number): void {
-    const holder = state.holder
-    state.deadlineMs = holder === undefined || inFlight(state) === 0 ? Infinity : nowMs + holder.visibilityMs
-    if (inFlight(state) === 0) this.#handOver()
+    const { holder } = state
+    const isDone = state.progress.inFlight === 0
+    state.deadlineMs = holder === undefined || isDone ? Infinity : nowMs + holder.visibilityMs
+    if (isDone) this.#handOver()
     // Also one that has just given the log away: it has room now for its others.
     holder?.wake()
   }
 
   #loseLease(state: LogState): void {
     state.deadlineMs = Infinity
-    if (inFlight(state) === 0) return
-    state.cursor = state.floor
-    state.attempt++
+    state.progress.lose()
   }
 
   /** Says anew who holds what, after a member came or went. */
@@ -324,28 +251,10 @@ export class Group {
   /** Gives each log whose old holder has nothing in flight to its heir. */
   #handOver(): void {
     for (const state of this.#logs) {
-      if (state.heir === undefined || (state.holder !== undefined && inFlight(state) > 0)) continue
+      if (state.heir === undefined || (state.holder !== undefined && state.progress.inFlight > 0)) continue
       state.holder = state.heir
       state.heir = undefined
       state.holder.wake()
     }
   }
-}
-
-/**
- * How far a group had got before a restart. Below what is acknowledged all was delivered: it comes again record by record,
- * without what was acknowledged between. A journal holds holes as acknowledged too; these were delivered to nobody.
- */
-function deliveredTo(floor: Offset, acknowledged: Progress['acknowledged'], holes: readonly Gone[]): Offset {
-  let highest: number = floor
-  for (const [from, to] of acknowledged) {
-    const end = holes.find((hole) => hole.from < to && to <= hole.to)?.from ?? to
-    if (end > from) highest = Math.max(highest, end)
-  }
-  return highest as Offset
-}
-
-/** How many records are sent and not acknowledged. After a lease was lost, some above the cursor may be acknowledged. */
-function inFlight(state: LogState): number {
-  return state.cursor - state.floor - state.acknowledged.countBelow(state.cursor)
 }

@@ -43,6 +43,26 @@ export class Intervals {
     this.#count += end - start
   }
 
+  has(offset: number): boolean {
+    return this.endOfRangeAt(offset) > offset
+  }
+
+  /** Takes out the offsets from `from` to `to` (exclusive). */
+  remove(from: number, to: number): void {
+    if (from >= to) return
+    const first = this.#firstEndingAtOrAfter(from + 1)
+    let last = first
+    const rest: [number, number][] = []
+    while (last < this.#ranges.length && (this.#ranges[last] as [number, number])[0] < to) {
+      const [start, end] = this.#ranges[last] as [number, number]
+      if (start < from) rest.push([start, from])
+      if (end > to) rest.push([to, end])
+      this.#count -= Math.min(end, to) - Math.max(start, from)
+      last++
+    }
+    this.#ranges.splice(first, last - first, ...rest)
+  }
+
   /** Takes out all offsets below a bound. */
   removeBelow(bound: number): void {
     while (this.#ranges.length > 0) {

@@ -2,7 +2,7 @@ import { test } from 'tap'
 
 import type { Offset, Ordinal, Partition } from '#wire/ids'
 
-import type { Progress } from './group.ts'
+import type { Progress } from './progress.ts'
 import { Journal } from './journal.ts'
 import { MemoryDisk } from '../disk/memory.ts'
 

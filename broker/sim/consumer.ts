@@ -4,6 +4,7 @@ import type { Offset, Partition } from '#wire/ids'
 
 import { GroupSession } from '../groups/session.ts'
 import type { Group, Member } from '../groups/group.ts'
+import type { Progress } from '../groups/progress.ts'
 import { ConsumeStream } from '../stream.ts'
 import type { Topic } from '../topic.ts'
 import { SimulatedSink } from './sink.ts'
@@ -83,11 +84,24 @@ export class Consumer {
       if (topic.groupNamed(this.#group) !== group) stream.cut('stopping', 'the group is gone')
       else if (held.length > 0 && !life.isStopping && random.chance(0.5)) {
         const [partition, offsets] = random.pick(held)
+        if (random.chance(0.15)) {
+          this.#giveBack(group, partition, offsets)
+          continue
+        }
         const answer = this.#acknowledge(life, topic, group, partition, offsets)
         if (random.chance(0.7)) await answer
       }
       if (!this.#world.isResting && random.chance(0.03)) sink.end()
     }
+  }
+
+  /** Gives one record back, or asks for more time for it. What was given back is not this consumer's any more. */
+  #giveBack(group: Group, partition: Partition, offsets: Set<Offset>): void {
+    const { random, clock } = this.#world
+    const now = clock.monotonicMs()
+    const chosen = random.pick([...offsets])
+    if (random.chance(0.5)) group.extend(partition, chosen, now)
+    else if (group.giveBack(partition, chosen, random.pick([0, 50, 3000]), now) === 'ok') offsets.delete(chosen)
   }
 
   async #acknowledge(
@@ -101,12 +115,11 @@ export class Consumer {
     const model = this.#world.group(this.#topic, this.#group, partition)
     const now = clock.monotonicMs()
     const chosen = random.pick([...offsets])
+    const before = group.progress(partition).floor
     const isUpTo = this.#acks === 'mixed' ? random.chance(0.5) : this.#acks === 'up to'
-    const covered: number[] = []
-    if (isUpTo) for (let offset = group.progress(partition).floor; offset < chosen; offset++) covered.push(offset)
-    covered.push(chosen)
     const verdict = isUpTo ? group.acknowledgeUpTo(partition, chosen, now) : group.acknowledge(partition, chosen, now)
-    for (const offset of covered) offsets.delete(offset as Offset)
+    const covered = isUpTo ? acknowledgedUpTo(before, group.progress(partition), chosen) : [chosen]
+    for (const offset of isUpTo ? [...offsets].filter((each) => each <= chosen) : [chosen]) offsets.delete(offset)
     if (verdict !== 'ok') return
     for (const offset of covered) model.asked(offset)
     life.inFlight++
@@ -114,4 +127,13 @@ export class Consumer {
     life.inFlight--
     if (outcome === 'durable') for (const offset of covered) model.answered(offset)
   }
+}
+
+/** What an acknowledgement up to an offset says is done: all but what was given back, of which the group alone knows. */
+function acknowledgedUpTo(floor: number, { floor: reached, acknowledged }: Progress, offset: number): number[] {
+  const covered: number[] = []
+  for (let at = floor; at <= offset; at++) {
+    if (at < reached || acknowledged.some(([from, to]) => at >= from && at < to)) covered.push(at)
+  }
+  return covered
 }

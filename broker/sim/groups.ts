@@ -1,6 +1,6 @@
 /** What has to be true of one group and one log: what was acknowledged stays so, and nothing else is. */
 
-import type { Progress } from '../groups/group.ts'
+import type { Progress } from '../groups/progress.ts'
 import { survives, type Complain, type Ending, type LogModel } from './model.ts'
 
 export class GroupModel {

@@ -1,0 +1,270 @@
+/**
+ * What a group knows of one log: which records were sent, which are acknowledged, and which come again. It knows nothing of
+ * consumers, and of time only what it is told.
+ *
+ *     floor ........ cursor ........ highest ........ end
+ *     in flight, but for what       to be sent        never sent
+ *     is acknowledged or given back again
+ */
+
+import type { Offset } from '#wire/ids'
+
+import type { Log } from '../log/log.ts'
+import { Intervals } from './intervals.ts'
+
+/** What a group needs to know of a log. */
+export type GroupLog = Pick<Log, 'partition' | 'first' | 'end'> & Partial<Pick<Log, 'holes'>>
+
+/** What can be wrong with what a consumer says of a record. */
+export type AckRefusal = 'not_delivered' | 'lease_lost'
+
+/** What survives a restart. */
+export interface Progress {
+  readonly floor: Offset
+  readonly acknowledged: readonly (readonly [number, number])[]
+}
+
+/** Offsets without a record that nobody was told of; `to` is exclusive. */
+interface Gone {
+  readonly from: Offset
+  readonly to: Offset
+}
+
+/** What to send next: the records from an offset on. */
+export interface Piece {
+  readonly from: Offset
+  /** Redelivery: send only the records before this one, under `: attempt N`. */
+  readonly again: { readonly until: Offset; readonly attempt: number } | undefined
+  /** What stood before it and is not there any more, or never was: to be told. */
+  readonly gone?: readonly Gone[] | undefined
+}
+
+/** Nothing new is sent so far above a record that nobody acknowledges: what is known of them must stay bounded. */
+const spreadMax = 1_000_000
+
+export class LogProgress {
+  readonly #log: GroupLog
+  /** All records below are acknowledged. */
+  #floor: Offset
+  /** Acknowledged above the floor. */
+  readonly #acknowledged = new Intervals()
+  /** Given back and not sent again yet, so not in flight. */
+  readonly #aside = new Intervals()
+  /** Of these, the ones whose time has come. */
+  readonly #due = new Intervals()
+  /** Of these, the others. */
+  #waiting: { readonly offset: number; readonly atMs: number }[] = []
+  /** How often a record was sent, of those where another time counts. */
+  readonly #attempts = new Map<number, number>()
+  readonly #counted = new Intervals()
+  #cursor: Offset
+  #highest: Offset
+  /** In order. Told with the first delivery behind it. */
+  #gone: readonly Gone[]
+
+  /** @param kept what the journal kept */
+  constructor(log: GroupLog, kept: Progress) {
+    this.#log = log
+    this.#floor = Math.max(kept.floor, log.first) as Offset
+    const floor = this.#floor
+    for (const [from, to] of kept.acknowledged) this.#acknowledged.add(from, to)
+    const holes = (log.holes ?? []).filter(({ to }) => to > floor)
+    const ahead = holes.map(({ from, to }) => ({ from: Math.max(from, floor) as Offset, to }))
+    for (const { from, to } of ahead) this.#acknowledged.add(from, to)
+    this.#cursor = floor
+    this.#highest = deliveredTo(floor, kept.acknowledged, holes)
+    this.#gone = kept.floor < floor ? [{ from: kept.floor, to: floor }, ...ahead] : ahead
+    this.#settle()
+  }
+
+  get floor(): Offset {
+    return this.#floor
+  }
+
+  get cursor(): Offset {
+    return this.#cursor
+  }
+
+  /** How many records are sent and neither acknowledged nor given back. */
+  get inFlight(): number {
+    // After a lease was lost, some above the cursor may be acknowledged or given back.
+    const settled = this.#acknowledged.countBelow(this.#cursor) + this.#aside.countBelow(this.#cursor)
+    return this.#cursor - this.#floor - settled
+  }
+
+  /** How many records wait to be sent again because they were given back. */
+  get givenBack(): number {
+    return this.#aside.count
+  }
+
+  /** How many records are not acknowledged. */
+  get lag(): number {
+    return this.#log.end - this.#floor - this.#acknowledged.count
+  }
+
+  get kept(): Progress {
+    return { floor: this.#floor, acknowledged: this.#acknowledged.ranges }
+  }
+
+  next(): Piece | undefined {
+    const [due] = this.#due.ranges
+    if (due !== undefined) return this.#again(due[0], due[1])
+    const from = this.#cursor
+    if (from >= this.#log.end || from - this.#floor >= spreadMax) return undefined
+    const gone = this.#gone.length === 0 ? undefined : this.#gone.filter(({ to }) => to <= from)
+    if (from >= this.#highest) return { from, again: undefined, gone }
+    const bounds = [this.#highest, this.#acknowledged.nextStartAfter(from), this.#aside.nextStartAfter(from)]
+    return { ...this.#again(from, Math.min(...bounds)), gone }
+  }
+
+  /**
+   * Notes that the records from a piece's first to `next` (exclusive) are on their way.
+   *
+   * @returns false when that piece is not to be sent any more
+   */
+  sent(from: Offset, next: Offset): boolean {
+    if (this.#due.has(from)) {
+      this.#due.remove(from, next)
+      this.#aside.remove(from, next)
+      return true
+    }
+    if (this.#cursor !== from) return false
+    if (this.#gone.length > 0) this.#gone = this.#gone.filter(({ to }) => to > from)
+    this.#moveTo(next)
+    return true
+  }
+
+  /** Acknowledges one record. Again is no error. */
+  acknowledge(offset: Offset): AckRefusal | 'ok' {
+    const refusal = this.#refusal(offset)
+    if (refusal !== undefined) return refusal
+    if (offset >= this.#floor) this.#acknowledged.add(offset, offset + 1)
+    this.#settle()
+    return 'ok'
+  }
+
+  /** Acknowledges all records up to and with this one that were not given back. */
+  acknowledgeUpTo(offset: Offset): AckRefusal | 'ok' {
+    if (offset >= this.#cursor) return this.#refusal(offset) ?? 'ok'
+    let from: number = this.#floor
+    for (const [start, end] of this.#aside.ranges) {
+      if (start > offset) break
+      this.#acknowledged.add(from, start)
+      from = end
+    }
+    this.#acknowledged.add(from, offset + 1)
+    this.#settle()
+    return 'ok'
+  }
+
+  /** Takes one record back, to be sent again at a time. Again is no error, and changes nothing. */
+  giveBack(offset: Offset, atMs: number, nowMs: number): AckRefusal | 'ok' {
+    if (offset < this.#floor || this.#acknowledged.has(offset)) return 'not_delivered'
+    if (this.#aside.has(offset)) return 'ok'
+    const refusal = this.#refusal(offset)
+    if (refusal !== undefined) return refusal
+    this.#count(offset)
+    this.#aside.add(offset, offset + 1)
+    if (atMs <= nowMs) this.#due.add(offset, offset + 1)
+    else this.#waiting.push({ offset, atMs })
+    return 'ok'
+  }
+
+  /** Whether a consumer may ask for more time for a record. That it is acknowledged already is no error. */
+  extend(offset: Offset): AckRefusal | 'ok' {
+    return this.#refusal(offset) ?? 'ok'
+  }
+
+  /** Whether records that were given back may be sent now that could not before. */
+  tick(nowMs: number): boolean {
+    const due = this.#waiting.filter(({ atMs }) => atMs <= nowMs)
+    if (due.length === 0) return false
+    this.#waiting = this.#waiting.filter(({ atMs }) => atMs > nowMs)
+    for (const { offset } of due) if (this.#aside.has(offset)) this.#due.add(offset, offset + 1)
+    return true
+  }
+
+  /** What is in flight comes again. That counts for the lowest of it: nobody knows how far the consumer came. */
+  lose(): void {
+    if (this.inFlight === 0) return
+    const lowest = this.#skip(this.#floor)
+    this.#count(lowest)
+    this.#cursor = lowest
+  }
+
+  /** Counts offsets that hold no record as acknowledged: nobody else will. */
+  pass(from: Offset, to: Offset): void {
+    this.#aside.remove(from, to)
+    this.#due.remove(from, to)
+    this.#acknowledged.add(Math.max(from, this.#floor), to)
+    this.#settle()
+  }
+
+  /** The records before an offset were removed. */
+  removed(before: Offset): void {
+    if (this.#cursor < before) {
+      const below = this.#gone.find(({ to }) => to <= before)
+      const from = Math.min(this.#cursor, below?.from ?? Infinity) as Offset
+      this.#gone = [{ from, to: before }, ...this.#gone.filter(({ to }) => to > before)]
+    }
+    this.pass(this.#floor, before)
+  }
+
+  /** Why nothing can be said of a record; `undefined` when it is in flight, or acknowledged already. */
+  #refusal(offset: Offset): AckRefusal | undefined {
+    if (offset >= this.#cursor) return offset < this.#highest ? 'lease_lost' : 'not_delivered'
+    return this.#aside.has(offset) ? 'lease_lost' : undefined
+  }
+
+  /** Records that were sent as often, from one on and below a bound. */
+  #again(from: number, bound: number): Piece {
+    const attempt = this.#attempts.get(from) ?? 1
+    let until = from + 1
+    if (attempt === 1) until = Math.min(bound, this.#counted.nextStartAfter(from))
+    else while (until < bound && this.#attempts.get(until) === attempt) until++
+    return { from: from as Offset, again: { until: until as Offset, attempt } }
+  }
+
+  #count(offset: number): void {
+    this.#attempts.set(offset, (this.#attempts.get(offset) ?? 1) + 1)
+    this.#counted.add(offset, offset + 1)
+  }
+
+  /** Moves the floor over what is acknowledged, and the cursor over what is settled. */
+  #settle(): void {
+    this.#floor = this.#acknowledged.endOfRangeAt(this.#floor) as Offset
+    for (const set of [this.#acknowledged, this.#aside, this.#due]) set.removeBelow(this.#floor)
+    if (this.#counted.count > 0) {
+      for (const offset of this.#attempts.keys()) if (offset < this.#floor) this.#attempts.delete(offset)
+      this.#counted.removeBelow(this.#floor)
+    }
+    this.#moveTo(Math.max(this.#cursor, this.#floor))
+  }
+
+  #moveTo(offset: number): void {
+    this.#cursor = this.#skip(offset)
+    this.#highest = Math.max(this.#highest, this.#cursor) as Offset
+  }
+
+  /** The first offset from one on that is neither acknowledged nor given back. */
+  #skip(offset: number): Offset {
+    for (let at = offset; ;) {
+      const next = this.#aside.endOfRangeAt(this.#acknowledged.endOfRangeAt(at))
+      if (next === at) return at as Offset
+      at = next
+    }
+  }
+}
+
+/**
+ * How far a group had got before a restart. Below what is acknowledged all was delivered: it comes again record by record,
+ * without what was acknowledged between. A journal holds holes as acknowledged too; these were delivered to nobody.
+ */
+function deliveredTo(floor: Offset, acknowledged: Progress['acknowledged'], holes: readonly Gone[]): Offset {
+  let highest: number = floor
+  for (const [from, to] of acknowledged) {
+    const end = holes.find((hole) => hole.from < to && to <= hole.to)?.from ?? to
+    if (end > from) highest = Math.max(highest, end)
+  }
+  return highest as Offset
+}

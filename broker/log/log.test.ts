@@ -266,6 +266,26 @@ test('a file of a newer version is refused by name', async (t) => {
   await t.rejects(open({ disk }), { message: /is of format 2, this program reads format 1/ })
 })
 
+test('a file of another log is refused, and stays as it is', async (t) => {
+  const disk = new MemoryDisk()
+  const log = await open({ disk })
+  await (log.append(records('a', 'b'), undefined, 1) as Appended).done
+  const path = `${folder}/00000000000000000000.log`
+  const own = (disk.files.get(path) as Buffer).toString('latin1')
+  for (const [from, to] of [
+    [' telemetry 0 3 ', ' telemetry 0 4 '],
+    [' telemetry 0 3 ', ' telemetry 1 3 '],
+    [' telemetry 0 3 ', ' transfers 0 3 '],
+  ] as const) {
+    const foreign = new MemoryDisk()
+    // Killed in the middle of a batch: of our own the tail would be cut off.
+    const bytes = Buffer.from(own.replace(from, to).slice(0, -5), 'latin1')
+    foreign.files.set(path, bytes)
+    await t.rejects(open({ disk: foreign }), { message: /belongs to .*: put the file back where it came from/ }, to)
+    t.strictSame([...foreign.files], [[path, bytes]])
+  }
+})
+
 test('the first record at or after a time', async (t) => {
   const log = await open({ segmentBytesMax: 300 })
   for (let minute = 0; minute < 20; minute++) {

@@ -82,11 +82,11 @@ export async function recover(
     // A file that holds nothing still says which offsets were issued before it.
     found.next = Math.max(found.next, expected.firstOffset) as Offset
     const remembered = isBehind ? new Producers() : producers
-    const opened = await openSegment(disk, folder, path, expected, isLast, remembered, report)
-    if (opened === undefined || (isBehind && opened.segment.records === 0)) continue
-    check(path, found.head, opened.head, found.segments.at(-1))
-    found.head = { ...found.head, logId: opened.head.logId }
     const before = found.segments.at(-1)
+    const verify = (own: LogHead, records: number): void => check(path, found.head, own, records, before)
+    const opened = await openSegment(disk, folder, path, expected, verify, isLast, remembered, report)
+    if (opened === undefined || (isBehind && opened.segment.records === 0)) continue
+    found.head = { ...found.head, logId: opened.head.logId }
     if (before !== undefined && before.next < opened.segment.first) {
       const { next: from } = before
       found.holes.push({ from, to: opened.segment.first, reason: holeReason })
@@ -112,6 +112,7 @@ async function openSegment(
   folder: string,
   path: string,
   expected: LogHead,
+  verify: (own: LogHead, records: number) => void,
   isLast: boolean,
   producers: Producers,
   report: (problem: string) => void,
@@ -119,7 +120,10 @@ async function openSegment(
   const file = await disk.open(path)
   try {
     const sealed = await openSealed(path, file, producers)
-    if (sealed !== undefined) return sealed
+    if (sealed !== undefined) {
+      verify(sealed.head, sealed.segment.records)
+      return sealed
+    }
     const index = new SparseIndex()
     const scanned = await scanSegment(
       path,
@@ -137,6 +141,8 @@ async function openSegment(
       await setAside(disk, folder, path, report)
       return undefined
     }
+    // Before anything is changed: a file that is not ours stays as it is.
+    verify(scanned.head, scanned.records)
     reportDamage(path, scanned, report)
     if (isLast) await rewrite(disk, folder, path, file, scanned, report)
     else if (scanned.end < scanned.bytes) {
@@ -196,7 +202,13 @@ async function openSealed(path: string, file: DiskFile, producers: Producers): P
   }
 }
 
-function check(path: string, own: Omit<LogHead, 'firstOffset'>, found: LogHead, before: Segment | undefined): void {
+function check(
+  path: string,
+  own: Omit<LogHead, 'firstOffset'>,
+  found: LogHead,
+  records: number,
+  before: Segment | undefined,
+): void {
   const { topic, broker, partition } = own
   if (found.topic !== topic || found.broker !== broker || found.partition !== partition) {
     throw new ForeignSegment(
@@ -204,7 +216,7 @@ function check(path: string, own: Omit<LogHead, 'firstOffset'>, found: LogHead, 
         `not to ${topic} partition ${partition} of broker ${broker}: put the file back where it came from`,
     )
   }
-  if (before !== undefined && found.firstOffset < before.next) {
+  if (before !== undefined && records > 0 && found.firstOffset < before.next) {
     throw new ForeignSegment(`${path} begins at ${found.firstOffset}, the file before it ends at ${before.next}`)
   }
 }

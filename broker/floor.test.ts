@@ -77,6 +77,19 @@ test('at the floor produce is refused; consume and ack go on, make room, and pro
   t.match(await call('POST', '/produce?topic=notes', 'x'), { status: 200, body: { id: `0/0/${sent}` } })
 })
 
+test('a producer that fills the reserve between two looks at the disk is refused all the same', async (t) => {
+  const disk = new MemoryDisk()
+  disk.totalBytes = 4 * MiB
+  const { broker, call } = await startBroker(t, { disk, diskFloorBytes: MiB })
+  const body = JSON.stringify('x'.repeat(100_000))
+  let sent = 0
+  while ((await call('POST', '/produce?topic=telemetry', body)).status === 200) sent++
+  t.ok(sent >= 30 && sent <= 32, `${sent} records of 100 kB, and nothing was measured`)
+  t.ok((broker.floor.space?.freeBytes ?? 0) >= MiB - 110_000)
+  await broker.tend()
+  t.match(broker.notWritable, /DISK_FLOOR/, 'and measured it is as full')
+})
+
 test('dead letters take no more than half of the reserve', async (t) => {
   const disk = new MemoryDisk()
   const { broker, call } = await startBroker(t, { disk, diskFloorBytes: MiB })

@@ -18,6 +18,8 @@ export class DiskFloor {
   readonly #given: number | undefined
   readonly #report: (problem: string) => void
   #space: DiskSpace | undefined
+  /** Bytes taken since the free ones were measured: a fast producer fills a small reserve between two looks at the disk. */
+  #taken = 0
   #isUnreadable = false
 
   /** @param given the floor in bytes, 0 for none; `undefined` takes the usual one */
@@ -28,9 +30,10 @@ export class DiskFloor {
     this.#report = report
   }
 
-  /** As measured last; `undefined` when the disk does not tell. */
+  /** As measured last, less what was taken since; `undefined` when the disk does not tell. */
   get space(): DiskSpace | undefined {
-    return this.#space
+    if (this.#space === undefined) return undefined
+    return { ...this.#space, freeBytes: Math.max(0, this.#space.freeBytes - this.#taken) }
   }
 
   /** In bytes. */
@@ -51,9 +54,16 @@ export class DiskFloor {
     return this.#isBelow(this.bytes / 2)
   }
 
+  /** Notes that so many bytes are about to be written. */
+  take(bytes: number): void {
+    this.#taken += bytes
+  }
+
   async measure(): Promise<void> {
+    const known = this.#taken
     try {
       this.#space = await this.#disk.space(this.#folder)
+      this.#taken -= known
       this.#isUnreadable = false
     } catch (error) {
       if (!this.#isUnreadable)
@@ -64,7 +74,9 @@ export class DiskFloor {
   }
 
   #isBelow(bytes: number): string | undefined {
-    if (this.#space === undefined || bytes === 0 || this.#space.freeBytes >= bytes) return undefined
-    return `${this.#space.freeBytes} bytes of the disk are free, records are taken from ${Math.ceil(bytes)} on (DISK_FLOOR)`
+    if (this.#space === undefined || bytes === 0) return undefined
+    const freeBytes = Math.max(0, this.#space.freeBytes - this.#taken)
+    if (freeBytes >= bytes) return undefined
+    return `${freeBytes} bytes of the disk are free, records are taken from ${Math.ceil(bytes)} on (DISK_FLOOR)`
   }
 }

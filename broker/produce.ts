@@ -124,6 +124,7 @@ async function append(
       expected: appended.expected,
     })
   }
+  if (!appended.duplicate) broker.floor.take(records.bytes.length)
   const outcome = await appended.done
   if (outcome !== 'durable') throw notWritten(outcome)
   if (!appended.duplicate) onProduced(topic.name, count)

@@ -6,10 +6,11 @@ import { isName, parseId, type Offset, type Partition } from '#wire/ids'
 import { Problem } from '#wire/problems'
 
 import type { Broker } from './broker.ts'
-import type { Group, Member } from './groups/group.ts'
+import type { Group } from './groups/group.ts'
 import type { Log } from './log/log.ts'
 import { notWritten, topicOf } from './produce.ts'
 import { GroupSession, PlainSession, type Session } from './groups/session.ts'
+import type { Member } from './groups/sharing.ts'
 import { ConsumeStream } from './stream.ts'
 import type { GroupStart, Topic } from './topic.ts'
 
@@ -82,6 +83,7 @@ export class Consumers {
         visibilityMs: asked.visibility ?? this.#defaults.visibilityMs,
         wake: () => stream.wake(),
         revoked: (partition) => stream.revoked(partition),
+        dismissed: () => stream.cut('seek', `group ${group.name} goes on elsewhere: come back`),
       }
       const earlier = group.memberNamed(name)
       if (earlier !== undefined)

@@ -24,7 +24,7 @@ const LF = 10
 const heartbeat = Buffer.from(': heartbeat\n\n')
 
 /** Why a broker ends a stream. After `replaced` the reader should not come back; after the others it should. */
-export type CutCode = 'replaced' | 'stopping' | 'unreadable'
+export type CutCode = 'replaced' | 'stopping' | 'unreadable' | 'seek'
 
 export class ConsumeStream {
   readonly #sink: Sink
@@ -142,6 +142,8 @@ export class ConsumeStream {
         const batches = Array.isArray(read) ? (read as readonly StoredBatch[]) : await read
         if (!this.#send(session, log, work, batches, end)) this.#woken = true
         this.#flush()
+        // Those who were woken together take one piece each.
+        if (session.takesTurns) await Promise.resolve()
       }
     }
     // In the turn that saw nothing to do: a wake after it starts anew.
@@ -156,22 +158,23 @@ export class ConsumeStream {
   #send(session: Session, log: Log, work: Work, batches: readonly StoredBatch[], end: Offset): boolean {
     let at = work
     for (const batch of batches) {
-      const until = at.again?.until ?? Infinity
+      const { until } = at
       const next = Math.min(batch.next, until) as Offset
       if (!session.delivered(at, next)) return false
       // None of what was to come again is there any more.
       if (batch.first >= until) this.#lost(session, log, at, next)
       else this.#sendBatch(session, log, at, batch, next)
       if (batch.first >= until) break
-      const following = session.next()
+      const following = session.takesTurns ? undefined : session.next(at.partition)
       // A piece may end within a batch, and the next begin there.
-      if (next < batch.next || following?.partition !== at.partition || following.from !== next) break
+      if (next < batch.next || following?.from !== next) break
       at = following
     }
     if (batches.length === 0) {
       // Nothing is left of what was to come: damage at the end of a closed segment, or before records not yet written.
-      if (!session.delivered(work, end)) return false
-      this.#lost(session, log, work, end)
+      const until = Math.min(end, work.until) as Offset
+      if (!session.delivered(work, until)) return false
+      this.#lost(session, log, work, until)
     }
     return true
   }
@@ -180,13 +183,13 @@ export class ConsumeStream {
     if (!this.#headed.has(log.partition)) this.#head(log, work.from)
     const from = Math.max(work.from, batch.first) as Offset
     this.#lost(session, log, work, from)
-    if (work.again === undefined && from === batch.first && next === batch.next) {
+    if (work.attempt === undefined && from === batch.first && next === batch.next) {
       this.#put(batch.view, batch.chunk)
     } else {
       const events = batch.view.subarray(batch.view.indexOf(LF) + 1)
-      if (work.again !== undefined) this.#put(Buffer.from(`: attempt ${work.again.attempt}\n`))
+      if (work.attempt !== undefined) this.#put(Buffer.from(`: attempt ${work.attempt}\n`))
       this.#put(eventsOf(events, from - batch.first, next - batch.first), batch.chunk)
-      if (work.again !== undefined) this.#put(Buffer.from(': attempt 1\n'))
+      if (work.attempt !== undefined) this.#put(Buffer.from(': attempt 1\n'))
     }
     this.#sentSinceBeat = true
     this.#onSent(next - from, log)

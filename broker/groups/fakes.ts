@@ -2,7 +2,8 @@
 
 import type { Offset, Partition } from '#wire/ids'
 
-import { Group, type Member, type Work } from './group.ts'
+import { Group, type GroupKind, type Work } from './group.ts'
+import type { Member } from './sharing.ts'
 
 const fromStart = { floor: 0 as Offset, acknowledged: [] }
 
@@ -21,6 +22,7 @@ export class FakeLog {
 export interface FakeMember extends Member {
   wakes: number
   readonly lost: number[]
+  isDismissed: boolean
 }
 
 export function member(name: string, maxInFlight = 100): FakeMember {
@@ -31,17 +33,25 @@ export function member(name: string, maxInFlight = 100): FakeMember {
     visibilityMs: 30_000,
     wakes: 0,
     lost: [],
+    isDismissed: false,
     wake() {
       this.wakes++
     },
     revoked(partition) {
       this.lost.push(partition)
     },
+    dismissed() {
+      this.isDismissed = true
+    },
   }
 }
 
 export function groupOf(...logs: FakeLog[]): Group {
-  const group = new Group('telemetry', 'g')
+  return groupOfKind({ mode: 'exclusive', attemptsMax: Infinity }, ...logs)
+}
+
+export function groupOfKind(kind: GroupKind, ...logs: FakeLog[]): Group {
+  const group = new Group('telemetry', 'g', kind)
   for (const log of logs) group.addLog(log, fromStart)
   return group
 }
@@ -50,6 +60,6 @@ export function groupOf(...logs: FakeLog[]): Group {
 export function take(group: Group, who: Member, nowMs: number, records = 10): (Work & { next: number }) | undefined {
   const work = group.next(who)
   if (work === undefined) return undefined
-  const next = Math.min(work.from + records, work.again?.until ?? Infinity)
+  const next = Math.min(work.from + records, work.until)
   return group.delivered(who, work, next as Offset, nowMs) ? { ...work, next } : undefined
 }

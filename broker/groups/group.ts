@@ -1,60 +1,59 @@
 /**
- * A group: how far it has read each log of a topic, what is in flight, and who holds which partition.
+ * A group: how far it has read each log of a topic, what is in flight, and who gets what next.
  *
- * Exclusive mode: a partition has one holder, so that its records arrive in order. A record that was delivered and not
- * acknowledged when the lease of its log ends is delivered again.
+ * What is known of the records of one log is in `progress.ts`; who may have them, and until when, in `exclusive.ts` and
+ * `shared.ts`. A record that was delivered and is not acknowledged when its lease ends is delivered again.
  */
 
 import type { Offset, Partition } from '#wire/ids'
 
-import { assignPartitions } from './assign.ts'
-import { LogProgress, type AckRefusal, type GroupLog, type Piece, type Progress } from './progress.ts'
-
-/** A consumer that is connected. */
-export interface Member {
-  readonly name: string
-  /** The one partition that it asked for; `undefined` for all. */
-  readonly partition: Partition | undefined
-  /** How many records it may have in flight, over all of its partitions. */
-  readonly maxInFlight: number
-  /** How long a delivered record may stay unacknowledged, in ms. */
-  readonly visibilityMs: number
-  /** There may be work for it. */
-  wake(): void
-  /** It does not hold this partition any more: nothing of it is sent after this. */
-  revoked(partition: Partition): void
-}
+import { Exclusive } from './exclusive.ts'
+import { LogProgress, type AckRefusal, type Exhausted, type GroupLog, type Piece, type Progress } from './progress.ts'
+import { Shared } from './shared.ts'
+import type { GroupedLog, Member, Mode, Sharing } from './sharing.ts'
 
 /** What to send to a member next: records of one log from an offset on. */
 export interface Work extends Piece {
   readonly partition: Partition
 }
 
-interface LogState {
-  readonly log: GroupLog
-  readonly progress: LogProgress
-  holder: Member | undefined
-  /** Who holds it next, once what is in flight is settled. */
-  heir: Member | undefined
-  /** When the lease ends, on the monotonic clock; Infinity when nothing is in flight. */
-  deadlineMs: number
+/** A record that is to be written to the dead letters. */
+export interface Hopeless extends Exhausted {
+  readonly partition: Partition
 }
+
+/** What a group is, besides its name. */
+export interface GroupKind {
+  readonly mode: Mode
+  /** How often a record is sent before it is given up; from 2, or Infinity. */
+  readonly attemptsMax: number
+}
+
+const exclusiveForEver: GroupKind = { mode: 'exclusive', attemptsMax: Infinity }
 
 export class Group {
   readonly topic: string
   readonly name: string
-  readonly #logs: LogState[] = []
+  readonly kind: GroupKind
+  readonly #logs: GroupedLog[] = []
   readonly #members = new Set<Member>()
+  /** Where each member's next turn begins among its partitions. */
+  readonly #turns = new Map<Member, number>()
+  /** Records that are sent for the last time: nothing else is in flight with the member, so that nothing else can be to blame. */
+  readonly #lastChances = new Map<Member, { readonly partition: Partition; readonly offset: Offset }>()
+  #sharing: Sharing
+  #isHeld = false
 
-  constructor(topic: string, name: string) {
+  constructor(topic: string, name: string, kind: GroupKind = exclusiveForEver) {
     this.topic = topic
     this.name = name
+    this.kind = kind
+    this.#sharing = this.#newSharing()
   }
 
   /** Takes a log in, with the progress that its journal kept. */
   addLog(log: GroupLog, kept: Progress): void {
-    const progress = new LogProgress(log, kept)
-    this.#logs[log.partition] = { log, progress, holder: undefined, heir: undefined, deadlineMs: Infinity }
+    this.#logs[log.partition] = { log, progress: new LogProgress(log, kept, this.kind.attemptsMax) }
   }
 
   /** Takes in logs that came later, and shares the partitions anew. */
@@ -82,27 +81,32 @@ export class Group {
     this.#share(nowMs)
   }
 
-  /** The member is gone: what it had in flight is delivered again, to whoever holds the partition next. */
+  /** The member is gone: what it had in flight is delivered again, to whoever is next. */
   leave(member: Member, nowMs: number): void {
-    this.#members.delete(member)
-    for (const state of this.#logs) {
-      if (state.heir === member) state.heir = undefined
-      if (state.holder !== member) continue
-      state.holder = undefined
-      this.#loseLease(state)
-    }
+    if (!this.#forget(member)) return
+    this.#sharing.left(member)
     this.#share(nowMs)
   }
 
-  /** What to send to a member next; `undefined` when there is nothing, or when it has enough in flight. */
-  next(member: Member): Work | undefined {
-    if (this.#inFlightOf(member) >= member.maxInFlight) return undefined
-    for (const { log, progress, holder, heir } of this.#logs) {
-      if (holder !== member || heir !== undefined) continue
-      const piece = progress.next()
-      if (piece !== undefined) return { partition: log.partition, ...piece }
-    }
-    return undefined
+  /** The member takes no more, and what it has stays its own until the deadline. In shared mode only. */
+  detach(member: Member, nowMs: number): void {
+    if (this.#forget(member)) this.#share(nowMs)
+  }
+
+  /**
+   * What to send to a member next; `undefined` when there is nothing, or when it has enough in flight.
+   *
+   * @param same the partition that the work must be of
+   */
+  next(member: Member, same?: Partition): Work | undefined {
+    if (this.#isHeld) return undefined
+    const inFlight = this.#sharing.inFlightOf(member)
+    const room = member.maxInFlight - inFlight
+    if (room <= 0 || this.#hasLastChance(member)) return undefined
+    const piece = Math.min(this.#sharing.pieceRecords, this.kind.mode === 'shared' ? room : Infinity)
+    const work = same === undefined ? this.#nextInTurn(member, piece) : this.#nextOf(member, same, piece)
+    // It waits until the member has nothing else, and so does all behind it.
+    return work !== undefined && inFlight > 0 && this.#isLastChance(work) ? undefined : work
   }
 
   /**
@@ -111,72 +115,101 @@ export class Group {
    * @returns false when the work is not the member's any more (the lease moved while it was read from disk): send nothing
    */
   delivered(member: Member, work: Work, next: Offset, nowMs: number): boolean {
-    const state = this.#logs[work.partition]
-    if (state === undefined || state.holder !== member || state.heir !== undefined) return false
-    if (!state.progress.sent(work.from, next)) return false
-    state.deadlineMs = nowMs + member.visibilityMs
+    const { partition, from } = work
+    if (this.#isHeld || !this.#sharing.mayTake(member, partition)) return false
+    if (!this.#log(partition).progress.sent(from, next)) return false
+    this.#sharing.sent(member, partition, from, next, nowMs)
+    if (this.#isLastChance(work)) this.#lastChances.set(member, { partition, offset: from })
     return true
   }
 
   /** Acknowledges all records of a log up to and with this one, but for those that were given back. */
   acknowledgeUpTo(partition: Partition, offset: Offset, nowMs: number): AckRefusal | 'ok' {
-    return this.#settle(partition, nowMs, (progress) => progress.acknowledgeUpTo(offset))
+    const state = this.#logs[partition]
+    if (state === undefined) return 'not_delivered'
+    const from = state.progress.floor
+    const outcome = state.progress.acknowledgeUpTo(offset)
+    if (outcome === 'ok') this.#sharing.settled(partition, from, (offset + 1) as Offset, nowMs)
+    return outcome
   }
 
   /** Acknowledges one record. */
   acknowledge(partition: Partition, offset: Offset, nowMs: number): AckRefusal | 'ok' {
-    return this.#settle(partition, nowMs, (progress) => progress.acknowledge(offset))
+    return this.#settle(partition, offset, nowMs, (progress) => progress.acknowledge(offset))
   }
 
   /** Gives one record back: it is sent again after a delay, whatever becomes of its neighbours, and that counts. */
   giveBack(partition: Partition, offset: Offset, delayMs: number, nowMs: number): AckRefusal | 'ok' {
-    return this.#settle(partition, nowMs, (progress) => progress.giveBack(offset, nowMs + delayMs, nowMs))
+    return this.#settle(partition, offset, nowMs, (progress) => progress.giveBack(offset, nowMs + delayMs, nowMs))
   }
 
-  /** Asks for more time for a record, and so for all of its lease. */
+  /** Asks for more time for a record; in exclusive mode, and so for all of its lease. */
   extend(partition: Partition, offset: Offset, nowMs: number): AckRefusal | 'ok' {
-    return this.#settle(partition, nowMs, (progress) => progress.extend(offset))
+    const outcome = this.#logs[partition]?.progress.extend(offset) ?? 'not_delivered'
+    if (outcome === 'ok') this.#sharing.extended(partition, offset, nowMs)
+    return outcome
   }
 
-  /** Counts offsets that hold no record as acknowledged: nobody else will. */
+  /** Counts offsets as acknowledged that nobody acknowledges: they hold no record, or it was given up. */
   pass(partition: Partition, from: Offset, to: Offset): void {
-    this.#logs[partition]?.progress.pass(from, to)
+    const state = this.#logs[partition]
+    if (state === undefined) return
+    state.progress.pass(from, to)
+    this.#sharing.settled(partition, from, to)
   }
 
   /** The records before an offset were removed: the group goes on behind them, and its next delivery tells of it. */
   removed(partition: Partition, before: Offset): void {
-    const state = this.#logs[partition]
-    if (state === undefined || state.progress.floor >= before) return
-    state.progress.removed(before)
-    const { holder } = state
-    if (state.progress.inFlight === 0) {
-      state.deadlineMs = Infinity
-      this.#handOver()
-    }
-    holder?.wake()
+    const progress = this.#logs[partition]?.progress
+    if (progress === undefined || progress.floor >= before) return
+    const { floor } = progress
+    progress.removed(before)
+    this.#sharing.settled(partition, floor, before)
   }
 
   /** Ends the leases whose time has come, and sends what was given back. To be called at least every second. */
   tick(nowMs: number): void {
-    let changed = false
-    for (const state of this.#logs) {
-      if (state.progress.tick(nowMs)) changed = true
-      if (state.deadlineMs > nowMs) continue
-      this.#loseLease(state)
-      changed = true
-    }
-    if (!changed) return
-    this.#handOver()
-    this.wake()
+    let changed = this.#sharing.expire(nowMs)
+    for (const { progress } of this.#logs) if (progress.tick(nowMs)) changed = true
+    if (changed) this.wake()
   }
 
   wake(): void {
     for (const member of this.#members) member.wake()
   }
 
+  /** The records that were sent as often as they may be. */
+  get hopeless(): Hopeless[] {
+    return this.#logs.flatMap(({ log, progress }) =>
+      [...progress.exhausted].map((exhausted) => ({ partition: log.partition, ...exhausted })),
+    )
+  }
+
+  /**
+   * Goes on at other places: below each, all is acknowledged, from there on nothing. All consumers are dismissed, and nothing is
+   * sent until the returned function is called: with true, or with false to be again where it was.
+   */
+  seek(floors: ReadonlyMap<Partition, Offset>, nowMs: number): (isDone: boolean) => void {
+    const before = new Map([...floors.keys()].map((partition) => [partition, this.#log(partition)]))
+    this.#isHeld = true
+    for (const member of [...this.#members]) {
+      this.leave(member, nowMs)
+      member.dismissed()
+    }
+    this.#sharing = this.#newSharing()
+    for (const [partition, floor] of floors) this.addLog(this.#log(partition).log, { floor, acknowledged: [] })
+    for (const { progress } of this.#logs) progress.lose()
+    this.#share(nowMs)
+    return (isDone) => {
+      if (!isDone) for (const [partition, state] of before) this.#logs[partition] = state
+      this.#isHeld = false
+      this.wake()
+    }
+  }
+
   /** What has to survive a restart. */
   progress(partition: Partition): Progress {
-    return (this.#logs[partition] as LogState).progress.kept
+    return this.#log(partition).progress.kept
   }
 
   /** The figures of one log, for `/status`. */
@@ -188,73 +221,74 @@ export class Group {
     givenBack: number
     holder: string | undefined
   } {
-    const { progress, holder } = this.#logs[partition] as LogState
-    const { floor, cursor: next, lag, inFlight, givenBack } = progress
-    return { floor, next, lag, inFlight, givenBack, holder: holder?.name }
+    const { floor, cursor: next, lag, inFlight, givenBack } = this.#log(partition).progress
+    return { floor, next, lag, inFlight, givenBack, holder: this.#sharing.holderOf(partition)?.name }
   }
 
-  #inFlightOf(member: Member): number {
-    let sum = 0
-    for (const { holder, progress } of this.#logs) if (holder === member) sum += progress.inFlight
-    return sum
+  #newSharing(): Sharing {
+    return this.kind.mode === 'shared' ? new Shared(this.#logs) : new Exclusive(this.topic, this.#logs)
   }
 
-  /** Does what a consumer says of a record, and renews the lease. */
+  #log(partition: Partition): GroupedLog {
+    return this.#logs[partition] as GroupedLog
+  }
+
+  #forget(member: Member): boolean {
+    this.#turns.delete(member)
+    this.#lastChances.delete(member)
+    return this.#members.delete(member)
+  }
+
+  /** Of all partitions of the member, one after the other: a long log must not keep the others waiting. */
+  #nextInTurn(member: Member, records: number): Work | undefined {
+    const partitions = this.#sharing.partitionsOf(member)
+    const turn = this.#turns.get(member) ?? 0
+    for (let tried = 0; tried < partitions.length; tried++) {
+      const at = (turn + tried) % partitions.length
+      const work = this.#nextOf(member, partitions[at] as Partition, records)
+      if (work === undefined) continue
+      this.#turns.set(member, at + 1)
+      return work
+    }
+    return undefined
+  }
+
+  #nextOf(member: Member, partition: Partition, records: number): Work | undefined {
+    if (!this.#sharing.mayTake(member, partition)) return undefined
+    const piece = this.#log(partition).progress.next(records)
+    return piece === undefined ? undefined : { partition, ...piece }
+  }
+
+  #isLastChance({ attempt }: Work): boolean {
+    return attempt !== undefined && attempt >= this.kind.attemptsMax
+  }
+
+  #hasLastChance(member: Member): boolean {
+    const chance = this.#lastChances.get(member)
+    if (chance === undefined) return false
+    if (this.#log(chance.partition).progress.isInFlight(chance.offset)) return true
+    this.#lastChances.delete(member)
+    return false
+  }
+
+  /** Does what a consumer says of a record. */
   #settle(
     partition: Partition,
+    offset: Offset,
     nowMs: number,
     change: (progress: LogProgress) => AckRefusal | 'ok',
   ): AckRefusal | 'ok' {
     const state = this.#logs[partition]
     if (state === undefined) return 'not_delivered'
     const outcome = change(state.progress)
-    if (outcome === 'ok') this.#renew(state, nowMs)
+    if (outcome === 'ok') this.#sharing.settled(partition, offset, (offset + 1) as Offset, nowMs)
     return outcome
-  }
-
-  #renew(state: LogState, nowMs: number): void {
-    const { holder } = state
-    const isDone = state.progress.inFlight === 0
-    state.deadlineMs = holder === undefined || isDone ? Infinity : nowMs + holder.visibilityMs
-    if (isDone) this.#handOver()
-    // Also one that has just given the log away: it has room now for its others.
-    holder?.wake()
-  }
-
-  #loseLease(state: LogState): void {
-    state.deadlineMs = Infinity
-    state.progress.lose()
   }
 
   /** Says anew who holds what, after a member came or went. */
   #share(nowMs: number): void {
-    const names = [...this.#members].map((member) => member.name)
-    const owners = assignPartitions(this.topic, this.#logs.length, names, (name, partition) => {
-      const wanted = this.memberNamed(name)?.partition
-      return wanted === undefined || wanted === partition
-    })
-    for (const state of this.#logs) {
-      const name = owners[state.log.partition]
-      const owner = name === undefined ? undefined : this.memberNamed(name)
-      if (state.holder === owner) {
-        state.heir = undefined
-      } else if (state.heir !== owner) {
-        if (state.holder !== undefined && state.heir === undefined) state.holder.revoked(state.log.partition)
-        state.heir = owner
-      }
-    }
-    this.#handOver()
+    this.#sharing.share(this.#members)
     this.tick(nowMs)
     this.wake()
-  }
-
-  /** Gives each log whose old holder has nothing in flight to its heir. */
-  #handOver(): void {
-    for (const state of this.#logs) {
-      if (state.heir === undefined || (state.holder !== undefined && state.progress.inFlight > 0)) continue
-      state.holder = state.heir
-      state.heir = undefined
-      state.holder.wake()
-    }
   }
 }

@@ -33,10 +33,21 @@ interface Gone {
 /** What to send next: the records from an offset on. */
 export interface Piece {
   readonly from: Offset
-  /** Redelivery: send only the records before this one, under `: attempt N`. */
-  readonly again: { readonly until: Offset; readonly attempt: number } | undefined
+  /** Only the records before this one; Infinity where there is no bound. */
+  readonly until: number
+  /** Redelivery: to be sent under `: attempt N`. */
+  readonly attempt: number | undefined
   /** What stood before it and is not there any more, or never was: to be told. */
   readonly gone?: readonly Gone[] | undefined
+}
+
+/** A record that was sent as often as it may be, and not acknowledged. */
+export interface Exhausted {
+  readonly offset: Offset
+  /** How often it was sent. */
+  readonly attempts: number
+  /** Whether it was given back the last time; else its lease was lost. */
+  readonly wasGivenBack: boolean
 }
 
 /** Nothing new is sent so far above a record that nobody acknowledges: what is known of them must stay bounded. */
@@ -57,14 +68,21 @@ export class LogProgress {
   /** How often a record was sent, of those where another time counts. */
   readonly #attempts = new Map<number, number>()
   readonly #counted = new Intervals()
+  /** Of those aside, the ones that are not sent again any more. */
+  readonly #exhausted = new Map<number, Exhausted>()
+  readonly #attemptsMax: number
   #cursor: Offset
   #highest: Offset
   /** In order. Told with the first delivery behind it. */
   #gone: readonly Gone[]
 
-  /** @param kept what the journal kept */
-  constructor(log: GroupLog, kept: Progress) {
+  /**
+   * @param kept what the journal kept
+   * @param attemptsMax how often a record is sent before it is given up; from 2, or Infinity
+   */
+  constructor(log: GroupLog, kept: Progress, attemptsMax = Infinity) {
     this.#log = log
+    this.#attemptsMax = attemptsMax
     this.#floor = Math.max(kept.floor, log.first) as Offset
     const floor = this.#floor
     for (const [from, to] of kept.acknowledged) this.#acknowledged.add(from, to)
@@ -97,6 +115,16 @@ export class LogProgress {
     return this.#aside.count
   }
 
+  /** Records to be written to the dead letters, and then passed. */
+  get exhausted(): Iterable<Exhausted> {
+    return this.#exhausted.values()
+  }
+
+  isInFlight(offset: Offset): boolean {
+    if (offset < this.#floor || offset >= this.#cursor) return false
+    return !this.#acknowledged.has(offset) && !this.#aside.has(offset)
+  }
+
   /** How many records are not acknowledged. */
   get lag(): number {
     return this.#log.end - this.#floor - this.#acknowledged.count
@@ -106,14 +134,17 @@ export class LogProgress {
     return { floor: this.#floor, acknowledged: this.#acknowledged.ranges }
   }
 
-  next(): Piece | undefined {
+  /** @param room how many records at most */
+  next(room = Infinity): Piece | undefined {
     const [due] = this.#due.ranges
-    if (due !== undefined) return this.#again(due[0], due[1])
+    // Above the cursor it has to wait: what is in flight is below.
+    if (due !== undefined && due[0] < this.#cursor) return this.#again(due[0], Math.min(due[1], due[0] + room))
     const from = this.#cursor
     if (from >= this.#log.end || from - this.#floor >= spreadMax) return undefined
     const gone = this.#gone.length === 0 ? undefined : this.#gone.filter(({ to }) => to <= from)
-    if (from >= this.#highest) return { from, again: undefined, gone }
-    const bounds = [this.#highest, this.#acknowledged.nextStartAfter(from), this.#aside.nextStartAfter(from)]
+    const until = from + room
+    if (from >= this.#highest) return { from, until, attempt: undefined, gone }
+    const bounds = [until, this.#highest, this.#acknowledged.nextStartAfter(from), this.#aside.nextStartAfter(from)]
     return { ...this.#again(from, Math.min(...bounds)), gone }
   }
 
@@ -163,8 +194,8 @@ export class LogProgress {
     if (this.#aside.has(offset)) return 'ok'
     const refusal = this.#refusal(offset)
     if (refusal !== undefined) return refusal
-    this.#count(offset)
     this.#aside.add(offset, offset + 1)
+    if (!this.#count(offset, true)) return 'ok'
     if (atMs <= nowMs) this.#due.add(offset, offset + 1)
     else this.#waiting.push({ offset, atMs })
     return 'ok'
@@ -188,14 +219,25 @@ export class LogProgress {
   lose(): void {
     if (this.inFlight === 0) return
     const lowest = this.#skip(this.#floor)
-    this.#count(lowest)
-    this.#cursor = lowest
+    if (!this.#count(lowest, false)) this.#aside.add(lowest, lowest + 1)
+    this.#cursor = this.#skip(lowest)
   }
 
-  /** Counts offsets that hold no record as acknowledged: nobody else will. */
+  /** The same where only these records are lost, all of them in flight, and others stay with their consumers. */
+  loseSome(ranges: readonly (readonly [number, number])[]): void {
+    for (const [from, to] of ranges) {
+      this.#aside.add(from, to)
+      this.#due.add(from, to)
+    }
+    const [lowest] = ranges[0] ?? []
+    if (lowest !== undefined && !this.#count(lowest, false)) this.#due.remove(lowest, lowest + 1)
+  }
+
+  /** Counts offsets as acknowledged that nobody acknowledges: they hold no record, or it was given up. */
   pass(from: Offset, to: Offset): void {
     this.#aside.remove(from, to)
     this.#due.remove(from, to)
+    for (const offset of this.#exhausted.keys()) if (from <= offset && offset < to) this.#exhausted.delete(offset)
     this.#acknowledged.add(Math.max(from, this.#floor), to)
     this.#settle()
   }
@@ -221,13 +263,21 @@ export class LogProgress {
     const attempt = this.#attempts.get(from) ?? 1
     let until = from + 1
     if (attempt === 1) until = Math.min(bound, this.#counted.nextStartAfter(from))
-    else while (until < bound && this.#attempts.get(until) === attempt) until++
-    return { from: from as Offset, again: { until: until as Offset, attempt } }
+    // The last time it goes alone: what it does to its consumer must not count for another.
+    else if (attempt < this.#attemptsMax) while (until < bound && this.#attempts.get(until) === attempt) until++
+    return { from: from as Offset, until, attempt }
   }
 
-  #count(offset: number): void {
-    this.#attempts.set(offset, (this.#attempts.get(offset) ?? 1) + 1)
+  /** Counts another time; false when there is none any more. */
+  #count(offset: number, wasGivenBack: boolean): boolean {
+    const attempts = this.#attempts.get(offset) ?? 1
+    if (attempts >= this.#attemptsMax) {
+      this.#exhausted.set(offset, { offset: offset as Offset, attempts, wasGivenBack })
+      return false
+    }
+    this.#attempts.set(offset, attempts + 1)
     this.#counted.add(offset, offset + 1)
+    return true
   }
 
   /** Moves the floor over what is acknowledged, and the cursor over what is settled. */
@@ -238,6 +288,7 @@ export class LogProgress {
       for (const offset of this.#attempts.keys()) if (offset < this.#floor) this.#attempts.delete(offset)
       this.#counted.removeBelow(this.#floor)
     }
+    for (const offset of this.#exhausted.keys()) if (offset < this.#floor) this.#exhausted.delete(offset)
     this.#moveTo(Math.max(this.#cursor, this.#floor))
   }
 

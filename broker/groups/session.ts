@@ -7,13 +7,16 @@
 import type { Clock } from '#lib/clock'
 import type { Offset, Partition } from '#wire/ids'
 
-import type { Group, Member, Work } from './group.ts'
+import type { Group, Work } from './group.ts'
+import type { Member } from './sharing.ts'
 import type { Log } from '../log/log.ts'
 
 /** The two kinds of session have the same face. */
 export interface Session {
-  /** What to send next; `undefined` when there is nothing for now. */
-  next(): Work | undefined
+  /** What to send next, of one partition or of any; `undefined` when there is nothing for now. */
+  next(same?: Partition): Work | undefined
+  /** Others want their turn after each piece of work. */
+  readonly takesTurns: boolean
   /** The records up to `next` are on their way; false when they are not this session's any more. */
   delivered(work: Work, next: Offset): boolean
   /** Logs that came later: they are read from their first record. */
@@ -25,6 +28,7 @@ export interface Session {
 
 /** A reader without a group: no state outlives the connection. */
 export class PlainSession implements Session {
+  readonly takesTurns = false
   readonly #logs: Log[]
   readonly #cursors: Map<Partition, Offset>
   readonly #wake: () => void
@@ -42,19 +46,24 @@ export class PlainSession implements Session {
     this.#unsubscribe = logs.map((log) => log.onVisible(wake))
   }
 
-  next(): Work | undefined {
+  next(same?: Partition): Work | undefined {
+    if (same !== undefined) return this.#nextOf(this.#logs.find((log) => log.partition === same) as Log)
     // Each log in turn: a long one must not keep the others waiting.
     for (let tried = 0; tried < this.#logs.length; tried++) {
       const log = this.#logs[this.#turn] as Log
       this.#turn = (this.#turn + 1) % this.#logs.length
-      const { partition, first, end } = log
-      const cursor = this.#cursors.get(partition) as Offset
-      if (cursor >= end) continue
-      // Memory may still have what the files have not: removed is removed.
-      const gone = cursor < first ? [{ from: cursor, to: first }] : undefined
-      if (first < end) return { partition, from: Math.max(cursor, first) as Offset, again: undefined, gone }
+      const work = this.#nextOf(log)
+      if (work !== undefined) return work
     }
     return undefined
+  }
+
+  #nextOf({ partition, first, end }: Log): Work | undefined {
+    const cursor = this.#cursors.get(partition) as Offset
+    if (cursor >= end || first >= end) return undefined
+    // Memory may still have what the files have not: removed is removed.
+    const gone = cursor < first ? [{ from: cursor, to: first }] : undefined
+    return { partition, from: Math.max(cursor, first) as Offset, until: Infinity, attempt: undefined, gone }
   }
 
   delivered(work: Work, next: Offset): boolean {
@@ -91,8 +100,12 @@ export class GroupSession implements Session {
     group.join(member, clock.monotonicMs())
   }
 
-  next(): Work | undefined {
-    return this.#group.next(this.#member)
+  get takesTurns(): boolean {
+    return this.#group.kind.mode === 'shared'
+  }
+
+  next(same?: Partition): Work | undefined {
+    return this.#group.next(this.#member, same)
   }
 
   delivered(work: Work, next: Offset): boolean {

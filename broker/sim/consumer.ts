@@ -3,8 +3,9 @@
 import type { Offset, Partition } from '#wire/ids'
 
 import { GroupSession } from '../groups/session.ts'
-import type { Group, Member } from '../groups/group.ts'
+import type { Group } from '../groups/group.ts'
 import type { Progress } from '../groups/progress.ts'
+import type { Member } from '../groups/sharing.ts'
 import { ConsumeStream } from '../stream.ts'
 import type { Topic } from '../topic.ts'
 import { SimulatedSink } from './sink.ts'
@@ -60,6 +61,7 @@ export class Consumer {
       visibilityMs: 1000,
       wake: () => stream.wake(),
       revoked: (partition) => stream.revoked(partition),
+      dismissed: () => stream.cut('seek', 'the group goes on elsewhere'),
     }
     stream.start(new GroupSession(clock, group, member))
     /** Got and not acknowledged, by partition. */

@@ -129,7 +129,7 @@ test('partitions are raised: the answer says that keys map anew, and whoever rea
   t.equal(
     broker
       .topic('telemetry')
-      ?.groupNamed('g')
+      ?.groups.named('g')
       ?.figures(3 as never).inFlight,
     1,
   )

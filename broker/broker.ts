@@ -4,10 +4,11 @@
  */
 
 import type { Clock } from '#lib/clock'
-import { partitionsMax, type Ordinal } from '#wire/ids'
+import { deadSuffix, partitionsMax, type Ordinal } from '#wire/ids'
 
 import { readWhole, replaceWhole, type Disk } from './disk/disk.ts'
 import { DiskFloor } from './floor.ts'
+import { GiveUp } from './giveup.ts'
 import { ForeignSegment } from './log/segment.ts'
 import { ChunkRing } from './log/ring.ts'
 import type { GivenOptions } from './options.ts'
@@ -40,6 +41,12 @@ export interface BrokerOptions {
   readonly reserveRecords?: number
   /** Free bytes of the disk below which nothing is produced; by default made of its size. */
   readonly diskFloorBytes?: number | undefined
+  /** How often a record is sent before it becomes a dead letter; 5 in shared groups, and for ever in exclusive ones. */
+  readonly attemptsMax?: number | undefined
+  /** How long nobody may read in a group before it is forgotten, in ms; Infinity. */
+  readonly groupExpiryMs?: number
+  /** Told of records that were written to the dead letters by the broker itself. */
+  onGivenUp?(topic: string, group: string, records: number): void
   /** Told of records that were removed for their age and that a group had not acknowledged. */
   onLost?(topic: string, group: string, records: number): void
   /** Told when a log or a journal cannot be trusted any more: the process should end, and recover when it starts again. */
@@ -56,6 +63,9 @@ export class Broker {
   readonly #topics: Topics
   readonly #floor: DiskFloor
   readonly #remover: Remover
+  readonly #giveUp: GiveUp
+  readonly #groupExpiryMs: number
+  readonly #report: (problem: string) => void
 
   /**
    * Opens the data folder and all topics in it; recovers what a crash left.
@@ -72,6 +82,7 @@ export class Broker {
       segmentBytesMax: options.segmentBytesMax,
       queueRecordsMax: options.queueRecordsMax ?? queueRecordsMax,
       reserveRecords: options.reserveRecords ?? reserveRecords,
+      attemptsMax: options.attemptsMax,
       onBroken: (error) => options.onBroken?.(error),
       newLogId: () => options.newLogId(),
       report: (problem) => options.report(problem),
@@ -94,6 +105,15 @@ export class Broker {
       (topic, group, records) => options.onLost?.(topic, group, records),
       (problem) => options.report(problem),
     )
+    this.#giveUp = new GiveUp(
+      clock,
+      floor,
+      (topic, group, records) => options.onGivenUp?.(topic, group, records),
+      (problem) => options.report(problem),
+    )
+    this.#groupExpiryMs = options.groupExpiryMs ?? Infinity
+    this.#report = (problem) => options.report(problem)
+    for (const topic of topics.all) topic.groups.restore(this.#groupExpiryMs, clock.wallMs(), clock.monotonicMs())
   }
 
   get topics(): Iterable<Topic> {
@@ -133,10 +153,18 @@ export class Broker {
     return this.#floor
   }
 
-  /** Ends the leases whose time has come. To be called at least every second. */
+  /** How long nobody may read in a group before it is forgotten, in ms; Infinity for ever. */
+  get groupExpiryMs(): number {
+    return this.#groupExpiryMs
+  }
+
+  /** Ends the leases whose time has come, and gives up what was sent often enough. To be called at least every second. */
   tick(): void {
     const now = this.#clock.monotonicMs()
-    for (const topic of this.topics) for (const group of topic.groups) group.tick(now)
+    for (const topic of this.topics) {
+      for (const group of topic.groups.all) group.tick(now)
+      if (!topic.isDead) this.#giveUp.tend(topic, this.topic(topic.name + deadSuffix))
+    }
   }
 
   /** Looks at the disk, and removes what need not be kept. To be called every second or so. */
@@ -144,7 +172,11 @@ export class Broker {
     return this.#topics.exclusively(async () => {
       await this.#floor.measure()
       for (const topic of this.topics) {
-        await this.#remover.tend(topic, this.#clock.wallMs(), this.#floor.reached !== undefined)
+        const wallMs = this.#clock.wallMs()
+        await this.#remover.tend(topic, wallMs, this.#floor.reached !== undefined)
+        for (const name of await topic.groups.expire(this.#groupExpiryMs, wallMs, this.#clock.monotonicMs())) {
+          this.#report(`${topic.name}: group ${name} is forgotten: nobody has read in it for GROUP_EXPIRY`)
+        }
       }
     })
   }

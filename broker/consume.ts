@@ -2,17 +2,19 @@
 
 import type { Answer, Request, Sink } from '#lib/http/http'
 import { query, readQuery } from '#lib/http/query'
-import { isName, parseId, type Offset, type Partition } from '#wire/ids'
+import { isName, type Offset, type Partition } from '#wire/ids'
 import { Problem } from '#wire/problems'
 
 import type { Broker } from './broker.ts'
+import { areIds, startsOf } from './from.ts'
 import type { Group } from './groups/group.ts'
 import type { Log } from './log/log.ts'
 import { notWritten, topicOf } from './produce.ts'
+import { Pull, pullParameters, pullRecords, wantsLines } from './pull.ts'
 import { GroupSession, PlainSession, type Session } from './groups/session.ts'
-import type { Member } from './groups/sharing.ts'
+import type { Member, Mode } from './groups/sharing.ts'
 import { ConsumeStream } from './stream.ts'
-import type { GroupStart, Topic } from './topic.ts'
+import type { Topic } from './topic.ts'
 
 /** What consumers get that do not ask for another. */
 export interface ConsumeDefaults {
@@ -30,6 +32,9 @@ export class Consumers {
   readonly #onConsumed: OnConsumed
   readonly #streams = new Set<ConsumeStream>()
   readonly #members = new Map<Member, ConsumeStream>()
+  readonly #pulls = new Set<Pull>()
+  /** Streams that were ended because nobody reads them: the end is behind what nobody reads. */
+  #overdue: Sink[] = []
   #unnamed = 0
 
   constructor(broker: Broker, defaults: ConsumeDefaults, onConsumed: OnConsumed) {
@@ -40,21 +45,26 @@ export class Consumers {
 
   /** Says on each idle stream that we are alive. */
   beat(): void {
-    for (const stream of this.#streams) stream.beat()
+    for (const sink of this.#overdue.splice(0)) sink.abort()
+    for (const stream of this.#streams) {
+      const sink = stream.beat()
+      if (sink !== undefined) this.#overdue.push(sink)
+    }
   }
 
   /** Ends all streams, as when the process stops. */
   cutAll(): void {
     for (const stream of this.#streams) stream.cut('stopping', 'the broker is stopping')
+    for (const pull of this.#pulls) pull.end()
   }
 
-  /** Opens an endless event stream of a topic. */
+  /** Opens an endless event stream of a topic; or answers with some records, where lines of JSON are asked for. */
   async open(request: Request): Promise<Answer> {
+    if (wantsLines(request)) return this.#pull(request)
     const asked = readQuery(request, {
       topic: query.text({ required: true }),
       group: query.text(),
-      // Shared mode comes with the whole of the groups; until then the one mode there is may be named.
-      mode: query.choice(['exclusive']),
+      mode: query.choice(['exclusive', 'shared']),
       partition: query.integer({ min: 0 }),
       consumer: query.text(),
       max_in_flight: query.integer({ min: 1, max: 10_000_000 }),
@@ -64,7 +74,8 @@ export class Consumers {
     const topic = topicOf(this.#broker, asked.topic)
     const logs = logsOf(topic, asked.partition)
     if (asked.group === undefined) {
-      const starts = await startsOf(cursorOf(asked.from, request, logs), logs, this.#broker)
+      if (asked.mode !== undefined) throw new Problem('bad_parameter', 'mode is of a group: name one by group=G')
+      const starts = await this.#startsOf(cursorOf(asked.from, request, logs), logs)
       return this.#stream(topic, logs, (stream) => {
         // The end is looked up here, when the stream begins: what is appended after that belongs to it.
         const from = new Map(logs.map((log) => [log.partition, starts.get(log.partition) ?? log.end]))
@@ -72,7 +83,7 @@ export class Consumers {
         return new PlainSession(logs, from, () => stream.wake())
       })
     }
-    const group = await this.#group(topic, asked.group, asked.from)
+    const group = await this.#group(topic, asked.group, asked.from, asked.mode ?? 'exclusive')
     const name = asked.consumer ?? `unnamed-${++this.#unnamed}`
     if (!isName(name)) throw new Problem('bad_name', `consumer=${name} is not a name`)
     return this.#stream(topic, logs, (stream) => {
@@ -93,7 +104,38 @@ export class Consumers {
     })
   }
 
-  async #group(topic: Topic, name: string, from: string | undefined): Promise<Group> {
+  /** Answers with the records that there are, or that come while the caller waits. */
+  async #pull(request: Request): Promise<Answer> {
+    const asked = readQuery(request, pullParameters)
+    const topic = topicOf(this.#broker, asked.topic)
+    logsOf(topic, asked.partition)
+    const group = await this.#group(topic, asked.group, asked.from, 'shared')
+    const pull = new Pull(this.#broker.clock, topic, group, {
+      partition: asked.partition as Partition | undefined,
+      recordsMax: asked.max ?? pullRecords,
+      waitMs: asked.wait_ms ?? 0,
+      visibilityMs: asked.visibility ?? this.#defaults.visibilityMs,
+    })
+    this.#pulls.add(pull)
+    try {
+      const { lines, records } = await pull.run(request.closed)
+      this.#onConsumed(topic.name, records)
+      return { type: 'application/x-ndjson', bytes: lines }
+    } finally {
+      this.#pulls.delete(pull)
+    }
+  }
+
+  async #startsOf(from: string | undefined, logs: readonly Log[]): Promise<ReadonlyMap<Partition, Offset>> {
+    if (from === undefined) return new Map()
+    const starts = await startsOf(from, logs, this.#broker)
+    if (!areIds(from)) return starts
+    // A log that the reader has no id of is one that it has seen nothing of.
+    return new Map(logs.map((log) => [log.partition, starts.get(log.partition) ?? log.first]))
+  }
+
+  /** The group, made when there is none; the one who comes first says its mode. */
+  async #group(topic: Topic, name: string, from: string | undefined, mode: Mode): Promise<Group> {
     if (!isName(name)) throw new Problem('bad_name', `group=${name} is not a name`)
     if (from !== undefined && from !== 'earliest' && from !== 'latest') {
       throw new Problem(
@@ -101,13 +143,16 @@ export class Consumers {
         `from=${from}: a group begins at earliest or latest, and then where it stopped`,
       )
     }
-    const start: GroupStart = from ?? 'earliest'
+    const begin = { start: from ?? 'earliest', mode } as const
+    let group: Group
     try {
-      return await topic.group(name, start, this.#broker.clock.wallMs())
+      group = await topic.groups.open(name, begin, this.#broker.clock.wallMs())
     } catch (error) {
       const { outcome } = error as { readonly outcome?: 'disk_full' | 'not_writable' }
       throw outcome === undefined ? error : notWritten(outcome)
     }
+    if (group.kind.mode === mode) return group
+    throw new Problem('mode_mismatch', `group ${name} is ${group.kind.mode}, and this asks for ${mode}`)
   }
 
   #stream(topic: Topic, logs: readonly Log[], begin: (stream: ConsumeStream) => Session): Answer {
@@ -160,48 +205,4 @@ function cursorOf(from: string | undefined, request: Request, logs: readonly Log
     )
   }
   return lastId
-}
-
-/** Where a plain reader begins in each log; the end of it where nothing is said. */
-async function startsOf(
-  from: string | undefined,
-  logs: readonly Log[],
-  broker: Broker,
-): Promise<ReadonlyMap<Partition, Offset>> {
-  if (from === undefined || from === 'latest') return new Map()
-  if (from === 'earliest') return new Map(logs.map((log) => [log.partition, log.first]))
-  const timeMs = /^\d{4}-/.test(from) ? Date.parse(from) : NaN
-  if (!Number.isNaN(timeMs)) {
-    return new Map(await Promise.all(logs.map(async (log) => [log.partition, await log.offsetAt(timeMs)] as const)))
-  }
-  return afterIds(from, logs, broker)
-}
-
-/** After the ids, one a log. A bare offset will do where there is one log. */
-function afterIds(from: string, logs: readonly Log[], broker: Broker): ReadonlyMap<Partition, Offset> {
-  const starts = new Map<Partition, Offset>()
-  for (const text of from.split(',')) {
-    const bare = /^\d{1,15}$/.test(text)
-    if (bare && logs.length !== 1)
-      throw new Problem('cursor_needed', `${text} is an offset, and there are ${logs.length} logs`)
-    const id = bare
-      ? { broker: broker.ordinal, partition: (logs[0] as Log).partition, offset: Number(text) as Offset }
-      : parseId(text)
-    if (id === undefined) {
-      throw new Problem(
-        'bad_parameter',
-        `from=${from}: want earliest, latest, an RFC 3339 time, or ids such as 0/3/1234`,
-      )
-    }
-    if (id.broker !== broker.ordinal) {
-      throw new Problem('wrong_broker', `${text} is of broker ${id.broker}, this is broker ${broker.ordinal}`)
-    }
-    const log = logs.find((each) => each.partition === id.partition)
-    if (log === undefined) throw new Problem('unknown_partition', `${text} is of no partition of this stream`)
-    // Not moved up to the first record: what was removed meanwhile is to be told.
-    starts.set(id.partition, Math.min(id.offset + 1, log.end) as Offset)
-  }
-  // A log that the reader has no id of is one that it has seen nothing of.
-  for (const log of logs) if (!starts.has(log.partition)) starts.set(log.partition, log.first)
-  return starts
 }

@@ -189,7 +189,7 @@ test('a group goes on behind what it acknowledged, also after a restart', async 
   const first = await start(t, disk)
   for (let n = 0; n < 3; n++) await first.post('/produce?topic=telemetry&partition=0', `{"n":${n}}`)
   await first.readUntil('/consume?topic=telemetry&group=g&consumer=c', /"n":2}/)
-  const group = first.broker.topic('telemetry')?.groupNamed('g')
+  const group = first.broker.topic('telemetry')?.groups.named('g')
   while (group?.members.size !== 0) await new Promise(setImmediate)
   t.match(
     await first.post('/ack?topic=telemetry&group=g', '{"up_to":["0/0/1"]}'),

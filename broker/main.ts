@@ -60,6 +60,11 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
     'Records removed for their age that the group had not acknowledged',
     ['topic', 'group'],
   )
+  const givenUp = metrics.counter(
+    'penstock_given_up_records_total',
+    'Records that became dead letters because they were sent MAX_ATTEMPTS times and not acknowledged',
+    ['topic', 'group'],
+  )
   const consumed = perTopic(metrics.counter('messages_consumed_total', 'Records sent to consumers', ['topic']))
   let engine: Engine | undefined
   const broken = Promise.withResolvers<Error>()
@@ -81,6 +86,7 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
   try {
     const broker = await openBroker(settings, log, {
       onBroken: (error) => broken.resolve(error),
+      onGivenUp: (topic, group, records) => givenUp.with({ topic, group }).inc(records),
       onLost: (topic, group, records) => lost.with({ topic, group }).inc(records),
     })
     const defaults = { visibilityMs: settings.visibilityTimeoutMs, maxInFlight: settings.maxInFlight }
@@ -122,7 +128,7 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
 async function openBroker(
   settings: BrokerSettings,
   log: Log,
-  told: Required<Pick<BrokerOptions, 'onBroken' | 'onLost'>>,
+  told: Required<Pick<BrokerOptions, 'onBroken' | 'onGivenUp' | 'onLost'>>,
 ): Promise<Broker> {
   const startedMs = systemClock.monotonicMs()
   const disk = new FilePool(nodeDisk, settings.maxOpenFiles ?? openFilesMax())
@@ -136,6 +142,8 @@ async function openBroker(
     partitionsDefault: Math.min(settings.partitionsPerTopic, settings.maxPartitions),
     partitionsMax: settings.maxPartitions,
     diskFloorBytes: settings.diskFloorBytes,
+    attemptsMax: settings.maxAttempts,
+    groupExpiryMs: settings.groupExpiryMs,
     ...told,
     newLogId: () => randomBytes(8).toString('hex'),
     report: (problem) => log.error(problem),
@@ -189,7 +197,7 @@ function watchQueues(metrics: Metrics, broker: Broker): void {
   metrics.onScrape(() => {
     for (const topic of broker.topics) {
       for (const log of topic.logs) {
-        const lags = topic.groups.map((group) => group.figures(log.partition).lag)
+        const lags = topic.groups.all.map((group) => group.figures(log.partition).lag)
         const waiting = lags.length === 0 ? log.records : Math.max(...lags)
         size.with({ topic: topic.name, partition: String(log.partition) }).set(waiting)
       }

@@ -59,10 +59,10 @@ export class Remover {
       this.#report(`${folderName(log)}: group ${group} loses ${records} records that are older than retention_age`)
     }
     await log.dropBefore(dropBefore)
-    for (const group of topic.groups) group.removed(log.partition, log.first)
+    for (const group of topic.groups.all) group.removed(log.partition, log.first)
   }
 }
 
 function floorsOf(topic: Topic, log: Log): GroupFloor[] {
-  return topic.groups.map((group) => ({ name: group.name, ...group.progress(log.partition) }))
+  return topic.groups.all.map((group) => ({ name: group.name, ...group.progress(log.partition) }))
 }

@@ -5,11 +5,16 @@ import type { Route } from '#lib/http/http'
 import { optionsBytesMax, patchTopic, putTopic } from './admin.ts'
 import type { Broker } from './broker.ts'
 import type { Consumers } from './consume.ts'
+import type { Group } from './groups/group.ts'
 import { missingIn } from './log/holes.ts'
 import { writeOptions } from './options.ts'
 import { bury, produce, type OnProduced } from './produce.ts'
+import { deleteGroup, seek } from './seek.ts'
 import { acknowledge, extend, nack, settleBytesMax } from './settle.ts'
 import type { Topic } from './topic.ts'
+
+/** A group that nobody has read in for so long is told of as idle. */
+const idleToldMs = 3_600_000
 
 /** What the routes serve, once the logs are recovered. */
 export interface Engine {
@@ -61,6 +66,12 @@ export function brokerRoutes(
       bodyBytesMax: settleBytesMax,
       handle: (request, body) => extend(engine().broker, request, body),
     },
+    { method: 'POST', path: '/seek', bodyBytesMax: 0, handle: (request) => seek(engine().broker, request) },
+    {
+      method: 'DELETE',
+      path: '/topics/{topic}/groups/{group}',
+      handle: (request) => deleteGroup(engine().broker, request),
+    },
     {
       method: 'GET',
       path: '/topics',
@@ -96,7 +107,7 @@ function describeTopic(topic: Topic): Record<string, unknown> {
       records: log.records,
       bytes: log.bytes,
     })),
-    groups: topic.groups.map((group) => group.name),
+    groups: topic.groups.all.map((group) => group.name),
   }
 }
 
@@ -115,26 +126,32 @@ export function describeBroker(broker: Broker): Record<string, unknown> {
             ...(reached === undefined ? {} : { full: reached }),
           },
         }),
-    topics: Object.fromEntries([...broker.topics].map((topic) => [topic.name, figuresOf(topic)])),
+    topics: Object.fromEntries([...broker.topics].map((topic) => [topic.name, figuresOf(broker, topic)])),
   }
 }
 
-function figuresOf(topic: Topic): Record<string, unknown> {
+function figuresOf(broker: Broker, topic: Topic): Record<string, unknown> {
   return {
     records: sum(topic.logs, (log) => log.records),
     produced: sum(topic.logs, (log) => log.end),
     bytes: sum(topic.logs, (log) => log.bytes),
     missing: missingIn(topic.logs.flatMap((log) => log.holes)),
     groups: Object.fromEntries(
-      topic.groups.map((group) => {
-        const logs = topic.logs.map(({ broker, partition }) => ({ broker, partition, ...group.figures(partition) }))
+      topic.groups.all.map((group) => {
+        const logs = topic.logs.map((log) => ({
+          broker: log.broker,
+          partition: log.partition,
+          ...group.figures(log.partition),
+        }))
         return [
           group.name,
           {
-            mode: 'exclusive',
+            mode: group.kind.mode,
+            ...idleOf(broker, topic, group),
             lag: sum(logs, (log) => log.lag),
             in_flight: sum(logs, (log) => log.inFlight),
             given_back: sum(logs, (log) => log.givenBack),
+            given_up: topic.givenUp.get(group.name) ?? 0,
             consumers: group.members.size,
             lost: topic.lost.get(group.name) ?? 0,
             logs: logs.map(({ broker, partition, floor, next, lag, holder }) => ({
@@ -150,6 +167,16 @@ function figuresOf(topic: Topic): Record<string, unknown> {
       }),
     ),
   }
+}
+
+/** How long nobody has read in a group, and what becomes of it: told long before. */
+function idleOf(broker: Broker, topic: Topic, group: Group): Record<string, unknown> {
+  const idleMs = topic.groups.idleMs(group.name, broker.clock.monotonicMs())
+  const { groupExpiryMs } = broker
+  if (group.members.size > 0 || idleMs < Math.min(groupExpiryMs / 2, idleToldMs)) return {}
+  const idle = { idle_s: Math.floor(idleMs / 1000) }
+  if (groupExpiryMs === Infinity) return idle
+  return { ...idle, expires_in_s: Math.max(0, Math.floor((groupExpiryMs - idleMs) / 1000)) }
 }
 
 function sum<T>(items: Iterable<T>, of: (item: T) => number): number {

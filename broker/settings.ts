@@ -57,6 +57,17 @@ export const brokerSettings = {
     min: 1,
     max: 10_000_000,
   }),
+  maxAttempts: setting.integer('MAX_ATTEMPTS', {
+    help: 'how often a record is sent before it becomes a dead letter; default 5 in shared groups, for ever in exclusive ones',
+    min: 2,
+    max: 1_000_000,
+  }),
+  groupExpiryMs: setting.duration('GROUP_EXPIRY', {
+    help: 'a group in which nobody has read for so long is forgotten, not within a day of a start',
+    default: '7d',
+    min: '1m',
+    max: '3650d',
+  }),
   queueSize: setting.integer('QUEUE_SIZE', {
     help: 'records that a partition of a memory topic keeps in memory alone; beyond that they are written',
     default: '100000',

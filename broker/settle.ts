@@ -21,12 +21,16 @@ const delayMsMax = 12 * 3600 * 1000
 export async function acknowledge(broker: Broker, request: Request, body: Uint8Array): Promise<Answer> {
   const { topic, group, partition } = groupOf(broker, request)
   const { ids, upTo } = idsIn(objectIn(body, []), true)
+  if (upTo.length > 0 && group.kind.mode === 'shared') {
+    throw new Problem('bad_request', 'up_to is for exclusive groups: in a shared one others have what stands between')
+  }
   const say = sayer(broker, topic, partition, [...ids, ...upTo])
   const now = broker.clock.monotonicMs()
   say(ids, (id) => group.acknowledge(id.partition, id.offset, now))
   const { refused, touched } = say(upTo, (id) => group.acknowledgeUpTo(id.partition, id.offset, now))
+  topic.groups.touch(group.name, now)
   if (touched.size > 0) {
-    const outcome = await topic.settle(group.name, touched, broker.clock.wallMs())
+    const outcome = await topic.groups.settle(group.name, touched, broker.clock.wallMs())
     if (outcome !== 'durable') throw notWritten(outcome)
   }
   return answerOf('acknowledged', ids.length + upTo.length, refused)
@@ -70,7 +74,7 @@ function groupOf(
     partition: query.integer({ min: 0 }),
   })
   const topic = topicOf(broker, asked.topic)
-  const group = topic.groupNamed(asked.group)
+  const group = topic.groups.named(asked.group)
   if (group === undefined) throw new Problem('unknown_group', `topic ${topic.name} has no group ${asked.group}`)
   return { topic, group, partition: asked.partition }
 }

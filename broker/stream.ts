@@ -23,8 +23,11 @@ const turnBytes = 256 * 1024
 const LF = 10
 const heartbeat = Buffer.from(': heartbeat\n\n')
 
+/** A socket that has taken nothing for so many heartbeats is cut. */
+const stuckBeatsMax = 6
+
 /** Why a broker ends a stream. After `replaced` the reader should not come back; after the others it should. */
-export type CutCode = 'replaced' | 'stopping' | 'unreadable' | 'seek'
+export type CutCode = 'replaced' | 'stopping' | 'unreadable' | 'seek' | 'slow'
 
 export class ConsumeStream {
   readonly #sink: Sink
@@ -40,6 +43,8 @@ export class ConsumeStream {
   #woken = false
   #closed = false
   #sentSinceBeat = false
+  #pendingAtBeat = 0
+  #stuckBeats = 0
 
   constructor(sink: Sink, logs: readonly Log[], onSent: (records: number, log: Log) => void) {
     this.#sink = sink
@@ -88,10 +93,23 @@ export class ConsumeStream {
     })
   }
 
-  /** A comment, when nothing was sent since the last one, so that both sides see a dead connection. */
-  beat(): void {
-    if (!this.#sentSinceBeat && this.#sink.pendingBytes === 0) this.#sink.write(heartbeat)
+  /**
+   * A comment, when nothing was sent since the last one, so that both sides see a dead connection. A reader that takes nothing
+   * is cut.
+   *
+   * @returns the socket of one that was cut: what it has not taken by the next beat is to be dropped
+   */
+  beat(): Sink | undefined {
+    const pending = this.#sink.pendingBytes
+    this.#stuckBeats = pending > 0 && pending === this.#pendingAtBeat ? this.#stuckBeats + 1 : 0
+    this.#pendingAtBeat = pending
+    if (this.#stuckBeats >= stuckBeatsMax) {
+      this.cut('slow', `${pending} bytes were sent, and nothing of them was read for a minute`)
+      return this.#sink
+    }
+    if (!this.#sentSinceBeat && pending === 0) this.#sink.write(heartbeat)
     this.#sentSinceBeat = false
+    return undefined
   }
 
   revoked(partition: Partition): void {

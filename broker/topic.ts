@@ -1,12 +1,11 @@
 /** A topic on this broker: its logs, its groups, and which log a record goes to. */
 
-import { deadSuffix, partitionOfKey, type Offset, type Ordinal, type Partition } from '#wire/ids'
+import { deadSuffix, partitionOfKey, type Ordinal, type Partition } from '#wire/ids'
 
 import type { Disk } from './disk/disk.ts'
-import { Group } from './groups/group.ts'
-import { Journal, type GroupProgress } from './groups/journal.ts'
+import { Groups } from './groups/groups.ts'
 import { Log } from './log/log.ts'
-import type { LogOptions, NotWritten } from './log/types.ts'
+import type { LogOptions } from './log/types.ts'
 import type { ChunkRing } from './log/ring.ts'
 import type { TopicOptions } from './options.ts'
 import { parallel } from './parallel.ts'
@@ -19,22 +18,14 @@ export interface TopicContext {
   readonly segmentBytesMax: number
   readonly queueRecordsMax: number
   readonly reserveRecords: number
+  /** How often a record is sent in a group; `undefined` leaves it to its mode. */
+  readonly attemptsMax: number | undefined
   /** Told when a log or a journal cannot be trusted any more: the process should end. */
   onBroken(error: Error): void
   /** 16 hexadecimal digits that were never given before. */
   newLogId(): string
   /** Told, in one line, of what an operator should know. */
   report(problem: string): void
-}
-
-/** Where a group that is new begins. */
-export type GroupStart = 'earliest' | 'latest'
-
-interface GroupEntry {
-  readonly group: Group
-  readonly journal: Journal
-  /** Logs whose progress is not durable yet. */
-  readonly dirty: Set<Partition>
 }
 
 /**
@@ -56,12 +47,13 @@ export class Topic {
   readonly name: string
   /** By group: records that were removed for their age, and that it had not acknowledged; since the start. */
   readonly lost = new Map<string, number>()
+  /** By group: records that became dead letters because they were sent often enough; since the start. */
+  readonly givenUp = new Map<string, number>()
+  readonly groups: Groups
   #options: TopicOptions
   readonly #logs: Log[]
   readonly #context: TopicContext
   readonly #folder: string
-  readonly #groups = new Map<string, GroupEntry>()
-  readonly #opening = new Map<string, Promise<GroupEntry>>()
   readonly #readers = new Set<TopicReader>()
   #turn = 0
   #closed = false
@@ -70,10 +62,7 @@ export class Topic {
   static async open(context: TopicContext, folder: string, name: string, options: TopicOptions): Promise<Topic> {
     const logs = await openLogs(context, folder, name, options, 0)
     const topic = new Topic(context, folder, name, options, logs)
-    const journals = (await context.disk.list(`${folder}/groups`)).filter((file) => file.endsWith('.log'))
-    // A killed process may have made one and not synced its name; clients are told of it again from here on.
-    if (journals.length > 0 && options.durability === 'fsync') await context.disk.syncFolder(`${folder}/groups`)
-    for (const file of journals) await topic.group(file.slice(0, -4), 'earliest', 0)
+    await topic.groups.load()
     return topic
   }
 
@@ -83,6 +72,19 @@ export class Topic {
     this.name = name
     this.#options = options
     this.#logs = logs
+    const { disk, broker, attemptsMax } = context
+    this.groups = new Groups({
+      topic: name,
+      folder,
+      disk,
+      broker,
+      durability: options.durability,
+      attemptsMax,
+      logs,
+      newLogId: () => context.newLogId(),
+      onBroken: (error) => context.onBroken(error),
+      report: (text) => context.report(text),
+    })
     for (const log of logs) this.#watch(log)
   }
 
@@ -101,14 +103,6 @@ export class Topic {
 
   get isDead(): boolean {
     return this.name.endsWith(deadSuffix)
-  }
-
-  get groups(): readonly Group[] {
-    return [...this.#groups.values()].map((entry) => entry.group)
-  }
-
-  groupNamed(name: string): Group | undefined {
-    return this.#groups.get(name)?.group
   }
 
   /** The log for a record: of the partition asked for, else by the key, else each in turn. */
@@ -134,7 +128,7 @@ export class Topic {
       this.#watch(log)
     }
     for (const reader of this.#readers) reader.grown(added)
-    for (const { group } of this.#groups.values()) group.grow(added, nowMs)
+    this.groups.grow(added, nowMs)
   }
 
   /** Tells a reader of changes. Returns what ends it. */
@@ -148,96 +142,17 @@ export class Topic {
     this.lost.set(group, (this.lost.get(group) ?? 0) + records)
   }
 
-  /** The group of that name; made, and made durable, when there is none. Not of a topic that is closed. */
-  async group(name: string, start: GroupStart, nowMs: number): Promise<Group> {
-    const known = this.#groups.get(name)
-    if (known !== undefined) return known.group
-    if (this.#closed) throw Object.assign(new Error(`${this.name} is closed`), { outcome: 'not_writable' })
-    let opening = this.#opening.get(name)
-    if (opening === undefined) {
-      opening = this.#openGroup(name, start, nowMs).finally(() => this.#opening.delete(name))
-      this.#opening.set(name, opening)
-    }
-    return (await opening).group
-  }
-
-  /** Makes the progress of a group durable: what was acknowledged in these logs, and what an earlier write left. */
-  async settle(name: string, partitions: Iterable<Partition>, nowMs: number): Promise<'durable' | NotWritten> {
-    const entry = this.#groups.get(name)
-    if (entry === undefined) return 'durable'
-    for (const partition of partitions) entry.dirty.add(partition)
-    if (entry.dirty.size === 0) return 'durable'
-    const noted = [...entry.dirty]
-    const progress = new Map(noted.map((partition) => [partition, entry.group.progress(partition)]))
-    entry.dirty.clear()
-    const outcome = await entry.journal.note(progress, nowMs)
-    if (outcome !== 'durable') for (const partition of noted) entry.dirty.add(partition)
-    return outcome
-  }
-
   /** Cuts the readers, writes what is not written, and closes the files. */
   async close(): Promise<void> {
     this.#closed = true
     for (const reader of this.#readers) reader.closing()
-    await Promise.allSettled(this.#opening.values())
-    for (const { journal } of this.#groups.values()) await journal.close()
+    await this.groups.close()
     await closeLogs(this.#logs)
   }
 
   #watch(log: Log): void {
-    log.onVisible(() => {
-      for (const { group } of this.#groups.values()) group.wake()
-    })
+    log.onVisible(() => this.groups.wake())
   }
-
-  async #openGroup(name: string, start: GroupStart, nowMs: number): Promise<GroupEntry> {
-    const { disk, broker } = this.#context
-    const group = new Group(this.name, name)
-    const head = { topic: this.name, group: name, broker, logId: this.#context.newLogId() }
-    const { journal, progress } = await Journal.open(
-      disk,
-      `${this.#folder}/groups`,
-      head,
-      this.#options.durability,
-      () => new Map(group.partitions.map((partition) => [partition, group.progress(partition)])),
-      (text) => this.#context.report(text),
-      (error) => this.#context.onBroken(error),
-    )
-    const logs = this.#logs.length
-    for (const log of this.#logs) {
-      const begin = startOf(log, progress, start)
-      // A log that lost its end must not give new records offsets that are acknowledged already.
-      log.moveUp(Math.max(begin.floor, ...begin.acknowledged.map(([, to]) => to)) as Offset)
-      group.addLog(log, begin)
-    }
-    const entry: GroupEntry = { group, journal, dirty: new Set() }
-    if (progress.size === 0) {
-      // Where a group begins is part of its promise: a crash must not move it.
-      const begun = new Map(group.partitions.map((partition) => [partition, group.progress(partition)]))
-      const outcome = await journal.note(begun, nowMs)
-      if (outcome !== 'durable') {
-        await journal.close()
-        throw Object.assign(new Error(`the group ${name} could not be written`), { outcome })
-      }
-    }
-    // Logs that came while the journal was written.
-    if (this.#logs.length > logs) group.grow(this.#logs.slice(logs), nowMs)
-    // Not before: nobody may be answered from a group that a crash could still take back.
-    this.#groups.set(name, entry)
-    return entry
-  }
-}
-
-function startOf(
-  log: Log,
-  progress: GroupProgress,
-  start: GroupStart,
-): { readonly floor: Offset; readonly acknowledged: readonly (readonly [number, number])[] } {
-  const kept = progress.get(log.partition)
-  if (kept !== undefined) return kept
-  // A log that came after the group starts at its first record, whatever the group began with.
-  const floor = progress.size === 0 && start === 'latest' ? log.end : log.first
-  return { floor, acknowledged: [] }
 }
 
 /** Opens the logs of the partitions from one on: all of them, or none. */

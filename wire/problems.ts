@@ -82,6 +82,7 @@ export const problems = {
   // Consume and acknowledge.
   cursor_needed: kind(400, false, 'The stream has several logs', 'name one id a log: from=0/0/17,0/1/4'),
   mode_mismatch: kind(409, false, 'The group has another mode', 'use the mode of the group, or another group'),
+  group_in_use: kind(409, false, 'Consumers of the group are connected', 'stop them first'),
   not_delivered: kind(409, false, 'The record is not in flight', 'acknowledge only what this group was given'),
   lease_lost: kind(409, false, 'The lease has moved on', 'the record is delivered again; do not acknowledge it now'),
   replaced: kind(409, false, 'A new connection of the same consumer came', 'give each consumer a name of its own'),

@@ -51,9 +51,9 @@ async function written(): Promise<MemoryDisk> {
   for (let batch = 0; batch < 10; batch++) await append(log, ...[0, 1, 2].map((n) => `{"batch":${batch},"n":${n}}`))
   await append(broker.topic('notes.dead')?.logs[0] as Log, '{"reason":"none"}')
   const topic = broker.topic('notes')
-  const group = await topic?.group('readers', 'earliest', 0)
+  const group = await topic?.groups.open('readers', { start: 'earliest', mode: 'exclusive' }, 0)
   group?.pass(0 as Partition, 0 as Offset, 7 as Offset)
-  await topic?.settle('readers', [0 as Partition], 0)
+  await topic?.groups.settle('readers', [0 as Partition], 0)
   await broker.close()
   return disk
 }
@@ -251,7 +251,7 @@ test('a damaged journal of a group', async (t) => {
   t.equal(
     broker
       .topic('notes')
-      ?.groupNamed('readers')
+      ?.groups.named('readers')
       ?.progress(0 as Partition).floor,
     7,
   )

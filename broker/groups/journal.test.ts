@@ -7,7 +7,13 @@ import { Journal } from './journal.ts'
 import { MemoryDisk } from '../disk/memory.ts'
 
 const folder = 'data/telemetry/groups'
-const head = { topic: 'telemetry', group: 'g', broker: 0 as Ordinal, logId: '0011223344556677' }
+const head = {
+  topic: 'telemetry',
+  group: 'g',
+  broker: 0 as Ordinal,
+  logId: '0011223344556677',
+  mode: 'exclusive' as const,
+}
 
 class Group {
   readonly state = new Map<Partition, Progress>()

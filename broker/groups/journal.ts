@@ -3,7 +3,7 @@
  *
  *     <topic>/groups/<name>.log
  *     id: 0/0/17
- *     data: {"logs":{"3":{"floor":1234,"acknowledged":[[1240,1250]]}}}
+ *     data: {"logs":{"3":{"floor":1234,"acknowledged":[[1240,1250]]}}}      with "mode":"shared" where that is the group's
  *
  * An acknowledgement is answered after its record is as durable as the topic says. A later record of a log replaces an
  * earlier one, so reading the file from its start gives the state.
@@ -16,6 +16,7 @@ import { CommitQueue } from '../log/commit.ts'
 import { isDiskFull, replaceWhole, type Disk, type DiskFile } from '../disk/disk.ts'
 import { frameBatch, framedBytesMax, type BatchMeta } from '../log/framing.ts'
 import type { Progress } from './progress.ts'
+import type { Mode } from './sharing.ts'
 import type { Durability, NotWritten } from '../log/types.ts'
 import { readRecords, type Records } from '../log/records.ts'
 import { ForeignSegment, scanSegment } from '../log/segment.ts'
@@ -26,7 +27,18 @@ const journalBytesMax = 1 << 20
 /** A group's progress in each log, by partition. */
 export type GroupProgress = ReadonlyMap<Partition, Progress>
 
+/** Whose journal it is. */
+export interface JournalHead {
+  readonly topic: string
+  readonly group: string
+  readonly broker: Ordinal
+  readonly logId: string
+  /** Of a group that is new; one that is known has its own. */
+  readonly mode: Mode
+}
+
 interface StoredRecord {
+  readonly mode?: Mode
   readonly logs?: Readonly<Record<string, { readonly floor: number; readonly acknowledged?: [number, number][] }>>
 }
 
@@ -43,6 +55,7 @@ export class Journal {
   #issued = 0
   #written = 0
   #lastMs = 0
+  #mode: Mode
   #closed = false
 
   /**
@@ -55,7 +68,7 @@ export class Journal {
   static async open(
     disk: Disk,
     folder: string,
-    head: { readonly topic: string; readonly group: string; readonly broker: Ordinal; readonly logId: string },
+    head: JournalHead,
     durability: Durability,
     snapshot: () => GroupProgress,
     report: (problem: string) => void,
@@ -68,7 +81,7 @@ export class Journal {
   private constructor(
     disk: Disk,
     folder: string,
-    head: { readonly topic: string; readonly group: string; readonly broker: Ordinal; readonly logId: string },
+    head: JournalHead,
     durability: Durability,
     snapshot: () => GroupProgress,
     report: (problem: string) => void,
@@ -78,6 +91,7 @@ export class Journal {
     this.#folder = folder
     this.#head = { logId: head.logId, topic: head.group, broker: head.broker, partition: 0 as Partition }
     this.#snapshot = snapshot
+    this.#mode = head.mode
     this.#queue = new CommitQueue(
       {
         place: () => this.#place(),
@@ -97,6 +111,16 @@ export class Journal {
       },
       durability === 'fsync' ? 'sync' : 'write',
     )
+  }
+
+  /** When something was noted last, in ms since 1970; 0 for never. */
+  get lastMs(): number {
+    return this.#lastMs
+  }
+
+  /** How the group shares its records: what the file said, or else what was asked for. */
+  get mode(): Mode {
+    return this.#mode
   }
 
   /** Notes the progress of some logs; resolves when it is durable, or could not be written. */
@@ -125,7 +149,11 @@ export class Journal {
     for (const [partition, { floor, acknowledged }] of progress) {
       logs[partition] = acknowledged.length === 0 ? { floor } : { floor, acknowledged }
     }
-    const records = readRecords(Buffer.from(JSON.stringify({ logs })), 'ndjson', Infinity) as Records
+    const records = readRecords(
+      Buffer.from(JSON.stringify(this.#mode === 'shared' ? { mode: 'shared', logs } : { logs })),
+      'ndjson',
+      Infinity,
+    ) as Records
     const meta: BatchMeta = {
       firstOffset: number as Offset,
       appendMs: this.#lastMs,
@@ -165,6 +193,7 @@ export class Journal {
       this.#lastMs = Math.max(this.#lastMs, batch.head.appendMs)
       const event = bytes.toString('utf8', batch.events, batch.end)
       const record = JSON.parse(event.slice(event.indexOf('data: ') + 6)) as StoredRecord
+      this.#mode = record.mode === 'shared' ? 'shared' : 'exclusive'
       for (const [partition, { floor, acknowledged }] of Object.entries(record.logs ?? {})) {
         progress.set(Number(partition) as Partition, { floor: floor as Offset, acknowledged: acknowledged ?? [] })
       }

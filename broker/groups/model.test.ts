@@ -171,6 +171,7 @@ for (const mode of ['exclusive', 'shared'] as const) {
         }),
         { numRuns },
       )
+      t.pass(`${numRuns} histories`)
       t.end()
     })
   }

@@ -201,7 +201,13 @@ test('a spoiled reservation is believed or refused, and never passed over', asyn
 test('a spoiled journal: progress that was noted once, or none', async () => {
   const disk = new MemoryDisk()
   const groups = 'data/telemetry/groups'
-  const of = { topic: 'telemetry', group: 'g', broker: 0 as Ordinal, logId: '0011223344556677' }
+  const of = {
+    topic: 'telemetry',
+    group: 'g',
+    broker: 0 as Ordinal,
+    logId: '0011223344556677',
+    mode: 'exclusive' as const,
+  }
   const openJournal = (on: MemoryDisk) =>
     Journal.open(
       on,

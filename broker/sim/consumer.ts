@@ -41,7 +41,11 @@ export class Consumer {
   async #open(topic: Topic): Promise<Group | undefined> {
     const { random, clock } = this.#world
     try {
-      const group = await topic.group(this.#group, random.pick(['earliest', 'latest']), clock.wallMs())
+      const group = await topic.groups.open(
+        this.#group,
+        { start: random.pick(['earliest', 'latest']), mode: 'exclusive' },
+        clock.wallMs(),
+      )
       this.#world.groupFound(topic, group)
       return group
     } catch {
@@ -83,7 +87,7 @@ export class Consumer {
       }
       const held = [...got].filter(([, offsets]) => offsets.size > 0)
       // Who could not be made durable is gone again: an acknowledgement would be answered with `unknown_group`.
-      if (topic.groupNamed(this.#group) !== group) stream.cut('stopping', 'the group is gone')
+      if (topic.groups.named(this.#group) !== group) stream.cut('stopping', 'the group is gone')
       else if (held.length > 0 && !life.isStopping && random.chance(0.5)) {
         const [partition, offsets] = random.pick(held)
         if (random.chance(0.15)) {
@@ -125,7 +129,7 @@ export class Consumer {
     if (verdict !== 'ok') return
     for (const offset of covered) model.asked(offset)
     life.inFlight++
-    const outcome = await topic.settle(this.#group, [partition], clock.wallMs())
+    const outcome = await topic.groups.settle(this.#group, [partition], clock.wallMs())
     life.inFlight--
     if (outcome === 'durable') for (const offset of covered) model.answered(offset)
   }

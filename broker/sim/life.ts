@@ -38,7 +38,7 @@ export class Life {
   /** A batch was given offsets: no group may think that it has seen them. */
   issued(topic: string, partition: number, first: number, count: number): void {
     const log = this.topic(topic).logs[partition] as Log
-    for (const group of this.topic(topic).groups) {
+    for (const group of this.topic(topic).groups.all) {
       this.#world.group(topic, group.name, partition).issued(first, count, group.progress(log.partition))
     }
   }

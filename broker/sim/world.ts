@@ -203,7 +203,7 @@ export class World {
     if (this.#writers.some((writer) => !writer.isAtRest)) return 'a writer has something to send'
     if (this.#readers.some((reader) => !reader.isAtEnd(life))) return 'a reader is not at the end'
     for (const topic of life.broker.topics) {
-      for (const group of topic.groups) {
+      for (const group of topic.groups.all) {
         for (const log of topic.logs) {
           const { floor, acknowledged } = group.progress(log.partition)
           const state = `floor ${floor} of ${log.end}, acknowledged ${JSON.stringify(acknowledged)}`
@@ -217,7 +217,7 @@ export class World {
   /** What must be true when all has come to its end. */
   atRest(life: Life): void {
     for (const topic of life.broker.topics) {
-      for (const group of topic.groups) {
+      for (const group of topic.groups.all) {
         for (const log of topic.logs) this.group(topic.name, group.name, log.partition).atRest()
       }
     }
@@ -242,7 +242,7 @@ export class World {
     for (const model of this.#models.values()) {
       model.begins(life.log(model.topic, model.partition).first)
       for (const name of groupNames) {
-        const group = life.topic(model.topic).groupNamed(name)
+        const group = life.topic(model.topic).groups.named(name)
         const known = this.group(model.topic, name, model.partition)
         const log = life.topic(model.topic).logs[model.partition]
         if (group === undefined) known.missing()
@@ -281,7 +281,7 @@ export class World {
       this.#say(`not dropped: ${(error as Error).message}`)
     }
     life.inFlight--
-    for (const group of topic.groups) group.removed(log.partition, log.first)
+    for (const group of topic.groups.all) group.removed(log.partition, log.first)
     model.begins(log.first)
   }
 

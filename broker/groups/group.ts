@@ -192,7 +192,7 @@ export class Group {
   seek(floors: ReadonlyMap<Partition, Offset>, nowMs: number): (isDone: boolean) => void {
     const before = new Map([...floors.keys()].map((partition) => [partition, this.#log(partition)]))
     this.#isHeld = true
-    for (const member of [...this.#members]) {
+    for (const member of this.#members) {
       this.leave(member, nowMs)
       member.dismissed()
     }

@@ -3,22 +3,35 @@
  * line, because a test that does not run must be seen. CI installs them all (.ci/run).
  */
 
+import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 export interface Tool {
-  /** The command. */
+  /** The command, where no other is named. */
   readonly name: string
+  readonly command?: string
+  /** A module that the command, a Python, must have. */
+  readonly module?: string
   /** What does not run without it. */
   readonly skipped: string
 }
 
 export const tools = {
   npm: { name: 'npm', skipped: 'packing and installing the package (test/pack.proc.test.ts)' },
-  curl: { name: 'curl', skipped: 'the lines of docs/API.md (test/api.proc.test.ts)' },
+  curl: {
+    name: 'curl',
+    skipped: 'the lines of docs/API.md, and reading by curl (test/api.proc.test.ts, clients.proc.test.ts)',
+  },
   chromium: {
     name: 'chromium',
-    skipped: 'the pages in a browser (test/browser.proc.test.ts, api/swagger.proc.test.ts)',
+    skipped: 'the pages in a browser (test/browser.proc.test.ts, clients.proc.test.ts, api/swagger.proc.test.ts)',
+  },
+  requests: {
+    name: 'python3 with requests',
+    command: 'python3',
+    module: 'requests',
+    skipped: 'reading by Python (test/clients.proc.test.ts)',
   },
   strace: { name: 'strace', skipped: 'a disk that fails to sync (test/disk.proc.test.ts)' },
 } as const satisfies Record<string, Tool>
@@ -32,10 +45,17 @@ export function missingTools(): Tool[] {
   return Object.values(tools).filter((tool) => !isInstalled(tool))
 }
 
-function isInstalled(tool: Tool): boolean {
+function isInstalled({ name, command = name, module }: Tool): boolean {
+  if (!isInPath(command)) return false
+  // To find a module takes a fraction of the time that importing it does.
+  const find = `import importlib.util, sys; sys.exit(importlib.util.find_spec('${module}') is None)`
+  return module === undefined || spawnSync(command, ['-c', find], { stdio: 'ignore' }).status === 0
+}
+
+function isInPath(command: string): boolean {
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
     try {
-      accessSync(join(folder, tool.name), constants.X_OK)
+      accessSync(join(folder, command), constants.X_OK)
       return true
     } catch {
       return false

@@ -50,7 +50,8 @@ function postOf(path: string, body: Buffer): Buffer {
   return lastPost.bytes
 }
 
-function isAnswerWhole(bytes: Buffer): boolean {
+/** Whether an answer with a length is all there. */
+export function isAnswerWhole(bytes: Buffer): boolean {
   const head = bytes.indexOf('\r\n\r\n')
   if (head === -1) return false
   const length = /\r\ncontent-length: (\d+)/i.exec(bytes.toString('latin1', 0, head))

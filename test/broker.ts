@@ -27,7 +27,7 @@ export interface LocalBroker {
   /** Sends a text as it is, and anything else as JSON. */
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answered>
   /** Reads a stream piece by piece; each call waits until all that came matches, and gives it. */
-  stream(path: string): Promise<(pattern: RegExp) => Promise<string>>
+  stream(path: string): Promise<(pattern: Pick<RegExp, 'test'>) => Promise<string>>
   status(): any
   /** Closes the broker as a stop does; the next one may be started on its disk. */
   close(): Promise<void>
@@ -102,7 +102,7 @@ export async function startBroker(
       return async (pattern) => {
         while (!pattern.test(text)) {
           const { done, value } = await reader.read()
-          if (done) throw new Error(`the stream ended without ${String(pattern)}: ${text}`)
+          if (done) throw new Error(`the stream ended without ${pattern instanceof RegExp ? String(pattern) : 'what it should bring'}: ${text}`)
           text += decoder.decode(value, { stream: true })
         }
         return text

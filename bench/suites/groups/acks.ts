@@ -35,7 +35,7 @@ export async function acks(bench: Bench): Promise<void> {
 }
 
 async function acksOf(bench: Bench, durability: Durability): Promise<void> {
-  const requests = bench.quick ? 2000 : 10_000
+  const requests = bench.quick ? 1000 : 10_000
   const rounds = bench.quick ? 3 : 7
   bench.say(`acks: ${requests} requests a round, durability ${durability}`)
   const scope = new Scope()

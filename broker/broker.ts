@@ -45,8 +45,8 @@ export interface BrokerOptions {
   readonly attemptsMax?: number | undefined
   /** How long nobody may read in a group before it is forgotten, in ms; Infinity. */
   readonly groupExpiryMs?: number
-  /** Told of records that were written to the dead letters by the broker itself. */
-  onGivenUp?(topic: string, group: string, records: number): void
+  /** Told of records, by their ids, that were sent often enough and are in the dead letters now. */
+  onGivenUp?(topic: string, group: string, origins: readonly string[]): void
   /** Told of records that were removed for their age and that a group had not acknowledged. */
   onLost?(topic: string, group: string, records: number): void
   /** Told when a log or a journal cannot be trusted any more: the process should end, and recover when it starts again. */
@@ -108,7 +108,7 @@ export class Broker {
     this.#giveUp = new GiveUp(
       clock,
       floor,
-      (topic, group, records) => options.onGivenUp?.(topic, group, records),
+      (topic, group, origins) => options.onGivenUp?.(topic, group, origins),
       (problem) => options.report(problem),
     )
     this.#groupExpiryMs = options.groupExpiryMs ?? Infinity

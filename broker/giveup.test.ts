@@ -47,7 +47,7 @@ test('what is given back again and again becomes a dead letter with its origin, 
       row: 'bad',
     },
   ])
-  t.strictSame(given, [['work', 'g', 1]])
+  t.strictSame(given, [['work', 'g', ['0/0/0']]])
   t.match(local.status().topics.work.groups.g, { given_up: 1, given_back: 0, in_flight: 0 })
 })
 
@@ -148,5 +148,5 @@ test('a crash between the letter and the acknowledgement leaves one letter', asy
     (await letters(local)).map(({ origin }) => origin),
     ['0/0/0', '0/0/1'],
   )
-  t.match(local.status().topics.work.groups.g, { given_up: 0 })
+  t.match(local.status().topics.work.groups.g, { given_up: 2 })
 })

@@ -27,21 +27,19 @@ interface Letter {
   readonly row: string
 }
 
+/** Told of records, by their ids, that are in the dead letters and count as acknowledged from now on. */
+export type OnGivenUp = (topic: string, group: string, origins: readonly string[]) => void
+
 export class GiveUp {
   readonly #clock: Clock
   readonly #floor: DiskFloor
-  readonly #onGivenUp: (topic: string, group: string, records: number) => void
+  readonly #onGivenUp: OnGivenUp
   readonly #report: (problem: string) => void
   readonly #busy = new Set<Group>()
   /** By dead letters' topic: which records have a letter. */
   readonly #letters = new WeakMap<Topic, KnownLetters>()
 
-  constructor(
-    clock: Clock,
-    floor: DiskFloor,
-    onGivenUp: (topic: string, group: string, records: number) => void,
-    report: (problem: string) => void,
-  ) {
+  constructor(clock: Clock, floor: DiskFloor, onGivenUp: OnGivenUp, report: (problem: string) => void) {
     this.#clock = clock
     this.#floor = floor
     this.#onGivenUp = onGivenUp
@@ -65,9 +63,11 @@ export class GiveUp {
   async #giveUp(topic: Topic, dead: Topic, group: Group, hopeless: readonly Hopeless[]): Promise<void> {
     const known = await this.#knownOf(dead).read()
     const letters: Letter[] = []
+    const origins: string[] = []
     for (const each of hopeless) {
       const log = topic.logs[each.partition] as Log
       const origin = formatId(log.broker, log.partition, each.offset)
+      origins.push(origin)
       if (known.has(keyOf(group.name, origin))) continue
       const row = await textAt(log, each.offset)
       // Removed meanwhile, or damaged: there is nothing to keep.
@@ -75,14 +75,12 @@ export class GiveUp {
         letters.push({ reason: reasonOf(each), origin, group: group.name, attempts: each.attempts, row })
     }
     if (!(await this.#write(dead, letters))) return
+    topic.givenUp.set(group.name, (topic.givenUp.get(group.name) ?? 0) + origins.length)
+    this.#onGivenUp(topic.name, group.name, origins)
     // A seek may have come between.
     for (const { partition, offset } of group.hopeless) {
       const isDone = hopeless.some((each) => each.partition === partition && each.offset === offset)
       if (isDone) group.pass(partition, offset, (offset + 1) as Offset)
-    }
-    if (letters.length > 0) {
-      topic.givenUp.set(group.name, (topic.givenUp.get(group.name) ?? 0) + letters.length)
-      this.#onGivenUp(topic.name, group.name, letters.length)
     }
     await topic.groups.settle(
       group.name,

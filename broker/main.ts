@@ -86,7 +86,7 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
   try {
     const broker = await openBroker(settings, log, {
       onBroken: (error) => broken.resolve(error),
-      onGivenUp: (topic, group, records) => givenUp.with({ topic, group }).inc(records),
+      onGivenUp: (topic, group, origins) => givenUp.with({ topic, group }).inc(origins.length),
       onLost: (topic, group, records) => lost.with({ topic, group }).inc(records),
     })
     const defaults = { visibilityMs: settings.visibilityTimeoutMs, maxInFlight: settings.maxInFlight }

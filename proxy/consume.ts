@@ -8,6 +8,7 @@ import { defaultBackoff, type Backoff } from '#wire/retry'
 import { FanIn, fromFor, type Source } from './fanin.ts'
 import { headersOf, nameOf, type Gateway } from './forward.ts'
 import type { Member } from './members.ts'
+import { forwardPull } from './pull.ts'
 import type { Opened } from './upstream.ts'
 
 /** A broker that came back is found again within about a second. */
@@ -37,6 +38,9 @@ export class FanIns {
 
   /** Opens a stream over all brokers; a refusal of any of them (no such topic, a wrong parameter) is the answer. */
   async open(request: Request): Promise<Answer> {
+    if ((request.header('accept') ?? '').includes('application/x-ndjson')) {
+      return forwardPull(this.#gateway, request, this.#clock)
+    }
     nameOf(request, 'topic')
     const hasGroup = request.query.has('group')
     const consumer = request.query.get('consumer') ?? (hasGroup ? this.#newName() : undefined)

@@ -4,6 +4,7 @@ import type { Route } from '#lib/http/http'
 
 import type { FanIns } from './consume.ts'
 import { forwardAck, forwardDead, forwardProduce, type Gateway } from './forward.ts'
+import { forwardGroupDelete, forwardSeek } from './groups.ts'
 import { allTopics } from './look.ts'
 import { forwardTopic } from './topics.ts'
 
@@ -30,6 +31,12 @@ export function proxyRoutes(gateway: Gateway, fanIns: FanIns, bodyBytesMax: numb
       bodyBytesMax: ackBytesMax,
       handle: (request, body) => forwardAck(gateway, request, path, body),
     })),
+    { method: 'POST', path: '/seek', bodyBytesMax: 0, handle: (request) => forwardSeek(gateway, request) },
+    {
+      method: 'DELETE',
+      path: '/topics/{topic}/groups/{group}',
+      handle: (request) => forwardGroupDelete(gateway, request),
+    },
     { method: 'GET', path: '/topics', handle: async () => ({ json: { topics: await allTopics(gateway) } }) },
     {
       method: 'PUT',

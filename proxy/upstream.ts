@@ -44,7 +44,7 @@ export class Upstream {
    * @throws Error when there is no connection, or no answer in time
    */
   async request(
-    method: 'GET' | 'POST' | 'PUT' | 'PATCH',
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
     path: string,
     options: {
       readonly headers?: Readonly<Record<string, string>>

@@ -2,6 +2,7 @@
  * `npm run sim`: the broker's core on a simulated machine that crashes, seed by seed (broker/sim).
  *
  *     npm run sim -- --seeds 10000               seeds 1 to 10,000; status 0 only when nothing was wrong
+ *     npm run sim -- --groups --seeds 10000      the same with more groups, and more consumers in them
  *     npm run sim -- --first 17 --seeds 1        one seed again, exactly; --trace prints each step
  *     npm run sim -- --break-recovery            a planted fault, which must be found; --break=NAME for the others
  */
@@ -11,7 +12,7 @@ import { parseArgs } from 'node:util'
 import { breaks } from '#broker/sim/breaks'
 import { runSeed } from '#broker/sim/simulate'
 
-const usage = `usage: npm run sim -- [--seeds N] [--first N] [--trace] [--break=NAME]      NAME: ${Object.keys(breaks).join(', ')}`
+const usage = `usage: npm run sim -- [--seeds N] [--groups] [--first N] [--trace] [--break=NAME]      NAME: ${Object.keys(breaks).join(', ')}`
 
 /** More than that are one mistake seen often. */
 const printedMax = 20
@@ -21,6 +22,7 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '1000' },
     first: { type: 'string', default: '1' },
+    groups: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
     break: { type: 'string' },
     'break-recovery': { type: 'boolean', default: false },
@@ -52,7 +54,7 @@ async function run(): Promise<number> {
   const startedMs = performance.now()
   let toldMs = startedMs
   for (; seed < first + seeds; seed++) {
-    const result = await runSeed(seed, planted, say)
+    const result = await runSeed(seed, planted, say, values.groups ? 'groups' : undefined)
     crashes += result.crashes
     steps += result.steps
     if (result.violation !== undefined) {

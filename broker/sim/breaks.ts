@@ -6,16 +6,23 @@
 import { syncBuiltinESMExports } from 'node:module'
 import zlib from 'node:zlib'
 
-import type { Offset } from '#wire/ids'
+import { deadSuffix, type Offset } from '#wire/ids'
 
 import type { Disk, DiskFile } from '../disk/disk.ts'
+import { Journal } from '../groups/journal.ts'
+import { LogProgress } from '../groups/progress.ts'
 import { frameBatch, framedBytesMax, type BatchMeta } from '../log/framing.ts'
-import type { Log } from '../log/log.ts'
+import { Log } from '../log/log.ts'
 import type { StoredBatch } from '../log/types.ts'
+
+/** What a history is about: anything, or above all groups. */
+export type Focus = 'all' | 'groups'
 
 export interface Break {
   /** What goes wrong. */
   readonly what: string
+  /** Of what a history has to be to show it. */
+  readonly focus?: Focus
   /** Stands between the engine and the disk. */
   disk?(disk: Disk): Disk
   /** Stands between a log and its writers and plain readers. */
@@ -64,6 +71,39 @@ export const breaks: Readonly<Record<string, Break>> = {
         },
       }),
   },
+  journal: {
+    what: 'an acknowledgement is answered before the journal of the group has it',
+    focus: 'groups',
+    install: () => replaced(Journal.prototype, 'note', () => Promise.resolve('durable' as const)),
+  },
+  'lost-lease': {
+    what: 'what a consumer had in flight does not come again when it is gone',
+    focus: 'groups',
+    install: () => replaced(LogProgress.prototype, 'lose', () => {}),
+  },
+  'one-too-many': {
+    what: 'an acknowledgement up to an offset takes the next one too',
+    focus: 'groups',
+    install() {
+      const real = LogProgress.prototype.acknowledgeUpTo
+      return replaced(LogProgress.prototype, 'acknowledgeUpTo', function (this: LogProgress, offset: Offset) {
+        const next = (offset + 1) as Offset
+        return real.call(this, this.isInFlight(next) ? next : offset)
+      })
+    },
+  },
+  'no-letter': {
+    what: 'a record is given up, and its dead letter is not written',
+    focus: 'groups',
+    install() {
+      const real = Log.prototype.append
+      return replaced(Log.prototype, 'append', function (this: Log, ...given: Parameters<typeof real>) {
+        if (!this.topic.endsWith(deadSuffix)) return real.apply(this, given)
+        const appended = { first: this.end, count: given[0].count, duplicate: false }
+        return { ...appended, done: Promise.resolve('durable' as const) }
+      })
+    },
+  },
   tail: {
     what: 'a reader in memory begins one record late',
     log: (log) =>
@@ -78,6 +118,15 @@ export const breaks: Readonly<Record<string, Break>> = {
     what: 'readers see a batch before it is durable',
     log: (log) => earlyVisible(log),
   },
+}
+
+/** Puts another method in the place of one, and returns what puts it back. */
+function replaced<T extends object, K extends keyof T>(prototype: T, name: K, method: T[K]): () => void {
+  const real = prototype[name]
+  prototype[name] = method
+  return () => {
+    prototype[name] = real
+  }
 }
 
 /** The log with some of its members changed. */

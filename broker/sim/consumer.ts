@@ -43,7 +43,7 @@ export class Consumer {
     try {
       const group = await topic.groups.open(
         this.#group,
-        { start: random.pick(['earliest', 'latest']), mode: 'exclusive' },
+        { start: random.pick(['earliest', 'latest']), mode: this.#world.mode(this.#topic, this.#group) },
         clock.wallMs(),
       )
       this.#world.groupFound(topic, group)
@@ -122,7 +122,9 @@ export class Consumer {
     const now = clock.monotonicMs()
     const chosen = random.pick([...offsets])
     const before = group.progress(partition).floor
-    const isUpTo = this.#acks === 'mixed' ? random.chance(0.5) : this.#acks === 'up to'
+    const isUpTo =
+      group.kind.mode === 'exclusive' && (this.#acks === 'mixed' ? random.chance(0.5) : this.#acks === 'up to')
+    const { seeks } = model
     const verdict = isUpTo ? group.acknowledgeUpTo(partition, chosen, now) : group.acknowledge(partition, chosen, now)
     const covered = isUpTo ? acknowledgedUpTo(before, group.progress(partition), chosen) : [chosen]
     for (const offset of isUpTo ? [...offsets].filter((each) => each <= chosen) : [chosen]) offsets.delete(offset)
@@ -131,7 +133,7 @@ export class Consumer {
     life.inFlight++
     const outcome = await topic.groups.settle(this.#group, [partition], clock.wallMs())
     life.inFlight--
-    if (outcome === 'durable') for (const offset of covered) model.answered(offset)
+    if (outcome === 'durable' && seeks === model.seeks) for (const offset of covered) model.answered(offset)
   }
 }
 

@@ -14,6 +14,11 @@ export class GroupModel {
   readonly #asked = new Set<number>()
   readonly #answered = new Set<number>()
   readonly #delivered = new Set<number>()
+  readonly #givenUp = new Set<number>()
+  /** Of these, the ones whose letters no crash may have taken. */
+  readonly #kept = new Set<number>()
+  /** A seek takes back what was acknowledged; acknowledgements of before it say nothing of after. */
+  seeks = 0
 
   constructor(log: LogModel, name: string, complain: Complain) {
     this.log = log
@@ -47,7 +52,13 @@ export class GroupModel {
     if (progress.floor > end)
       this.#complain(`the floor of ${this.name} is not beyond its end, ${end}`, describe(progress))
     for (const offset of this.log.required) {
-      if (offset < (this.#start ?? 0) || this.#asked.has(offset) || !isAcknowledged(progress, offset)) continue
+      if (
+        offset < (this.#start ?? 0) ||
+        this.#asked.has(offset) ||
+        this.#givenUp.has(offset) ||
+        !isAcknowledged(progress, offset)
+      )
+        continue
       this.#complain(`${this.name} keeps ${offset} for whoever acknowledges it`, describe(progress))
       return
     }
@@ -74,16 +85,43 @@ export class GroupModel {
     this.#answered.add(offset)
   }
 
+  /** It became a dead letter. */
+  givenUp(offset: number): void {
+    this.#givenUp.add(offset)
+    this.#kept.add(offset)
+  }
+
+  /** Somebody asked it to go on from an offset: until that is answered it may be there, or where it was. */
+  seeking(floor: number, end: number): void {
+    this.seeks++
+    for (let offset = 0; offset < end; offset++) {
+      if (offset >= floor) this.#answered.delete(offset)
+      else {
+        this.#asked.add(offset)
+        this.#delivered.add(offset)
+      }
+    }
+  }
+
   ended(ending: Ending): void {
     // Unlike a log, a journal is not synced at a stop: what it forgets is delivered again.
     if (survives(this.log.durability, ending)) return
     this.#answered.clear()
+    this.#kept.clear()
     this.required = false
   }
 
-  /** All has come to rest: every record has been delivered. */
-  atRest(): void {
+  /**
+   * All has come to rest: every record has been delivered, and what was given up has a letter.
+   *
+   * @param letters the offsets of this log that this group's dead letters name
+   */
+  atRest(letters: ReadonlySet<number>): void {
     if (this.#start === undefined) return
+    for (const offset of this.#kept) {
+      if (letters.has(offset)) continue
+      this.#complain(`${this.name} has a dead letter of ${offset}, which it gave up`, 'there is none')
+    }
     for (const offset of this.log.required) {
       if (offset < this.#start || this.#delivered.has(offset)) continue
       this.#complain(`${this.name} is sent ${offset}`, 'it never was')

@@ -1,8 +1,9 @@
 /** A look at all that a log holds, compared with what must be there. */
 
-import type { Offset } from '#wire/ids'
+import { parseId, type Offset, type RecordId } from '#wire/ids'
 
 import type { Log } from '../log/log.ts'
+import { textsOf } from '../log/texts.ts'
 import type { Complain, LogModel } from './model.ts'
 import { readBlock } from './sink.ts'
 
@@ -38,4 +39,18 @@ export async function look(log: Log, model: LogModel, when: string, complain: Co
     }
   }
   model.whole(found, when)
+}
+
+/** Of which records of which groups there are letters in a log of dead letters. */
+export async function lettersIn(log: Log): Promise<readonly ({ readonly group: string } & RecordId)[]> {
+  const letters: ({ readonly group: string } & RecordId)[] = []
+  for (let at = log.first; at < log.end;) {
+    const batches = await log.read(at, 1 << 20)
+    for (const text of batches.flatMap(textsOf)) {
+      const { group, origin } = JSON.parse(text) as { readonly group: string; readonly origin: string }
+      letters.push({ group, ...(parseId(origin) as RecordId) })
+    }
+    at = batches.at(-1)?.next ?? log.end
+  }
+  return letters
 }

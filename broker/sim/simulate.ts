@@ -1,6 +1,6 @@
 /** Runs seeds, one after the other, and counts. */
 
-import type { Break } from './breaks.ts'
+import type { Break, Focus } from './breaks.ts'
 import { settled } from './schedule.ts'
 import { World, type Violation } from './world.ts'
 
@@ -21,10 +21,11 @@ export async function runSeed(
   seed: number,
   planted: Break | undefined,
   say: (line: string) => void = () => {},
+  focus: Focus = planted?.focus ?? 'all',
 ): Promise<SeedResult> {
   const restore = planted?.install?.()
   try {
-    const world = new World(seed, planted ?? { what: 'nothing' }, say)
+    const world = new World(seed, planted ?? { what: 'nothing' }, say, focus)
     await history(world)
     return { steps: world.step, crashes: world.crashes, violation: world.violations[0] }
   } finally {
@@ -46,7 +47,7 @@ async function history(world: World): Promise<void> {
   if (!(await goUntil(world, (step) => step % 8 === 0 && world.isAtRest, 'all comes to its end'))) return
   const last = world.life
   if (last === undefined) return
-  world.atRest(last)
+  await world.atRest(last)
   await world.look(last, 'at the end')
   if (world.violations.length > 0) return
   // Stopped in order and started again, after a power loss or not: it is all still there.

@@ -1,17 +1,18 @@
 /** A machine with a broker on it, its clients, and what goes wrong: one seed is one history of it. */
 
 import { manualClock, type ManualClock } from '#lib/clock'
-import type { Offset, Ordinal, Partition } from '#wire/ids'
+import { parseId, type Offset, type Ordinal, type Partition, type RecordId } from '#wire/ids'
 
 import { Broker, type BrokerOptions } from '../broker.ts'
-import type { Break } from './breaks.ts'
+import type { Break, Focus } from './breaks.ts'
 import { Consumer } from './consumer.ts'
 import { noFaults, SimulatedDisk, type FaultRates } from './disk.ts'
 import type { Group } from '../groups/group.ts'
+import type { Mode } from '../groups/sharing.ts'
 import { GroupModel } from './groups.ts'
 import { Life } from './life.ts'
 import type { Log } from '../log/log.ts'
-import { look } from './look.ts'
+import { lettersIn, look } from './look.ts'
 import { LogModel, type Ending } from './model.ts'
 import { Platter } from './platter.ts'
 import { Random } from './random.ts'
@@ -49,6 +50,7 @@ export class World {
   readonly #options: BrokerOptions
   readonly #models = new Map<string, LogModel>()
   readonly #groups = new Map<string, GroupModel>()
+  readonly #modes = new Map<string, Mode>()
   readonly #writers: Writer[] = []
   readonly #readers: Reader[] = []
   readonly #consumers: Consumer[] = []
@@ -60,7 +62,7 @@ export class World {
   #isBroken = false
 
   /** @param say is told, in one line, of each thing that happens */
-  constructor(seed: number, planted: Break, say: (line: string) => void) {
+  constructor(seed: number, planted: Break, say: (line: string) => void, focus: Focus = 'all') {
     this.random = new Random(seed)
     this.schedule = new Schedule(this.random)
     this.#platter = new Platter(this.random)
@@ -79,6 +81,8 @@ export class World {
       segmentBytesMax: isLarge ? 50_000 : this.random.pick([300, 1000, 4000]),
       queueRecordsMax: this.random.pick([3, 20, 1000]),
       reserveRecords: this.random.pick([5, 50, 1000]),
+      attemptsMax: this.random.pick([undefined, undefined, 2, 3]),
+      onGivenUp: (topic, group, origins) => this.#givenUp(topic, group, origins),
       newLogId: () => String(++this.#logIds).padStart(16, '0'),
       report: (problem) => this.#say(`broker: ${problem}`),
     }
@@ -93,8 +97,10 @@ export class World {
       }
       this.#readers.push(new Reader(this, topic, `reader 1 of ${topic}`))
       if (this.random.chance(0.5)) this.#readers.push(new Reader(this, topic, `reader 2 of ${topic}`))
-      for (const group of groupNames.slice(0, this.random.between(0, 2))) {
-        for (let at = this.random.between(1, 2); at > 0; at--) {
+      const isFocus = focus === 'groups'
+      for (const group of groupNames.slice(0, isFocus ? 2 : this.random.between(0, 2))) {
+        this.#modes.set(`${group} of ${topic}`, this.random.pick(['exclusive', 'exclusive', 'shared']))
+        for (let at = this.random.between(1, isFocus ? 4 : 2); at > 0; at--) {
           this.#consumers.push(new Consumer(this, topic, group, `consumer-${at}-of-${group}-of-${topic}`))
         }
       }
@@ -116,6 +122,10 @@ export class World {
 
   group(topic: string, group: string, partition: number): GroupModel {
     return this.#groups.get(`${group} ${topic}/partition-${partition}`) as GroupModel
+  }
+
+  mode(topic: string, group: string): Mode {
+    return this.#modes.get(`${group} of ${topic}`) ?? 'exclusive'
   }
 
   groupFound(topic: Topic, group: Group): void {
@@ -160,8 +170,10 @@ export class World {
     if (this.#isBroken && random.chance(0.1)) this.crash('kill')
     else if (random.chance(0.008)) this.crash(random.pick(['kill', 'power loss']))
     else if (this.life !== undefined && !this.life.isStopping) {
-      if (random.chance(0.003)) this.stop(this.life)
-      else if (random.chance(0.004)) void this.#drop(this.life)
+      const luck = random.between(0, 999)
+      if (luck < 3) this.stop(this.life)
+      else if (luck < 7) void this.#drop(this.life)
+      else if (luck < 10) void this.#seek(this.life)
     }
     return crashes !== this.crashes
   }
@@ -215,24 +227,26 @@ export class World {
   }
 
   /** What must be true when all has come to its end. */
-  atRest(life: Life): void {
+  async atRest(life: Life): Promise<void> {
     for (const topic of life.broker.topics) {
+      if (topic.isDead) continue
+      const letters = await this.#quietly(() => lettersIn(life.topic(`${topic.name}.dead`).logs[0] as Log))
       for (const group of topic.groups.all) {
-        for (const log of topic.logs) this.group(topic.name, group.name, log.partition).atRest()
+        for (const { partition } of topic.logs) {
+          const offsets = letters.filter((letter) => letter.group === group.name && letter.partition === partition)
+          this.group(topic.name, group.name, partition).atRest(new Set(offsets.map(({ offset }) => offset)))
+        }
       }
     }
   }
 
   /** Reads everything there is, and nothing comes between. */
   async look(life: Life, when: string): Promise<void> {
-    const { rates } = this.#disk
-    this.#disk.rates = noFaults
-    this.#disk.isQuiet = true
-    for (const model of this.#models.values()) {
-      await look(life.log(model.topic, model.partition), model, when, this.complain)
-    }
-    this.#disk.isQuiet = false
-    this.#disk.rates = rates
+    await this.#quietly(async () => {
+      for (const model of this.#models.values()) {
+        await look(life.log(model.topic, model.partition), model, when, this.complain)
+      }
+    })
   }
 
   async #started(broker: Broker): Promise<void> {
@@ -283,6 +297,41 @@ export class World {
     life.inFlight--
     for (const group of topic.groups.all) group.removed(log.partition, log.first)
     model.begins(log.first)
+  }
+
+  /** Lets a group go on elsewhere. */
+  async #seek(life: Life): Promise<void> {
+    const model = this.random.pick([...this.#models.values()])
+    const topic = life.topic(model.topic)
+    const log = topic.logs[model.partition] as Log
+    const group = topic.groups.named(this.random.pick(groupNames))
+    const floor = this.random.between(log.first, log.end) as Offset
+    if (group === undefined) return
+    this.#say(`${group.name} of ${model.name} seeks ${floor}`)
+    this.group(topic.name, group.name, log.partition).seeking(floor, log.end)
+    life.inFlight++
+    const { wallMs, monotonicMs } = { wallMs: this.clock.wallMs(), monotonicMs: this.clock.monotonicMs() }
+    await topic.groups.seek(group.name, new Map([[log.partition, floor]]), wallMs, monotonicMs)
+    life.inFlight--
+  }
+
+  #givenUp(topic: string, group: string, origins: readonly string[]): void {
+    for (const origin of origins) {
+      const { partition, offset } = parseId(origin) as RecordId
+      this.#say(`${group} of ${topic} gives up ${origin}`)
+      this.group(topic, group, partition).givenUp(offset)
+    }
+  }
+
+  /** Does something with the disk that nothing comes between, and that does not fail. */
+  async #quietly<T>(act: () => Promise<T>): Promise<T> {
+    const { rates } = this.#disk
+    this.#disk.rates = noFaults
+    this.#disk.isQuiet = true
+    const result = await act()
+    this.#disk.isQuiet = false
+    this.#disk.rates = rates
+    return result
   }
 
   async #close(life: Life, next: () => void): Promise<void> {

@@ -1,0 +1,70 @@
+/** Pull through the proxy: the brokers are asked one after the other, until there are records or the time is over. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import type { Clock } from '#lib/clock'
+import type { Answer, Request } from '#lib/http/http'
+import { query, readQuery } from '#lib/http/query'
+import { Problem } from '#wire/problems'
+
+import { problemOf } from './broadcast.ts'
+import { headersOf, nameOf, type Gateway } from './forward.ts'
+
+/** Between two rounds of questions, when no broker has anything. */
+const pauseMs = 100
+
+/** Records of an answer where nobody says how many. */
+const recordsUsual = 100
+
+let turn = 0
+
+/** Answers with the records of the first brokers that have any. Each pull begins with another broker. */
+export async function forwardPull(gateway: Gateway, request: Request, clock: Clock): Promise<Answer> {
+  nameOf(request, 'topic')
+  nameOf(request, 'group')
+  const limits = new URLSearchParams([...request.query].filter(([name]) => name === 'max' || name === 'wait_ms'))
+  const { max = recordsUsual, wait_ms: waitMs = 0 } = readQuery(
+    { ...request, query: limits },
+    { max: query.integer({ min: 1, max: 10_000 }), wait_ms: query.integer({ min: 0, max: 60_000 }) },
+  )
+  const untilMs = clock.monotonicMs() + waitMs
+  for (;;) {
+    const lines = await askAll(gateway, request, max)
+    if (lines !== '' || clock.monotonicMs() >= untilMs || request.closed.aborted) {
+      return { type: 'application/x-ndjson', bytes: lines }
+    }
+    await sleep(Math.min(pauseMs, Math.max(1, untilMs - clock.monotonicMs())))
+  }
+}
+
+async function askAll(gateway: Gateway, request: Request, max: number): Promise<string> {
+  const members = gateway.cluster.members.all
+  turn = (turn + 1) % members.length
+  let lines = ''
+  let room = max
+  let silent = 0
+  for (let at = 0; at < members.length && room > 0; at++) {
+    const member = members[(turn + at) % members.length] as (typeof members)[number]
+    const asked = new URLSearchParams(request.query)
+    asked.set('max', String(room))
+    asked.set('wait_ms', '0')
+    const answer = await gateway
+      .upstream(member)
+      .request('GET', `/consume?${asked.toString()}`, { headers: headersOf(request) })
+      .catch(() => undefined)
+    if (answer === undefined || answer.status >= 500) {
+      silent++
+      continue
+    }
+    // What others gave is in flight already: it must reach the caller.
+    if (answer.status !== 200 && lines === '') throw problemOf(answer)
+    if (answer.status !== 200) continue
+    const text = answer.body.toString('utf8')
+    lines += text
+    room -= text.split('\n').length - 1
+  }
+  if (silent === members.length) {
+    throw new Problem('unavailable', 'no broker answers now', { retry_after_s: gateway.retryAfterS })
+  }
+  return lines
+}

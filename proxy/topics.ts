@@ -5,7 +5,6 @@ import type { Answer, Request } from '#lib/http/http'
 import { broadcast } from './broadcast.ts'
 import type { Gateway } from './forward.ts'
 import { learnTopics } from './look.ts'
-import type { Answered } from './upstream.ts'
 
 /**
  * Sends the request to every broker; see {@link broadcast}.
@@ -19,8 +18,8 @@ export async function forwardTopic(gateway: Gateway, request: Request, view: Uin
   const method = request.method === 'PATCH' ? 'PATCH' : 'PUT'
   try {
     const answers = await broadcast(gateway, request, { method, body, pathOf: () => request.path + query })
-    const best = answers.find(({ status }) => status === 201) ?? (answers[0] as Answered)
-    return { status: best.status, json: JSON.parse(best.body.toString('utf8')) as unknown }
+    const best = answers.find(({ status }) => status === 201) ?? answers[0]
+    return { status: best?.status ?? 200, json: JSON.parse(best?.body.toString('utf8') ?? '{}') as unknown }
   } finally {
     // Some may have done it. Where that fails, the next round of questions will do.
     await learnTopics(gateway).catch(() => {})

@@ -50,9 +50,7 @@ export class Exclusive implements Sharing {
   }
 
   share(members: ReadonlySet<Member>): void {
-    while (this.#leases.length < this.#logs.length) {
-      this.#leases.push({ holder: undefined, heir: undefined, deadlineMs: Infinity })
-    }
+    for (const { log } of this.#logs) this.#lease(log.partition)
     const byName = new Map([...members].map((member) => [member.name, member]))
     const owners = assignPartitions(this.#topic, this.#logs.length, [...byName.keys()], (name, partition) => {
       const wanted = byName.get(name)?.partition
@@ -146,7 +144,7 @@ export class Exclusive implements Sharing {
   }
 
   #lease(partition: Partition): Lease {
-    return this.#leases[partition] as Lease
+    return (this.#leases[partition] ??= { holder: undefined, heir: undefined, deadlineMs: Infinity })
   }
 
   #log(partition: Partition): GroupedLog {

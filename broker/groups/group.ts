@@ -212,6 +212,11 @@ export class Group {
     return this.#log(partition).progress.kept
   }
 
+  /** What is new of that since it was asked last. */
+  takeChange(partition: Partition): Progress {
+    return this.#log(partition).progress.takeChange()
+  }
+
   /** The figures of one log, for `/status`. */
   figures(partition: Partition): {
     floor: Offset

@@ -7,6 +7,7 @@ import type { Log } from '../log/log.ts'
 import type { Durability, NotWritten } from '../log/types.ts'
 import { Group } from './group.ts'
 import { Journal, type GroupProgress } from './journal.ts'
+import type { Progress } from './progress.ts'
 import type { Mode } from './sharing.ts'
 
 /** Where a group that is new begins. */
@@ -37,7 +38,7 @@ export interface GroupsContext {
 interface Entry {
   readonly group: Group
   readonly journal: Journal
-  /** Logs whose progress is not durable yet. */
+  /** Logs of which something could not be written: all is to be written of them. */
   readonly dirty: Set<Partition>
   /** When somebody read in it last, on the monotonic clock; `undefined` before anybody looked. */
   activeMs: number | undefined
@@ -97,13 +98,15 @@ export class Groups {
   async settle(name: string, partitions: Iterable<Partition>, nowMs: number): Promise<'durable' | NotWritten> {
     const entry = this.#entries.get(name)
     if (entry === undefined) return 'durable'
-    for (const partition of partitions) entry.dirty.add(partition)
-    if (entry.dirty.size === 0) return 'durable'
-    const noted = [...entry.dirty]
-    const progress = new Map(noted.map((partition) => [partition, entry.group.progress(partition)]))
+    const progress = new Map<Partition, Progress>()
+    for (const partition of new Set([...partitions, ...entry.dirty])) {
+      const change = entry.group.takeChange(partition)
+      progress.set(partition, entry.dirty.has(partition) ? entry.group.progress(partition) : change)
+    }
+    if (progress.size === 0) return 'durable'
     entry.dirty.clear()
     const outcome = await entry.journal.note(progress, nowMs)
-    if (outcome !== 'durable') for (const partition of noted) entry.dirty.add(partition)
+    if (outcome !== 'durable') for (const partition of progress.keys()) entry.dirty.add(partition)
     return outcome
   }
 
@@ -119,7 +122,8 @@ export class Groups {
   ): Promise<'durable' | NotWritten> {
     const entry = this.#entries.get(name) as Entry
     const decide = entry.group.seek(floors, monotonicMs)
-    const outcome = await this.settle(name, floors.keys(), nowMs)
+    const progress = new Map([...floors.keys()].map((partition) => [partition, entry.group.progress(partition)]))
+    const outcome = await entry.journal.note(progress, nowMs, 'anew')
     decide(outcome === 'durable')
     return outcome
   }

@@ -58,6 +58,26 @@ test('what was noted is there after a restart, the last word of each log', async
   t.equal((await open(disk, group)).progress.get(0 as Partition)?.floor, 9)
 })
 
+test('a record tells what is new alone, until a seek puts another in the place of all', async (t) => {
+  const disk = new MemoryDisk()
+  const group = new Group()
+  const { journal } = await open(disk, group)
+  await journal.note(group.set(0, 5, [[7, 9]]), 1)
+  await journal.note(group.set(0, 5, [[12, 14]]), 2)
+  await journal.note(group.set(0, 6, [[9, 10]]), 3)
+  const progress = async () => (await open(disk, new Group())).progress.get(0 as Partition)
+  t.strictSame(await progress(), {
+    floor: 6,
+    acknowledged: [
+      [7, 10],
+      [12, 14],
+    ],
+  })
+  await journal.note(group.set(0, 3), 4, 'anew')
+  await journal.note(group.set(0, 3, [[4, 5]]), 5)
+  t.strictSame(await progress(), { floor: 3, acknowledged: [[4, 5]] })
+})
+
 test('the file is rewritten when it has grown, and nothing noted meanwhile is lost', async (t) => {
   const disk = new MemoryDisk()
   const group = new Group()

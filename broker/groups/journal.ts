@@ -5,8 +5,9 @@
  *     id: 0/0/17
  *     data: {"logs":{"3":{"floor":1234,"acknowledged":[[1240,1250]]}}}      with "mode":"shared" where that is the group's
  *
- * An acknowledgement is answered after its record is as durable as the topic says. A later record of a log replaces an
- * earlier one, so reading the file from its start gives the state.
+ * An acknowledgement is answered after its record is as durable as the topic says. A record tells what is new: floors only rise,
+ * and ranges are added. After a seek it says `"anew":true`, and stands in the place of all before it of these logs. So reading the
+ * file from its start gives the state.
  */
 
 import { formatLogHead, type LogHead } from '#wire/frames'
@@ -15,6 +16,7 @@ import type { Offset, Ordinal, Partition } from '#wire/ids'
 import { CommitQueue } from '../log/commit.ts'
 import { isDiskFull, replaceWhole, type Disk, type DiskFile } from '../disk/disk.ts'
 import { frameBatch, framedBytesMax, type BatchMeta } from '../log/framing.ts'
+import { Intervals } from './intervals.ts'
 import type { Progress } from './progress.ts'
 import type { Mode } from './sharing.ts'
 import type { Durability, NotWritten } from '../log/types.ts'
@@ -39,7 +41,29 @@ export interface JournalHead {
 
 interface StoredRecord {
   readonly mode?: Mode
-  readonly logs?: Readonly<Record<string, { readonly floor: number; readonly acknowledged?: [number, number][] }>>
+  readonly anew?: boolean
+  readonly logs?: Readonly<Record<string, StoredLog>>
+}
+
+interface StoredLog {
+  readonly floor: number
+  readonly acknowledged?: readonly (readonly [number, number])[]
+}
+
+/** What the records so far say of one log. */
+class Told {
+  floor = 0
+  readonly #acknowledged = new Intervals()
+
+  add({ floor, acknowledged = [] }: StoredLog): void {
+    this.floor = Math.max(this.floor, floor)
+    for (const [from, to] of acknowledged) this.#acknowledged.add(from, to)
+  }
+
+  get progress(): Progress {
+    this.#acknowledged.removeBelow(this.floor)
+    return { floor: this.floor as Offset, acknowledged: this.#acknowledged.ranges }
+  }
 }
 
 export class Journal {
@@ -123,13 +147,17 @@ export class Journal {
     return this.#mode
   }
 
-  /** Notes the progress of some logs; resolves when it is durable, or could not be written. */
-  note(progress: GroupProgress, nowMs: number): Promise<'durable' | NotWritten> {
+  /**
+   * Notes what is new of some logs; resolves when it is durable, or could not be written.
+   *
+   * @param how `anew`: it stands in the place of all that was noted of these logs
+   */
+  note(progress: GroupProgress, nowMs: number, how: 'added' | 'anew' = 'added'): Promise<'durable' | NotWritten> {
     if (this.#closed) return Promise.resolve('not_writable')
     this.#lastMs = Math.max(this.#lastMs, nowMs)
     const { promise, resolve } = Promise.withResolvers<'durable' | NotWritten>()
     this.#issued += 2
-    this.#queue.push(this.#frame(this.#issued, progress), resolve)
+    this.#queue.push(this.#frame(this.#issued, progress, how), resolve)
     return promise
   }
 
@@ -144,16 +172,17 @@ export class Journal {
     return `${this.#folder}/${this.#head.topic}.log`
   }
 
-  #frame(number: number, progress: GroupProgress): Buffer {
-    const logs: Record<string, Partial<Progress>> = {}
+  #frame(number: number, progress: GroupProgress, how: 'added' | 'anew'): Buffer {
+    const logs: Record<string, StoredLog> = {}
     for (const [partition, { floor, acknowledged }] of progress) {
       logs[partition] = acknowledged.length === 0 ? { floor } : { floor, acknowledged }
     }
-    const records = readRecords(
-      Buffer.from(JSON.stringify(this.#mode === 'shared' ? { mode: 'shared', logs } : { logs })),
-      'ndjson',
-      Infinity,
-    ) as Records
+    const stored: StoredRecord = {
+      ...(this.#mode === 'shared' ? { mode: 'shared' } : {}),
+      ...(how === 'anew' ? { anew: true } : {}),
+      logs,
+    }
+    const records = readRecords(Buffer.from(JSON.stringify(stored)), 'ndjson', Infinity) as Records
     const meta: BatchMeta = {
       firstOffset: number as Offset,
       appendMs: this.#lastMs,
@@ -179,14 +208,14 @@ export class Journal {
     await this.#disk.makeFolder(this.#folder)
     const number = this.#written + 1
     const head = Buffer.from(formatLogHead({ ...this.#head, firstOffset: number as Offset }), 'latin1')
-    const content = Buffer.concat([head, this.#frame(number, this.#snapshot())])
+    const content = Buffer.concat([head, this.#frame(number, this.#snapshot(), 'anew')])
     await replaceWhole(this.#disk, this.#folder, `${this.#head.topic}.log`, content)
     this.#bytes = content.length
   }
 
   async #recover(report: (problem: string) => void): Promise<GroupProgress> {
-    const progress = new Map<Partition, Progress>()
-    if (!(await this.#disk.list(this.#folder)).includes(`${this.#head.topic}.log`)) return progress
+    if (!(await this.#disk.list(this.#folder)).includes(`${this.#head.topic}.log`)) return new Map()
+    const told = new Map<Partition, Told>()
     const expected = { ...this.#head, firstOffset: 0 as Offset }
     const file = await this.#disk.open(this.#path)
     const scan = scanSegment(this.#path, file, expected, (batch, bytes) => {
@@ -194,12 +223,16 @@ export class Journal {
       const event = bytes.toString('utf8', batch.events, batch.end)
       const record = JSON.parse(event.slice(event.indexOf('data: ') + 6)) as StoredRecord
       this.#mode = record.mode === 'shared' ? 'shared' : 'exclusive'
-      for (const [partition, { floor, acknowledged }] of Object.entries(record.logs ?? {})) {
-        progress.set(Number(partition) as Partition, { floor: floor as Offset, acknowledged: acknowledged ?? [] })
+      for (const [name, log] of Object.entries(record.logs ?? {})) {
+        const partition = Number(name) as Partition
+        const before = record.anew === true ? undefined : told.get(partition)
+        const after = before ?? new Told()
+        after.add(log)
+        told.set(partition, after)
       }
     })
     const scanned = await scan.finally(() => file.close())
-    if (scanned === undefined) return progress
+    if (scanned === undefined) return new Map()
     const { topic: group, broker } = scanned.head
     if (group !== this.#head.topic || broker !== this.#head.broker) {
       throw new ForeignSegment(
@@ -213,6 +246,6 @@ export class Journal {
     if (scanned.end < scanned.bytes) {
       report(`${this.#path} had a torn tail of ${scanned.bytes - scanned.end} bytes: it is left out`)
     }
-    return progress
+    return new Map([...told].map(([partition, each]) => [partition, each.progress]))
   }
 }

@@ -73,6 +73,10 @@ export class LogProgress {
   readonly #attemptsMax: number
   #cursor: Offset
   #highest: Offset
+  /** Counted along: to count it anew among many ranges takes milliseconds. */
+  #inFlight = 0
+  /** What the journal has not heard of: acknowledged since {@link takeChange}. */
+  readonly #unheard = new Intervals()
   /** In order. Told with the first delivery behind it. */
   #gone: readonly Gone[]
 
@@ -105,9 +109,7 @@ export class LogProgress {
 
   /** How many records are sent and neither acknowledged nor given back. */
   get inFlight(): number {
-    // After a lease was lost, some above the cursor may be acknowledged or given back.
-    const settled = this.#acknowledged.countBelow(this.#cursor) + this.#aside.countBelow(this.#cursor)
-    return this.#cursor - this.#floor - settled
+    return this.#inFlight
   }
 
   /** How many records wait to be sent again because they were given back. */
@@ -134,6 +136,14 @@ export class LogProgress {
     return { floor: this.#floor, acknowledged: this.#acknowledged.ranges }
   }
 
+  /** What is new in {@link kept} since the last time: the ranges alone that were added. */
+  takeChange(): Progress {
+    this.#unheard.removeBelow(this.#floor)
+    const acknowledged = this.#unheard.ranges.map(([from, to]) => [from, to] as const)
+    this.#unheard.clear()
+    return { floor: this.#floor, acknowledged }
+  }
+
   /** @param room how many records at most */
   next(room = Infinity): Piece | undefined {
     const [due] = this.#due.ranges
@@ -157,11 +167,13 @@ export class LogProgress {
     if (this.#due.has(from)) {
       this.#due.remove(from, next)
       this.#aside.remove(from, next)
+      this.#inFlight += next - from
       return true
     }
     if (this.#cursor !== from) return false
     if (this.#gone.length > 0) this.#gone = this.#gone.filter(({ to }) => to > from)
     this.#moveTo(next)
+    this.#inFlight += next - from
     return true
   }
 
@@ -169,7 +181,10 @@ export class LogProgress {
   acknowledge(offset: Offset): AckRefusal | 'ok' {
     const refusal = this.#refusal(offset)
     if (refusal !== undefined) return refusal
-    if (offset >= this.#floor) this.#acknowledged.add(offset, offset + 1)
+    if (this.isInFlight(offset)) {
+      this.#inFlight--
+      this.#add(offset, offset + 1)
+    }
     this.#settle()
     return 'ok'
   }
@@ -180,11 +195,12 @@ export class LogProgress {
     let from: number = this.#floor
     for (const [start, end] of this.#aside.ranges) {
       if (start > offset) break
-      this.#acknowledged.add(from, start)
+      this.#add(from, start)
       from = end
     }
-    this.#acknowledged.add(from, offset + 1)
+    this.#add(from, offset + 1)
     this.#settle()
+    this.#recount()
     return 'ok'
   }
 
@@ -195,6 +211,7 @@ export class LogProgress {
     const refusal = this.#refusal(offset)
     if (refusal !== undefined) return refusal
     this.#aside.add(offset, offset + 1)
+    this.#inFlight--
     if (!this.#count(offset, true)) return 'ok'
     if (atMs <= nowMs) this.#due.add(offset, offset + 1)
     else this.#waiting.push({ offset, atMs })
@@ -221,6 +238,7 @@ export class LogProgress {
     const lowest = this.#skip(this.#floor)
     if (!this.#count(lowest, false)) this.#aside.add(lowest, lowest + 1)
     this.#cursor = this.#skip(lowest)
+    this.#inFlight = 0
   }
 
   /** The same where only these records are lost, all of them in flight, and others stay with their consumers. */
@@ -228,6 +246,7 @@ export class LogProgress {
     for (const [from, to] of ranges) {
       this.#aside.add(from, to)
       this.#due.add(from, to)
+      this.#inFlight -= to - from
     }
     const [lowest] = ranges[0] ?? []
     if (lowest !== undefined && !this.#count(lowest, false)) this.#due.remove(lowest, lowest + 1)
@@ -238,8 +257,9 @@ export class LogProgress {
     this.#aside.remove(from, to)
     this.#due.remove(from, to)
     for (const offset of this.#exhausted.keys()) if (from <= offset && offset < to) this.#exhausted.delete(offset)
-    this.#acknowledged.add(Math.max(from, this.#floor), to)
+    this.#add(Math.max(from, this.#floor), to)
     this.#settle()
+    this.#recount()
   }
 
   /** The records before an offset were removed. */
@@ -278,6 +298,17 @@ export class LogProgress {
     this.#attempts.set(offset, attempts + 1)
     this.#counted.add(offset, offset + 1)
     return true
+  }
+
+  #add(from: number, to: number): void {
+    this.#acknowledged.add(from, to)
+    this.#unheard.add(from, to)
+  }
+
+  #recount(): void {
+    // After a lease was lost, some above the cursor may be acknowledged or given back.
+    const settled = this.#acknowledged.countBelow(this.#cursor) + this.#aside.countBelow(this.#cursor)
+    this.#inFlight = this.#cursor - this.#floor - settled
   }
 
   /** Moves the floor over what is acknowledged, and the cursor over what is settled. */

@@ -53,7 +53,6 @@ export class Shared implements Sharing {
   }
 
   share(members: ReadonlySet<Member>): void {
-    while (this.#byLog.length < this.#logs.length) this.#byLog.push({ leases: [], earliestMs: Infinity })
     this.#all = this.#logs.map(({ log }) => log.partition)
     this.#members = members
   }
@@ -81,16 +80,16 @@ export class Shared implements Sharing {
 
   expire(nowMs: number): boolean {
     let changed = false
-    for (const [partition, { earliestMs }] of this.#byLog.entries()) {
-      if (earliestMs > nowMs) continue
-      if (this.#lose(partition as Partition, ({ deadlineMs }) => deadlineMs <= nowMs)) changed = true
+    for (const partition of this.#all) {
+      if (this.#leasesOf(partition).earliestMs > nowMs) continue
+      if (this.#lose(partition, ({ deadlineMs }) => deadlineMs <= nowMs)) changed = true
     }
     return changed
   }
 
   /** Takes the leases of one kind away; their records come again. The lowest of each consumer counts. */
   #lose(partition: Partition, isLost: (lease: Lease) => boolean): boolean {
-    const log = this.#byLog[partition] as LogLeases
+    const log = this.#leasesOf(partition)
     const lost = new Map<Member, [number, number][]>()
     const kept: Lease[] = []
     for (const lease of log.leases) {
@@ -111,7 +110,7 @@ export class Shared implements Sharing {
   }
 
   #add(partition: Partition, lease: Lease): void {
-    const log = this.#byLog[partition] as LogLeases
+    const log = this.#leasesOf(partition)
     log.leases.splice(firstFrom(log.leases, lease.from), 0, lease)
     log.earliestMs = Math.min(log.earliestMs, lease.deadlineMs)
     this.#count(lease.member, lease.to - lease.from)
@@ -119,7 +118,7 @@ export class Shared implements Sharing {
 
   /** Takes offsets out of the leases. Returns what was taken out. */
   #cut(partition: Partition, from: number, to: number): Lease[] {
-    const { leases } = this.#byLog[partition] as LogLeases
+    const { leases } = this.#leasesOf(partition)
     let first = firstFrom(leases, from)
     const before = leases[first - 1]
     if (before !== undefined && before.to > from) first--
@@ -135,6 +134,10 @@ export class Shared implements Sharing {
     leases.splice(first, last - first, ...rest)
     for (const lease of taken) this.#count(lease.member, lease.from - lease.to)
     return taken
+  }
+
+  #leasesOf(partition: Partition): LogLeases {
+    return (this.#byLog[partition] ??= { leases: [], earliestMs: Infinity })
   }
 
   #count(member: Member, change: number): void {

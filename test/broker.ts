@@ -102,7 +102,10 @@ export async function startBroker(
       return async (pattern) => {
         while (!pattern.test(text)) {
           const { done, value } = await reader.read()
-          if (done) throw new Error(`the stream ended without ${pattern instanceof RegExp ? String(pattern) : 'what it should bring'}: ${text}`)
+          if (done)
+            throw new Error(
+              `the stream ended without ${pattern instanceof RegExp ? String(pattern) : 'what it should bring'}: ${text}`,
+            )
           text += decoder.decode(value, { stream: true })
         }
         return text

@@ -45,6 +45,8 @@ export interface ConsumerOptions {
   readonly from?: string | undefined
   /** Records delivered and not acknowledged, at most; the broker's default unless told. */
   readonly maxInFlight?: number | undefined
+  /** How the group shares its records; `exclusive` unless told. In a shared one acknowledge by {@link Consumer.ackEach}. */
+  readonly mode?: 'exclusive' | 'shared' | undefined
   /** How long a record may stay unacknowledged, in ms. */
   readonly visibilityMs?: number | undefined
   /** Ends {@link Consumer.batches}, without an error. */
@@ -207,13 +209,14 @@ export class Consumer {
   }
 
   #query(): Record<string, string | number | undefined> {
-    const { topic, group, consumer, partition, maxInFlight, visibilityMs, from } = this.#options
+    const { topic, group, consumer, partition, maxInFlight, mode, visibilityMs, from } = this.#options
     return {
       topic,
       group,
       consumer,
       partition,
       max_in_flight: maxInFlight,
+      mode,
       visibility: visibilityMs === undefined ? undefined : `${visibilityMs}ms`,
       from: group === undefined && this.#cursors.size > 0 ? this.#resumeFrom() : from,
     }

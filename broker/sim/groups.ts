@@ -123,7 +123,8 @@ export class GroupModel {
       this.#complain(`${this.name} has a dead letter of ${offset}, which it gave up`, 'there is none')
     }
     for (const offset of this.log.required) {
-      if (offset < this.#start || this.#delivered.has(offset)) continue
+      // What was given up may have been sent on connections alone that ended before it was read.
+      if (offset < this.#start || this.#delivered.has(offset) || this.#givenUp.has(offset)) continue
       this.#complain(`${this.name} is sent ${offset}`, 'it never was')
       return
     }

@@ -130,6 +130,8 @@ export class World {
 
   groupFound(topic: Topic, group: Group): void {
     for (const log of topic.logs) {
+      // Retention may be at it: what a reader passed over is gone.
+      this.model(topic.name, log.partition).begins(log.first)
       const model = this.group(topic.name, group.name, log.partition)
       model.found(group.progress(log.partition), log.end)
       model.told()

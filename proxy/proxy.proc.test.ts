@@ -3,50 +3,9 @@
 import { t as file, test } from 'tap'
 
 import { Client, Problem } from '#wire/client'
-import { startRole, type Scope, type StartedRole } from '#test/start'
+import { startCluster as start, token, until } from '#test/cluster'
 
 file.setTimeout(600_000)
-
-interface ClusterOf {
-  readonly brokers: StartedRole[]
-  readonly proxy: StartedRole
-  readonly client: Client
-  /** Starts a killed broker again, on its port and its data. */
-  restart(index: number): Promise<void>
-}
-
-const token = 'a-token-between-roles'
-
-async function start(t: Scope): Promise<ClusterOf> {
-  const env = (index: number): Record<string, string> => ({
-    BROKER_INDEX: String(index),
-    SERVICE_TOKEN: token,
-    HOST: '127.0.0.1',
-  })
-  const brokers = await Promise.all([0, 1].map((index) => startRole(t, 'broker', { env: env(index) })))
-  const proxy = await startRole(t, 'proxy', {
-    env: {
-      BROKERS: brokers.map(({ url }) => url).join(','),
-      SERVICE_TOKEN: token,
-      HOST: '127.0.0.1',
-      PROBE_INTERVAL: '100ms',
-    },
-  })
-  return {
-    brokers,
-    proxy,
-    client: new Client({ url: proxy.url, token }),
-    async restart(index) {
-      const { port, dataDir } = brokers[index] as StartedRole
-      brokers[index] = await startRole(t, 'broker', { env: { ...env(index), DATA_DIR: dataDir, PORT: String(port) } })
-    },
-  }
-}
-
-/** Waits for a condition that other processes bring about. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 50))
-}
 
 test('a dead broker costs no acknowledged record, and no error of a producer', async (t) => {
   const { brokers, proxy, client, restart } = await start(t)

@@ -148,6 +148,7 @@ function figuresOf(broker: Broker, topic: Topic): Record<string, unknown> {
           {
             mode: group.kind.mode,
             ...idleOf(broker, topic, group),
+            ...oldestOf(broker, topic, group),
             lag: sum(logs, (log) => log.lag),
             in_flight: sum(logs, (log) => log.inFlight),
             given_back: sum(logs, (log) => log.givenBack),
@@ -167,6 +168,18 @@ function figuresOf(broker: Broker, topic: Topic): Record<string, unknown> {
       }),
     ),
   }
+}
+
+/** How long the record waits that the group has not acknowledged longest; nothing where none waits. */
+function oldestOf(broker: Broker, topic: Topic, group: Group): Record<string, unknown> {
+  const times = topic.logs.flatMap((log) => {
+    const { lag, floor } = group.figures(log.partition)
+    const appendedMs = lag > 0 ? log.appendedMs(floor) : undefined
+    return appendedMs === undefined ? [] : [appendedMs]
+  })
+  if (times.length === 0) return {}
+  const oldestMs = times.reduce((oldest, ms) => Math.min(oldest, ms))
+  return { oldest_unacknowledged_s: Math.max(0, Math.floor((broker.clock.wallMs() - oldestMs) / 1000)) }
 }
 
 /** How long nobody has read in a group, and what becomes of it: told long before. */

@@ -41,7 +41,7 @@ test('a group goes on where it is told: at the beginning, the end, a time, or af
     t.equal(answer.status, 200, JSON.stringify(answer.body))
     t.strictSame(floors(local), expected, from)
   }
-  t.match(local.status().topics.work.groups.g, { lag: 4, in_flight: 0 })
+  t.match(local.status().topics.work.groups.g, { lag: 4, in_flight: 0, oldest_unacknowledged_s: 300 })
   const until = await local.stream(`/consume${at}&consumer=d`)
   t.match(await until(/id: 0\/1\/4\n/), /id: 0\/1\/1\n/)
 })

@@ -240,6 +240,11 @@ export class Log {
     return this.#segments.offsetAt(timeMs, this.#end)
   }
 
+  /** When the record at an offset was appended, in ms since 1970, or somewhat before; `undefined` when no file has it. */
+  appendedMs(offset: Offset): number | undefined {
+    return this.#segments.appendedMs(offset)
+  }
+
   /** Calls back each time that more is visible. Returns what ends it. */
   onVisible(listener: () => void): () => void {
     this.#listeners.add(listener)

@@ -59,6 +59,11 @@ export class SparseIndex {
     return this.#positions[countBelow(this.#offsets, offset + 1) - 1]
   }
 
+  /** When the closest batch noted at or before the offset was appended; `undefined` when none is. */
+  timeOf(offset: Offset): number | undefined {
+    return this.#times[countBelow(this.#offsets, offset + 1) - 1]
+  }
+
   /** The position of the last batch noted that was appended before a time; `undefined` when none was. */
   positionBefore(timeMs: number): number | undefined {
     return this.#positions[countBelow(this.#times, timeMs) - 1]

@@ -163,6 +163,13 @@ export class Segments {
     }
   }
 
+  /** When the record at an offset was appended, in ms since 1970, or a batch close before it; `undefined` when it is in no file. */
+  appendedMs(offset: Offset): number | undefined {
+    const segment = this.#segmentFrom(offset)
+    if (segment === undefined || segment.batches === 0) return undefined
+    return segment.index?.timeOf(offset) ?? segment.firstMs
+  }
+
   /** The first record appended at or after a time, among those before `end`. */
   async offsetAt(timeMs: number, end: Offset): Promise<Offset> {
     for (const segment of this.#segments.filter(({ lastMs }) => lastMs >= timeMs)) {

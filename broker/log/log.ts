@@ -1,8 +1,8 @@
 /**
  * One log: a broker's part of a partition. Append, wait until it is as durable as promised, read.
  *
- * A batch is **visible** only when it and all before it are as durable as the log promises; `end` is the first offset that
- * is not visible yet, `next` the first that is not issued yet.
+ * A batch is **visible** only when it and all before it are as durable as promised; `end` is the first offset that is not
+ * visible yet, `next` the first that is not issued yet.
  */
 
 import type { LogHead } from '#wire/frames'
@@ -189,8 +189,7 @@ export class Log {
       this.#queue.flush()
       if (this.#behind !== undefined) return this.#behind
     }
-    const first = this.#next
-    const appendMs = Math.max(this.#lastAppendMs, nowMs)
+    const [first, appendMs] = [this.#next, Math.max(this.#lastAppendMs, nowMs)]
     const { producer, sequence } = numbered ?? { producer: undefined, sequence: undefined }
     const meta: BatchMeta = { firstOffset: first, appendMs, producer, sequence, fields }
     const room = this.#ring.room(framedBytesMax(records, meta))

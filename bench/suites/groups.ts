@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- groups [part …]`: groups, in parts.
  *
- * - `consume-client`: records a second through our client in a group, against the same bytes of a plain HTTP answer.
+ * - `consume-client`: records a second through our client in a group, against the same bytes of a plain HTTP answer, and
+ *   against NATS JetStream where there is a nats-server.
  * - `acks`: acknowledgements a second, single and cumulative, of 1 and of 100 groups, against `GET /health`.
  * - `in-flight`: what a million records in flight take of memory and of an acknowledgement's time, against a thousand.
  */

@@ -2,7 +2,9 @@
  * Our client on a broker in a process of its own: records with their ids and their text, which nobody parses, handed to a
  * callback. In a group, acknowledged as they come, one cumulative request at a time; and without one.
  *
- * The limit is what no client can save: the same bytes, of a process that does nothing else, fetched and decoded to text.
+ * The limit is what no client can save: the same bytes, of a process that does nothing else, fetched and decoded to text. The
+ * peer is NATS JetStream, which hands the same records to a callback as text; its ordered consumer acknowledges none, and so
+ * stands beside our reader without a group.
  */
 
 import { writeFile } from 'node:fs/promises'
@@ -15,8 +17,9 @@ import { Client, type ConsumerOptions, type Message } from '#wire/client'
 import type { Bench } from '../../measure.ts'
 import { Scope } from '../../scope.ts'
 import { startBroker } from '../log/http.ts'
-import { report, takeTurns } from '../log/rounds.ts'
+import { report, takeTurns, type Figure } from '../log/rounds.ts'
 import { batchRecords, bodyOf, recordBytes } from '../log/work.ts'
+import { startJetStream, type JetStream } from './nats.ts'
 
 const topic = 'load'
 const partitions = 4
@@ -25,7 +28,6 @@ export async function consumeClient(bench: Bench): Promise<void> {
   const records = bench.quick ? 200_000 : 1_000_000
   const rounds = bench.quick ? 3 : 7
   bench.say(`consume: ${records.toLocaleString('en-US')} records of ${recordBytes} bytes`)
-  bench.say('JetStream is not among the peers: this suite starts no nats-server')
   const scope = new Scope()
   try {
     // The ring holds all of it: what is measured is the wire and the client.
@@ -42,23 +44,34 @@ export async function consumeClient(bench: Bench): Promise<void> {
     const plain = start(scope, process.execPath, [fileURLToPath(import.meta.resolve('./plain.ts')), file])
     const plainUrl = await plain.waitFor(/^http:/)
 
+    const jetStream = await startJetStream(bench, scope)
+    await jetStream?.load(bodyOf(1, recordBytes).subarray(0, -1), records)
+
     const client = new Client({ url: role.url })
     let groups = 0
     const inGroup = (maxInFlight?: number) => () =>
       rateOf(records, () => consume(client, records, { topic, group: `g-${groups++}`, maxInFlight }))
-    const contestants = {
+    const contestants: Record<string, () => Promise<number>> = {
       group: inGroup(),
       wide: inGroup(records),
       reader: () => rateOf(records, () => consume(client, records, { topic, from: 'earliest' })),
+      ...(jetStream && { jetstream: () => rateOf(records, () => consumeFrom(jetStream, records)) }),
       limit: () => rateOf(records, () => decode(plainUrl, bytes.length)),
     }
     for (const warm of Object.values(contestants)) await warm()
-    const figures = await takeTurns(bench, rounds, contestants)
-    const limit = { 'fetch and decode': figures.limit }
-    const extra = { records, bytes_a_record: Math.round(bytes.length / records) }
-    report(bench, 'consume-client', 'records/s', figures.group, limit, { ...extra, max_in_flight: 10_000 })
-    report(bench, 'consume-client-wide', 'records/s', figures.wide, limit, { ...extra, max_in_flight: records })
-    report(bench, 'consume-client-reader', 'records/s', figures.reader, limit, extra)
+    const figures: Partial<Record<string, Figure>> = await takeTurns(bench, rounds, contestants)
+    const peers = {
+      'fetch and decode': figures['limit'],
+      'NATS JetStream, ordered consumer': figures['jetstream'],
+    }
+    const extra = { records, bytes_a_record: Math.round(bytes.length / records), nats_server: jetStream?.version }
+    const ours = { group: { max_in_flight: 10_000 }, wide: { max_in_flight: records }, reader: {} }
+    for (const [name, settings] of Object.entries(ours)) {
+      const figure = figures[name]
+      if (figure === undefined) continue
+      const work = name === 'group' ? 'consume-client' : `consume-client-${name}`
+      report(bench, work, 'records/s', figure, peers, { ...extra, ...settings })
+    }
   } finally {
     await scope.end()
   }
@@ -105,6 +118,14 @@ async function consume(client: Client, records: number, options: ConsumerOptions
     }
   }
   if (seen !== records || characters < records * recordBytes) throw new Error(`saw ${seen} of ${records} records`)
+}
+
+async function consumeFrom(jetStream: JetStream, records: number): Promise<void> {
+  let characters = 0
+  await jetStream.consume(records, (text) => {
+    characters += text.length
+  })
+  if (characters !== records * recordBytes) throw new Error(`${characters} characters of ${records} records`)
 }
 
 /** The bytes of a stream up to and with so many records of one line. */

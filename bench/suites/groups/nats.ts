@@ -7,6 +7,7 @@
  */
 
 import { spawnSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
@@ -79,8 +80,9 @@ async function load(nats: Connection, record: Buffer, records: number): Promise<
 
 async function consume(nats: Connection, records: number, onRecord: (text: string) => void): Promise<void> {
   let seen = 0
-  const name = '_INBOX.ordered'
-  nats.subscribe(name, (reply, text, headers) => {
+  // Of its own: for some seconds the server takes another reader of the same subject for the consumer before it.
+  const inbox = `_INBOX.${randomUUID()}`
+  nats.subscribe(inbox, (reply, text, headers) => {
     if (headers !== '') return onStatus(nats, reply, headers, seen)
     seen++
     // `$JS.ACK.…<times sent>.<number in the stream>.<number at this consumer>.<time>.<pending>`: of a stream that nothing was
@@ -91,7 +93,7 @@ async function consume(nats: Connection, records: number, onRecord: (text: strin
   await nats.ask(`$JS.API.CONSUMER.CREATE.${stream}`, {
     stream_name: stream,
     config: {
-      deliver_subject: name,
+      deliver_subject: inbox,
       deliver_policy: 'all',
       ack_policy: 'none',
       max_deliver: 1,

@@ -85,9 +85,10 @@ async function consume(nats: Connection, records: number, onRecord: (text: strin
   nats.subscribe(inbox, (reply, text, headers) => {
     if (headers !== '') return onStatus(nats, reply, headers, seen)
     seen++
-    // `$JS.ACK.…<times sent>.<number in the stream>.<number at this consumer>.<time>.<pending>`: of a stream that nothing was
-    // taken out of, read from its start, both are the same.
-    if (!reply.includes(`.1.${seen}.${seen}.`)) throw new Error(`record ${seen} of the stream came as ${reply}`)
+    // `$JS.ACK.….<number in the stream>.<number at this consumer>.<time>.<pending>`
+    const timeAt = wordAt(reply, wordAt(reply, reply.length, dot) - 1, dot)
+    const number = numberIn(reply, wordAt(reply, timeAt - 1, dot), timeAt - 1)
+    if (number !== seen) throw new Error(`record ${seen} of the stream came as ${reply}`)
     onRecord(text)
   })
   await nats.ask(`$JS.API.CONSUMER.CREATE.${stream}`, {
@@ -204,20 +205,24 @@ class Connection {
     // What comes is ASCII, so that the lengths in it are lengths of the text.
     const text = this.#rest + chunk.toString('latin1')
     let at = 0
-    for (let lineEnd = text.indexOf('\r\n'); lineEnd !== -1; lineEnd = text.indexOf('\r\n', at)) {
-      const line = text.slice(at, lineEnd)
+    for (let lineEnd = text.indexOf('\n') - 1; lineEnd >= 0; lineEnd = text.indexOf('\n', at) - 1) {
       const from = lineEnd + 2
-      const hasHeaders = line.startsWith('HMSG ')
-      if (hasHeaders || line.startsWith('MSG ')) {
-        // `MSG <subject> <subscription> [reply] <bytes>`; with headers, their bytes stand before those of all.
-        const words = line.split(' ')
-        const to = from + Number(words.at(-1))
+      const hasHeaders = text.charCodeAt(at) === upperH
+      if (hasHeaders || text.charCodeAt(at) === upperM) {
+        // `MSG <subject> <subscription> [reply] <bytes>`; `HMSG` has the bytes of the headers before those of all.
+        const sizeAt = wordAt(text, lineEnd, space)
+        const to = from + numberIn(text, sizeAt, lineEnd)
         if (text.length < to + 2) break
-        const reply = words.length === (hasHeaders ? 6 : 5) ? (words[3] as string) : ''
-        const body = hasHeaders ? from + Number(words.at(-2)) : from
-        this.#subscribers[Number(words[2])]?.(reply, text.slice(body, to), text.slice(from, body))
+        const headersAt = hasHeaders ? wordAt(text, sizeAt - 1, space) : sizeAt
+        const body = hasHeaders ? from + numberIn(text, headersAt, sizeAt - 1) : from
+        const subscriptionAt = text.indexOf(' ', text.indexOf(' ', at) + 1) + 1
+        const replyAt = text.indexOf(' ', subscriptionAt) + 1
+        const reply = replyAt < headersAt ? text.slice(replyAt, headersAt - 1) : ''
+        const subscriber = this.#subscribers[numberIn(text, subscriptionAt, replyAt - 1)]
+        subscriber?.(reply, text.slice(body, to), text.slice(from, body))
         at = to + 2
       } else {
+        const line = text.slice(at, lineEnd)
         if (line.startsWith('-ERR')) throw new Error(line)
         if (line === 'PING') this.write('PONG\r\n')
         at = from
@@ -225,4 +230,23 @@ class Connection {
     }
     this.#rest = text.slice(at)
   }
+}
+
+const space = 32
+const dot = 46
+const zero = 48
+const upperH = 72
+const upperM = 77
+
+/** Where the word begins that ends there. Loops, because `split` and `lastIndexOf` leave the engine's compiled code. */
+function wordAt(text: string, end: number, separator: number): number {
+  let at = end
+  while (at > 0 && text.charCodeAt(at - 1) !== separator) at--
+  return at
+}
+
+function numberIn(text: string, from: number, to: number): number {
+  let number = 0
+  for (let at = from; at < to; at++) number = 10 * number + text.charCodeAt(at) - zero
+  return number
 }

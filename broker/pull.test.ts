@@ -18,6 +18,7 @@ async function pull(local: LocalBroker, rest = '', signal?: AbortSignal): Promis
 test('pull answers with what there is, as lines; acknowledged it does not come again', async (t) => {
   const local = await startBroker(t, { topics })
   t.strictSame(await pull(local), [], 'nothing yet')
+  t.strictSame(await pull(local, '&max=0&wait_ms=60000'), [], 'nothing is wanted: nothing is waited for')
   await local.call('POST', '/produce?topic=work&partition=0', 'one\ntwo')
   await local.call('POST', '/produce?topic=work&partition=1', 'a "line"\nand\n\nanother', {
     'content-type': 'text/plain',
@@ -91,7 +92,7 @@ test('what a pull cannot take is said', async (t) => {
     return { status: answer.status, body: await answer.json() }
   }
   t.match(await refusal(''), { status: 400, body: { code: 'missing_parameter', detail: /group/ } })
-  t.match(await refusal('&group=g&max=0'), { status: 400, body: { detail: /max=0/ } })
+  t.match(await refusal('&group=g&max=-1'), { status: 400, body: { detail: /max=-1/ } })
   t.match(await refusal('&group=g&wait_ms=70000'), { status: 400, body: { detail: /wait_ms=70000/ } })
   t.match(await refusal('&group=g&mode=exclusive'), { status: 400, body: { detail: /mode=exclusive/ } })
   t.match(await refusal('&group=g&consumer=me'), { status: 400, body: { code: 'unknown_parameter' } })

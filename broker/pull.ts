@@ -26,7 +26,8 @@ export const pullParameters = {
   group: query.text({ required: true }),
   mode: query.choice(['shared']),
   partition: query.integer({ min: 0 }),
-  max: query.integer({ min: 1, max: 10_000 }),
+  /** 0 makes the group and takes nothing. */
+  max: query.integer({ min: 0, max: 10_000 }),
   wait_ms: query.integer({ min: 0, max: 60_000 }),
   visibility: query.duration({ min: '1s', max: '12h' }),
   from: query.text(),
@@ -90,6 +91,7 @@ export class Pull {
    * @param closed the caller is gone
    */
   async run(closed: AbortSignal): Promise<{ readonly lines: string; readonly records: number }> {
+    if (this.#options.recordsMax === 0) return { lines: '', records: 0 }
     const end = (): void => this.end()
     const timer = setTimeout(end, this.#options.waitMs)
     const unwatch = this.#topic.watch({ grown: () => {}, closing: end })

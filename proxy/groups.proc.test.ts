@@ -3,6 +3,7 @@
 import { t as file, test } from 'tap'
 
 import { startCluster, token, until } from '#test/cluster'
+import { Client } from '#wire/client'
 
 file.setTimeout(600_000)
 
@@ -44,8 +45,14 @@ test('a group is pulled from, acknowledged, moved and deleted on all brokers', a
     return { status: answer.status, body: (await answer.json()) as any }
   }
 
-  t.strictSame(await pull(''), [], 'nothing yet')
   const producer = client.producer({ topic: 'telemetry' })
+  await producer.send([{ data: 'first', partition: 0 }])
+  t.equal((await pull('&max=1')).length, 1)
+  for (const { url } of brokers) {
+    const topics = await new Client({ url, token }).topics()
+    t.strictSame(topics.find(({ name }) => name === 'telemetry')?.groups, ['work'], 'the group is on both brokers')
+  }
+  await call('POST', '/seek?topic=telemetry&group=work&from=latest')
   await producer.send(Array.from({ length: 40 }, (_, n) => ({ data: `r${n}`, partition: n % 4 })))
   const first = await pullAll(40)
   t.equal(new Set(first.map(({ data }) => data)).size, 40, 'each once')
@@ -57,8 +64,12 @@ test('a group is pulled from, acknowledged, moved and deleted on all brokers', a
   const moved = await call('POST', '/seek?topic=telemetry&group=work&from=earliest')
   t.match(moved, { status: 200, body: { group: 'work' } })
   t.equal(moved.body.next.length, 8, 'four partitions of two brokers')
-  const again = await pullAll(40)
-  t.strictSame(again.map(({ data }) => data).sort(), first.map(({ data }) => data).sort(), 'all once more')
+  const again = await pullAll(41)
+  t.strictSame(
+    again.map(({ data }) => data).sort(),
+    ['first', ...first.map(({ data }) => data)].sort(),
+    'all once more',
+  )
   const last = ids.findLast((id) => id.startsWith('1/')) as string
   const end = await call('POST', `/seek?topic=telemetry&group=work&from=${last}`)
   t.match(end, { status: 200, body: { next: [/^1\//] } }, 'ids are told to their broker alone')

@@ -9,6 +9,8 @@ import { Problem } from '#wire/problems'
 
 import { problemOf } from './broadcast.ts'
 import { headersOf, nameOf, type Gateway } from './forward.ts'
+import type { Member } from './members.ts'
+import type { Answered } from './upstream.ts'
 
 /** Between two rounds of questions, when no broker has anything. */
 const pauseMs = 100
@@ -25,7 +27,7 @@ export async function forwardPull(gateway: Gateway, request: Request, clock: Clo
   const limits = new URLSearchParams([...request.query].filter(([name]) => name === 'max' || name === 'wait_ms'))
   const { max = recordsUsual, wait_ms: waitMs = 0 } = readQuery(
     { ...request, query: limits },
-    { max: query.integer({ min: 1, max: 10_000 }), wait_ms: query.integer({ min: 0, max: 60_000 }) },
+    { max: query.integer({ min: 0, max: 10_000 }), wait_ms: query.integer({ min: 0, max: 60_000 }) },
   )
   const untilMs = clock.monotonicMs() + waitMs
   for (;;) {
@@ -38,20 +40,19 @@ export async function forwardPull(gateway: Gateway, request: Request, clock: Clo
 }
 
 async function askAll(gateway: Gateway, request: Request, max: number): Promise<string> {
-  const members = gateway.cluster.members.all
-  turn = (turn + 1) % members.length
+  const { all } = gateway.cluster.members
+  turn = (turn + 1) % all.length
+  const members = [...all.slice(turn), ...all.slice(0, turn)]
   let lines = ''
   let room = max
   let silent = 0
-  for (let at = 0; at < members.length && room > 0; at++) {
-    const member = members[(turn + at) % members.length] as (typeof members)[number]
-    const asked = new URLSearchParams(request.query)
-    asked.set('max', String(room))
-    asked.set('wait_ms', '0')
-    const answer = await gateway
-      .upstream(member)
-      .request('GET', `/consume?${asked.toString()}`, { headers: headersOf(request) })
-      .catch(() => undefined)
+  for (const [at, member] of members.entries()) {
+    if (room <= 0) {
+      // The group is one on all brokers: where nothing is asked for it is made all the same.
+      await Promise.all(members.slice(at).map((each) => ask(gateway, request, each, 0)))
+      break
+    }
+    const answer = await ask(gateway, request, member, room)
     if (answer === undefined || answer.status >= 500) {
       silent++
       continue
@@ -67,4 +68,16 @@ async function askAll(gateway: Gateway, request: Request, max: number): Promise<
     throw new Problem('unavailable', 'no broker answers now', { retry_after_s: gateway.retryAfterS })
   }
   return lines
+}
+
+/** What one broker answers at once; `undefined` when it does not. */
+function ask(gateway: Gateway, request: Request, member: Member, max: number): Promise<Answered | undefined> {
+  const asked = new URLSearchParams(request.query)
+  asked.set('max', String(max))
+  asked.set('wait_ms', '0')
+  const path = `/consume?${asked.toString()}`
+  return gateway
+    .upstream(member)
+    .request('GET', path, { headers: headersOf(request) })
+    .catch(() => undefined)
 }

@@ -67,9 +67,9 @@ export class GiveUp {
     for (const each of hopeless) {
       const log = topic.logs[each.partition] as Log
       const origin = formatId(log.broker, log.partition, each.offset)
-      origins.push(origin)
-      if (known.has(keyOf(group.name, origin))) continue
-      const row = await textAt(log, each.offset)
+      const isKnown = known.has(keyOf(group.name, origin))
+      const row = isKnown ? undefined : await textAt(log, each.offset)
+      if (isKnown || row !== undefined) origins.push(origin)
       // Removed meanwhile, or damaged: there is nothing to keep.
       if (row !== undefined)
         letters.push({ reason: reasonOf(each), origin, group: group.name, attempts: each.attempts, row })

@@ -3,6 +3,7 @@
 import type { Pipeline } from '#api/contract'
 import type { Sleep } from '#wire/retry'
 import { metricNames, quantities, type Focus } from './model/metrics.ts'
+import { Outages } from './model/outages.ts'
 import { flowBetween, troublesOf } from './model/pipeline.ts'
 import { pointsOf, ranges, windowS } from './model/series.ts'
 import { isStale } from './model/fleet.ts'
@@ -35,7 +36,7 @@ const chartMs = 15_000
 const largeFleet = 500
 
 /** How long it is said that something is back. */
-const recoveredMs = 8_000
+const recoveredMs = 60_000
 
 /** Histories of table rows that are asked for at the same time. */
 const historiesAtOnce = 2
@@ -54,6 +55,7 @@ export class Session {
   /** `gpu focus` whose history was asked for. */
   readonly #histories = new Set<string>()
   readonly #answers: Pipeline[] = []
+  readonly #outages = new Outages()
   #wanted: { gpu: string; focus: Focus }[] = []
   #asking = 0
 
@@ -255,18 +257,16 @@ export class Session {
     )
   }
 
-  /** Sets what troubles are made of, and keeps for a while what ended. */
+  /** Sets what troubles are made of, and tells for a while what is back. */
   #tell(change: Parameters<Store['set']>[0]): void {
     const nowMs = this.nowMs()
-    const before = troublesOf({ ...this.#store.state, nowMs })
+    const { recovered } = this.#store.state
     this.#store.set(change)
-    const { state } = this.#store
-    const now = new Set(troublesOf({ ...state, nowMs }).map(({ id }) => id))
-    const ended = before
-      .filter(({ id, level }) => level === 'bad' && !now.has(id))
-      .map(({ id, title }) => ({ id, title: recoveredTitle(title), untilMs: nowMs + recoveredMs }))
-    const kept = state.recovered.filter(({ id, untilMs }) => untilMs > nowMs && !now.has(id))
-    if (ended.length > 0 || kept.length < state.recovered.length) this.#store.set({ recovered: [...kept, ...ended] })
+    const troubles = troublesOf({ ...this.#store.state, nowMs })
+    const back = this.#outages.update(troubles, nowMs).map((each) => ({ ...each, untilMs: nowMs + recoveredMs }))
+    const wrong = new Set(troubles.map(({ id }) => id))
+    const kept = recovered.filter(({ id, untilMs }) => untilMs > nowMs && !wrong.has(id))
+    if (back.length > 0 || kept.length < recovered.length) this.#store.set({ recovered: [...kept, ...back] })
   }
 
   #heard(asOf: Pipeline['as_of']): void {
@@ -276,11 +276,4 @@ export class Session {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
-}
-
-function recoveredTitle(title: string): string {
-  return title
-    .replace(/ is down$/, ' is back')
-    .replace(/ does not answer$/, ' answers again')
-    .replace(/ cannot be read on$/, ' is read on')
 }

@@ -5,6 +5,7 @@ import type { Theme } from './model/colour.ts'
 import { FleetModel } from './model/fleet.ts'
 import type { Point } from './model/history.ts'
 import type { Focus } from './model/metrics.ts'
+import type { Recovery } from './model/outages.ts'
 import type { Flow, Link, Upstream } from './model/pipeline.ts'
 import type { Range } from './model/series.ts'
 
@@ -41,8 +42,8 @@ export interface State {
   readonly theme: Theme
   /** By the server's clock, each second. */
   readonly nowMs: number
-  /** Troubles that ended just now. */
-  readonly recovered: readonly { readonly id: string; readonly title: string; readonly untilMs: number }[]
+  /** What came back not long ago. */
+  readonly recovered: readonly (Recovery & { readonly untilMs: number })[]
 }
 
 export function firstState(nowMs: number): State {

@@ -29,11 +29,11 @@ export function Banners({ state, troubles, totals }: { state: State; troubles: r
         ))}
       </div>
       <div role="status" data-testid="recovered">
-        {back.map(({ id, title }) => (
+        {back.map(({ id, title, downMs }) => (
           <p key={id} class="banner good">
             <SignIcon sign="good" />
             <span>
-              <strong>{title}.</strong>
+              <strong>{title}.</strong> It was away for {format.duration(downMs)}.
             </span>
           </p>
         ))}

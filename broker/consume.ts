@@ -4,13 +4,14 @@ import type { Answer, Request, Sink } from '#lib/http/http'
 import { query, readQuery } from '#lib/http/query'
 import { isName, type Offset, type Partition } from '#wire/ids'
 import { Problem } from '#wire/problems'
+import { linesType, pullLimits, wantsLines } from '#wire/pull'
 
 import type { Broker } from './broker.ts'
 import { areIds, startsOf } from './from.ts'
 import type { Group } from './groups/group.ts'
 import type { Log } from './log/log.ts'
 import { notWritten, topicOf } from './produce.ts'
-import { Pull, pullParameters, pullRecords, wantsLines } from './pull.ts'
+import { Pull, pullParameters } from './pull.ts'
 import { GroupSession, PlainSession, type Session } from './groups/session.ts'
 import type { Member, Mode } from './groups/sharing.ts'
 import { ConsumeStream } from './stream.ts'
@@ -60,7 +61,7 @@ export class Consumers {
 
   /** Opens an endless event stream of a topic; or answers with some records, where lines of JSON are asked for. */
   async open(request: Request): Promise<Answer> {
-    if (wantsLines(request)) return this.#pull(request)
+    if (wantsLines(request.header('accept'))) return this.#pull(request)
     const asked = readQuery(request, {
       topic: query.text({ required: true }),
       group: query.text(),
@@ -112,7 +113,7 @@ export class Consumers {
     const group = await this.#group(topic, asked.group, asked.from, 'shared')
     const pull = new Pull(this.#broker.clock, topic, group, {
       partition: asked.partition as Partition | undefined,
-      recordsMax: asked.max ?? pullRecords,
+      recordsMax: asked.max ?? pullLimits.recordsUsual,
       waitMs: asked.wait_ms ?? 0,
       visibilityMs: asked.visibility ?? this.#defaults.visibilityMs,
     })
@@ -120,7 +121,7 @@ export class Consumers {
     try {
       const { lines, records } = await pull.run(request.closed)
       this.#onConsumed(topic.name, records)
-      return { type: 'application/x-ndjson', bytes: lines }
+      return { type: linesType, bytes: lines }
     } finally {
       this.#pulls.delete(pull)
     }

@@ -5,11 +5,13 @@
  */
 
 import type { Clock } from '#lib/clock'
-import type { Request } from '#lib/http/http'
 import { query } from '#lib/http/query'
 import { formatId, type Offset, type Partition } from '#wire/ids'
+import { pullLimits } from '#wire/pull'
 
+import { deliver, tellLost } from './delivery.ts'
 import type { Group, Work } from './groups/group.ts'
+import { PullSession, type Session } from './groups/session.ts'
 import type { Member } from './groups/sharing.ts'
 import type { Log } from './log/log.ts'
 import { textsOf } from './log/texts.ts'
@@ -27,18 +29,10 @@ export const pullParameters = {
   mode: query.choice(['shared']),
   partition: query.integer({ min: 0 }),
   /** 0 makes the group and takes nothing. */
-  max: query.integer({ min: 0, max: 10_000 }),
-  wait_ms: query.integer({ min: 0, max: 60_000 }),
+  max: query.integer({ min: 0, max: pullLimits.recordsMax }),
+  wait_ms: query.integer({ min: 0, max: pullLimits.waitMsMax }),
   visibility: query.duration({ min: '1s', max: '12h' }),
   from: query.text(),
-}
-
-/** Records of an answer where nobody says how many. */
-export const pullRecords = 100
-
-/** Whether the caller wants lines of JSON and not a stream. */
-export function wantsLines(request: Request): boolean {
-  return (request.header('accept') ?? '').includes('application/x-ndjson')
 }
 
 export interface PullOptions {
@@ -96,69 +90,43 @@ export class Pull {
     const timer = setTimeout(end, this.#options.waitMs)
     const unwatch = this.#topic.watch({ grown: () => {}, closing: end })
     closed.addEventListener('abort', end, { once: true })
-    this.#group.join(this.#member, this.#clock.monotonicMs())
+    const session = new PullSession(this.#clock, this.#group, this.#member, () => this.#bytes >= answerBytesMax)
     try {
-      await this.#take()
+      await this.#take(session)
     } finally {
       clearTimeout(timer)
       unwatch()
       closed.removeEventListener('abort', end)
-      this.#group.detach(this.#member, this.#clock.monotonicMs())
+      session.close()
       this.#topic.groups.touch(this.#group.name, this.#clock.monotonicMs())
     }
     return { lines: this.#lines.join(''), records: this.#records }
   }
 
-  async #take(): Promise<void> {
-    while (this.#bytes < answerBytesMax && !this.#topic.isClosed) {
-      const work = this.#group.next(this.#member)
-      if (work !== undefined) await this.#takeWork(work)
+  async #take(session: Session): Promise<void> {
+    while (!this.#topic.isClosed) {
+      const work = session.next()
+      if (work !== undefined) await this.#takeWork(session, work)
       else if (this.#isOver || this.#records > 0) return
       else await new Promise<void>((resolve) => (this.#wake = resolve))
     }
   }
 
-  async #takeWork(first: Work): Promise<void> {
-    const log = this.#topic.logs[first.partition] as Log
+  async #takeWork(session: Session, work: Work): Promise<void> {
+    const log = this.#topic.logs[work.partition] as Log
     const { end } = log
-    const batches = await log.read(first.from, readBytes)
-    let work = first
-    if (batches.length === 0) {
-      const until = Math.min(end, work.until) as Offset
-      if (this.#delivered(work, until)) this.#lost(log, work, until)
-    }
-    for (const batch of batches) {
-      const next = Math.min(batch.next, work.until) as Offset
-      if (!this.#delivered(work, next)) return
-      const from = Math.min(Math.max(work.from, batch.first), next) as Offset
-      this.#lost(log, work, from)
-      const texts = from < next ? textsOf(batch).slice(from - batch.first, next - batch.first) : []
-      for (const [at, text] of texts.entries()) this.#record(log, (from + at) as Offset, work.attempt ?? 1, text)
-      const following = this.#group.next(this.#member, work.partition)
-      if (next < batch.next || following?.from !== next || this.#bytes >= answerBytesMax) return
-      work = following
-    }
-  }
-
-  #delivered(work: Work, next: Offset): boolean {
-    return this.#group.delivered(this.#member, work, next, this.#clock.monotonicMs())
-  }
-
-  #record(log: Log, offset: Offset, attempt: number, data: string): void {
-    this.#line({ id: formatId(log.broker, log.partition, offset), attempt, data })
-    this.#records++
-  }
-
-  /** Tells of what is not there of a piece of work, up to an offset. */
-  #lost(log: Log, { gone, from, partition }: Work, to: Offset): void {
-    const ranges = [...(gone ?? []), ...(from < to ? [{ from, to }] : [])]
-    for (const range of ranges) {
-      for (const { first, next, reason } of log.lostBetween(range.from, range.to)) {
-        const id = (offset: number): string => formatId(log.broker, log.partition, offset as Offset)
-        this.#line({ gap: { first: id(first), last: id(next - 1), reason } })
+    const batches = await log.read(work.from, readBytes)
+    deliver(session, work, batches, end, (piece, next, batch) => {
+      const from = batch === undefined ? next : (Math.max(piece.from, batch.first) as Offset)
+      tellLost(session, log, piece, from, (gap) => this.#line({ gap }))
+      if (batch === undefined) return
+      const texts = textsOf(batch).slice(from - batch.first, next - batch.first)
+      for (const [at, data] of texts.entries()) {
+        const id = formatId(log.broker, log.partition, (from + at) as Offset)
+        this.#line({ id, attempt: piece.attempt ?? 1, data })
       }
-      this.#group.pass(partition, range.from, range.to)
-    }
+      this.#records += texts.length
+    })
   }
 
   #line(value: unknown): void {

@@ -1,6 +1,7 @@
 /** The HTTP face of the broker: DESIGN section 6, docs/PROTOCOL.md. */
 
 import type { Route } from '#lib/http/http'
+import type { Offset, Partition } from '#wire/ids'
 
 import { optionsBytesMax, patchTopic, putTopic } from './admin.ts'
 import type { Broker } from './broker.ts'
@@ -148,7 +149,7 @@ function figuresOf(broker: Broker, topic: Topic): Record<string, unknown> {
           {
             mode: group.kind.mode,
             ...idleOf(broker, topic, group),
-            ...oldestOf(broker, topic, group),
+            ...oldestOf(broker, topic, logs),
             lag: sum(logs, (log) => log.lag),
             in_flight: sum(logs, (log) => log.inFlight),
             given_back: sum(logs, (log) => log.givenBack),
@@ -171,10 +172,13 @@ function figuresOf(broker: Broker, topic: Topic): Record<string, unknown> {
 }
 
 /** How long the record waits that the group has not acknowledged longest; nothing where none waits. */
-function oldestOf(broker: Broker, topic: Topic, group: Group): Record<string, unknown> {
-  const times = topic.logs.flatMap((log) => {
-    const { lag, floor } = group.figures(log.partition)
-    const appendedMs = lag > 0 ? log.appendedMs(floor) : undefined
+function oldestOf(
+  broker: Broker,
+  topic: Topic,
+  figures: readonly { readonly partition: Partition; readonly lag: number; readonly floor: Offset }[],
+): Record<string, unknown> {
+  const times = figures.flatMap(({ partition, lag, floor }) => {
+    const appendedMs = lag > 0 ? topic.logs[partition]?.appendedMs(floor) : undefined
     return appendedMs === undefined ? [] : [appendedMs]
   })
   if (times.length === 0) return {}

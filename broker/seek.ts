@@ -26,8 +26,8 @@ export async function seek(broker: Broker, request: Request): Promise<Answer> {
   known(topic.groups.named(asked.group), topic.name, asked.group)
   const logs = areIds(asked.from) ? topic.logs.filter(({ partition }) => starts.has(partition)) : topic.logs
   const floors = new Map(logs.map((log) => [log.partition, starts.get(log.partition) ?? log.end]))
-  const { wallMs, monotonicMs } = { wallMs: broker.clock.wallMs(), monotonicMs: broker.clock.monotonicMs() }
-  const outcome = await topic.groups.seek(asked.group, floors, wallMs, monotonicMs)
+  const { clock } = broker
+  const outcome = await topic.groups.seek(asked.group, floors, clock.wallMs(), clock.monotonicMs())
   if (outcome !== 'durable') throw notWritten(outcome)
   const next = [...floors].map(([partition, offset]: [Partition, Offset]) =>
     formatId(broker.ordinal, partition, offset),

@@ -10,6 +10,7 @@ import { formatLogHead } from '#wire/frames'
 import type { Offset, Partition } from '#wire/ids'
 import { formatEvent } from '#wire/sse'
 
+import { deliver, tellLost, type Gap } from './delivery.ts'
 import { eventsOf } from './log/framing.ts'
 import type { Work } from './groups/group.ts'
 import type { Log } from './log/log.ts'
@@ -158,7 +159,7 @@ export class ConsumeStream {
         const { end } = log
         const read = log.read(work.from, turnBytes)
         const batches = Array.isArray(read) ? (read as readonly StoredBatch[]) : await read
-        if (!this.#send(session, log, work, batches, end)) this.#woken = true
+        if (!deliver(session, work, batches, end, (...sent) => this.#send(session, log, ...sent))) this.#woken = true
         this.#flush()
         // Those who were woken together take one piece each.
         if (session.takesTurns) await Promise.resolve()
@@ -168,39 +169,11 @@ export class ConsumeStream {
     this.#running = false
   }
 
-  /**
-   * Sends what was read; false when the work was not this session's any more.
-   *
-   * @param end the end of the log when it was read
-   */
-  #send(session: Session, log: Log, work: Work, batches: readonly StoredBatch[], end: Offset): boolean {
-    let at = work
-    for (const batch of batches) {
-      const { until } = at
-      const next = Math.min(batch.next, until) as Offset
-      if (!session.delivered(at, next)) return false
-      // None of what was to come again is there any more.
-      if (batch.first >= until) this.#lost(session, log, at, next)
-      else this.#sendBatch(session, log, at, batch, next)
-      if (batch.first >= until) break
-      const following = session.takesTurns ? undefined : session.next(at.partition)
-      // A piece may end within a batch, and the next begin there.
-      if (next < batch.next || following?.from !== next) break
-      at = following
-    }
-    if (batches.length === 0) {
-      // Nothing is left of what was to come: damage at the end of a closed segment, or before records not yet written.
-      const until = Math.min(end, work.until) as Offset
-      if (!session.delivered(work, until)) return false
-      this.#lost(session, log, work, until)
-    }
-    return true
-  }
-
-  #sendBatch(session: Session, log: Log, work: Work, batch: StoredBatch, next: Offset): void {
+  #send(session: Session, log: Log, work: Work, next: Offset, batch: StoredBatch | undefined): void {
+    if (batch === undefined) return tellLost(session, log, work, next, this.#tell)
     if (!this.#headed.has(log.partition)) this.#head(log, work.from)
     const from = Math.max(work.from, batch.first) as Offset
-    this.#lost(session, log, work, from)
+    tellLost(session, log, work, from, this.#tell)
     if (work.attempt === undefined && from === batch.first && next === batch.next) {
       this.#put(batch.view, batch.chunk)
     } else {
@@ -218,20 +191,7 @@ export class ConsumeStream {
     this.#put(Buffer.from(formatLogHead({ ...identityOf(log), firstOffset }), 'latin1'))
   }
 
-  /** Tells of what is not there of a piece of work, up to an offset. */
-  #lost(session: Session, log: Log, { gone, from }: Work, to: Offset): void {
-    for (const each of gone ?? []) this.#gap(session, log, each.from, each.to)
-    if (from < to) this.#gap(session, log, from, to)
-  }
-
-  /** Says which records are not there: one event a reason, in order. */
-  #gap(session: Session, log: Log, from: Offset, to: Offset): void {
-    const id = (offset: number): string => `${log.broker}/${log.partition}/${offset}`
-    for (const { first, next, reason } of log.lostBetween(from, to)) {
-      this.#event('gap', { first: id(first), last: id(next - 1), reason })
-    }
-    session.lost(log.partition, from, to)
-  }
+  readonly #tell = (gap: Gap): void => this.#event('gap', gap)
 
   #event(event: string, data: unknown): void {
     if (this.#closed) return

@@ -3,6 +3,7 @@
 import type { Answer, Request } from '#lib/http/http'
 import type { Clock } from '#lib/clock'
 import { Problem } from '#wire/problems'
+import { wantsLines } from '#wire/pull'
 import { defaultBackoff, type Backoff } from '#wire/retry'
 
 import { FanIn, fromFor, type Source } from './fanin.ts'
@@ -38,9 +39,7 @@ export class FanIns {
 
   /** Opens a stream over all brokers; a refusal of any of them (no such topic, a wrong parameter) is the answer. */
   async open(request: Request): Promise<Answer> {
-    if ((request.header('accept') ?? '').includes('application/x-ndjson')) {
-      return forwardPull(this.#gateway, request, this.#clock)
-    }
+    if (wantsLines(request.header('accept'))) return forwardPull(this.#gateway, request, this.#clock)
     nameOf(request, 'topic')
     const hasGroup = request.query.has('group')
     const consumer = request.query.get('consumer') ?? (hasGroup ? this.#newName() : undefined)

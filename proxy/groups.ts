@@ -30,14 +30,12 @@ export async function forwardSeek(gateway: Gateway, request: Request): Promise<A
 
 /** Deletes a group on every broker. One that does not know it has nothing to delete. */
 export async function forwardGroupDelete(gateway: Gateway, request: Request): Promise<Answer> {
-  let known = 0
   const answers = await broadcast(gateway, request, {
     method: 'DELETE',
     pathOf: () => request.path,
     isDone: (answer) => answer.status === 404 && problemOf(answer).code === 'unknown_group',
   })
-  for (const answer of answers) if (answer.status < 300) known++
   const [first] = answers
-  if (known === 0 && first !== undefined) throw problemOf(first)
+  if (first !== undefined && answers.every(({ status }) => status >= 300)) throw problemOf(first)
   return { json: { deleted: request.params['group'] } }
 }

@@ -6,6 +6,7 @@ import type { Clock } from '#lib/clock'
 import type { Answer, Request } from '#lib/http/http'
 import { query, readQuery } from '#lib/http/query'
 import { Problem } from '#wire/problems'
+import { linesType, pullLimits } from '#wire/pull'
 
 import { problemOf } from './broadcast.ts'
 import { headersOf, nameOf, type Gateway } from './forward.ts'
@@ -15,9 +16,6 @@ import type { Answered } from './upstream.ts'
 /** Between two rounds of questions, when no broker has anything. */
 const pauseMs = 100
 
-/** Records of an answer where nobody says how many. */
-const recordsUsual = 100
-
 let turn = 0
 
 /** Answers with the records of the first brokers that have any. Each pull begins with another broker. */
@@ -25,15 +23,18 @@ export async function forwardPull(gateway: Gateway, request: Request, clock: Clo
   nameOf(request, 'topic')
   nameOf(request, 'group')
   const limits = new URLSearchParams([...request.query].filter(([name]) => name === 'max' || name === 'wait_ms'))
-  const { max = recordsUsual, wait_ms: waitMs = 0 } = readQuery(
+  const { max = pullLimits.recordsUsual, wait_ms: waitMs = 0 } = readQuery(
     { ...request, query: limits },
-    { max: query.integer({ min: 0, max: 10_000 }), wait_ms: query.integer({ min: 0, max: 60_000 }) },
+    {
+      max: query.integer({ min: 0, max: pullLimits.recordsMax }),
+      wait_ms: query.integer({ min: 0, max: pullLimits.waitMsMax }),
+    },
   )
   const untilMs = clock.monotonicMs() + waitMs
   for (;;) {
     const lines = await askAll(gateway, request, max)
     if (lines !== '' || clock.monotonicMs() >= untilMs || request.closed.aborted) {
-      return { type: 'application/x-ndjson', bytes: lines }
+      return { type: linesType, bytes: lines }
     }
     await sleep(Math.min(pauseMs, Math.max(1, untilMs - clock.monotonicMs())))
   }

@@ -82,6 +82,7 @@ export class Groups {
 
   /** The group of that name; made, and made durable, when there is none. Rejects with an `outcome` when that cannot be. */
   async open(name: string, begin: NewGroup, nowMs: number): Promise<Group> {
+    // One that fails is told to who asked for it; its file says whether the group is still there.
     await this.#deleting.get(name)?.catch(() => {})
     const known = this.#entries.get(name)
     if (known !== undefined) return known.group

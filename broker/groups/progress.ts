@@ -225,6 +225,8 @@ export class LogProgress {
 
   /** Whether records that were given back may be sent now that could not before. */
   tick(nowMs: number): boolean {
+    // Ticks are many, and mostly nothing waits.
+    if (this.#waiting.length === 0) return false
     const due = this.#waiting.filter(({ atMs }) => atMs <= nowMs)
     if (due.length === 0) return false
     this.#waiting = this.#waiting.filter(({ atMs }) => atMs > nowMs)

@@ -11,7 +11,7 @@ import type { Group, Work } from './group.ts'
 import type { Member } from './sharing.ts'
 import type { Log } from '../log/log.ts'
 
-/** The two kinds of session have the same face. */
+/** All kinds of session have the same face. */
 export interface Session {
   /** What to send next, of one partition or of any; `undefined` when there is nothing for now. */
   next(same?: Partition): Work | undefined
@@ -121,5 +121,43 @@ export class GroupSession implements Session {
 
   close(): void {
     this.#group.leave(this.#member, this.#clock.monotonicMs())
+  }
+}
+
+/** A consumer that takes some records and goes; what it took stays its own until the deadline. */
+export class PullSession implements Session {
+  /** One piece and no more would be a poor answer. */
+  readonly takesTurns = false
+  readonly #clock: Clock
+  readonly #group: Group
+  readonly #member: Member
+  readonly #session: GroupSession
+  readonly #isFull: () => boolean
+
+  /** @param isFull whether it has taken enough */
+  constructor(clock: Clock, group: Group, member: Member, isFull: () => boolean) {
+    this.#clock = clock
+    this.#group = group
+    this.#member = member
+    this.#session = new GroupSession(clock, group, member)
+    this.#isFull = isFull
+  }
+
+  next(same?: Partition): Work | undefined {
+    return this.#isFull() ? undefined : this.#session.next(same)
+  }
+
+  delivered(work: Work, next: Offset): boolean {
+    return this.#session.delivered(work, next)
+  }
+
+  grow(): void {}
+
+  lost(partition: Partition, from: Offset, to: Offset): void {
+    this.#session.lost(partition, from, to)
+  }
+
+  close(): void {
+    this.#group.detach(this.#member, this.#clock.monotonicMs())
   }
 }

@@ -312,8 +312,8 @@ export class World {
     this.#say(`${group.name} of ${model.name} seeks ${floor}`)
     this.group(topic.name, group.name, log.partition).seeking(floor, log.end)
     life.inFlight++
-    const { wallMs, monotonicMs } = { wallMs: this.clock.wallMs(), monotonicMs: this.clock.monotonicMs() }
-    await topic.groups.seek(group.name, new Map([[log.partition, floor]]), wallMs, monotonicMs)
+    const floors = new Map([[log.partition, floor]])
+    await topic.groups.seek(group.name, floors, this.clock.wallMs(), this.clock.monotonicMs())
     life.inFlight--
   }
 

@@ -8,14 +8,14 @@
 
 import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 
 import { start, type Scope } from '#test/start'
 
 import type { Bench } from '../../measure.ts'
+import { dial } from '../log/socket.ts'
 
 const stream = 'LOAD'
 const subject = 'load'
@@ -137,9 +137,7 @@ class Connection {
   #waiting: { isDone: () => boolean; resolve: () => void; reject: (error: Error) => void } | undefined
 
   static async open(port: number): Promise<Connection> {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-    await once(socket, 'connect')
-    return new Connection(socket)
+    return new Connection(await dial(port))
   }
 
   private constructor(socket: Socket) {

@@ -6,15 +6,20 @@ import { once } from 'node:events'
 /** Whether an answer is whole, of the bytes that have come. */
 export type IsWhole = (bytes: Buffer) => boolean
 
+/** A connection to this machine that sends at once. */
+export async function dial(port: number): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+  await once(socket, 'connect')
+  return socket
+}
+
 export class Connection {
   readonly #socket: Socket
   #bytes: Buffer = Buffer.alloc(0)
   #waiting: { isWhole: IsWhole; resolve: (bytes: Buffer) => void; reject: (error: Error) => void } | undefined
 
   static async open(port: number): Promise<Connection> {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-    await once(socket, 'connect')
-    return new Connection(socket)
+    return new Connection(await dial(port))
   }
 
   private constructor(socket: Socket) {

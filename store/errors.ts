@@ -12,6 +12,9 @@ const storeErrors = {
   locked: { retry: true, hint: 'another program holds it; writing goes on by itself when that one ends' },
   io: { retry: true, hint: 'look at the disk and the system log' },
   read_only: { retry: true, hint: 'make the folder and its files writable for this user' },
+  away: { retry: true, hint: 'see that it runs and can be reached; writing goes on by itself' },
+  refused: { retry: false, hint: 'the records that it refuses go to the dead letters' },
+  denied: { retry: true, hint: 'check the token, the organisation and the bucket; writing goes on by itself' },
   in_use: {
     retry: false,
     hint: 'only one collector writes to an embedded store: stop the other, or set another DATA_DIR',

@@ -1,11 +1,7 @@
 import { join } from 'node:path'
 import { EmbeddedStore } from './embedded/engine.ts'
+import type { StoreSettings } from './settings.ts'
 import type { Store } from './store.ts'
-
-/** What picks the engine and says where its data is. */
-export interface StoreSettings {
-  readonly dataDir: string
-}
 
 /** Where the embedded engine keeps its file. */
 export function embeddedPath(dataDir: string): string {

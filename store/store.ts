@@ -13,9 +13,10 @@ import type { Instant } from '#telemetry/time'
 
 export interface Store {
   /**
-   * Writes a batch and its account in the ledger, or nothing at all. When it resolves, the batch survives a power cut.
+   * Writes a batch and its account in the ledger. When it resolves, the batch survives a power cut. When it rejects, the
+   * ledger is as it was, and the same batch may be written again, whole or in pieces.
    *
-   * @throws StoreError
+   * @throws StoreError; code `refused` where the store does not take some of the records, whichever, and would say so again
    */
   write(batch: WriteBatch): Promise<Counts>
   /** The newest value of each series, by host, GPU and metric. */
@@ -34,8 +35,16 @@ export interface Store {
   sites(): Promise<SiteRow[]>
   /** What the ledger says. */
   totals(): Promise<Totals>
+  /** Who had which GPU, and from when to when: by GPU, then by time. */
+  owners(query?: OwnerQuery): Promise<OwnerRow[]>
   /** What the store takes on its disk, in bytes; `undefined` where the engine cannot tell. */
   bytes(): Promise<number | undefined>
+  /**
+   * Does a piece of what the engine has to do beside writing (sealing, retention), short enough to stand between two writes.
+   *
+   * @returns whether there is more to do
+   */
+  upkeep(nowMs: number): Promise<boolean>
   /** After it, every call throws. */
   close(): Promise<void>
 }
@@ -150,9 +159,16 @@ export interface NamespaceRow {
   readonly pods: number
 }
 
-/** What the values of a window become. `count` counts values, not rows that were not reported. */
-export const rangeFunctions = ['mean', 'min', 'max', 'sum', 'last', 'count'] as const
+/**
+ * What the values of a window become. `count` counts values, not rows that were not reported; of n values the percentiles
+ * are the floor(n x p + 0.5)th by size, as InfluxQL's; `rate` is by how much a counter rose a second (`windows.ts`).
+ */
+export const rangeFunctions = ['mean', 'min', 'max', 'sum', 'last', 'count', 'p50', 'p95', 'p99', 'rate'] as const
 export type RangeFunction = (typeof rangeFunctions)[number]
+
+/** What stands in windows without a row: nothing, `null`, 0, or the value of the window before. */
+export const fills = ['none', 'null', 'zero', 'previous'] as const
+export type Fill = (typeof fills)[number]
 
 export interface RangeQuery {
   readonly metric: string
@@ -167,6 +183,8 @@ export interface RangeQuery {
   readonly windowMs?: number | undefined
   /** Only with `windowMs`; default `mean`. */
   readonly fn?: RangeFunction | undefined
+  /** Only with `windowMs`; default `none`. Others fill from `start`, or the first window with a row, to `end`, or the last one. */
+  readonly fill?: Fill | undefined
   /** Values a series at most. The next page starts a nanosecond (with windows: a window) after the last one. */
   readonly limit?: number | undefined
 }
@@ -200,15 +218,52 @@ export interface AcrossQuery {
   readonly windowMs: number
   /** Over the series that have a value in the window. */
   readonly fn: 'sum' | 'mean' | 'min' | 'max'
+  /** One value a window and host, model or namespace; a GPU counts for whose it was at the start of the window. */
+  readonly by?: AcrossGroup | undefined
 }
 
+export const acrossGroups = ['hostname', 'model_name', 'namespace'] as const
+export type AcrossGroup = (typeof acrossGroups)[number]
+
 export interface AcrossValue {
+  /** What `by` names; only with it. Within a window in their order as texts. */
+  readonly group?: string
   /** Of the start of the window. */
   readonly time: string
   /** `null`: none of them reported. */
   readonly value: number | null
   /** How many reported. */
   readonly series: number
+}
+
+/** Whose a GPU is. Empty: not told. */
+export interface Owner {
+  readonly namespace: string
+  readonly pod: string
+  readonly container: string
+  /** The label `hpc_job`. */
+  readonly hpc_job: string
+  /** The label `user`. */
+  readonly user: string
+}
+
+export interface OwnerQuery {
+  readonly uuid?: string | undefined
+  readonly gpu_i_id?: string | undefined
+  /** Intervals that end after it. */
+  readonly start?: Instant | undefined
+  /** Intervals that begin before it. */
+  readonly end?: Instant | undefined
+}
+
+/** An interval in which a GPU had one owner. Times in which it had none are no interval. */
+export interface OwnerRow extends Owner {
+  readonly uuid: string
+  readonly gpu_i_id: string
+  /** When it was first seen with this owner. */
+  readonly from: string
+  /** When it was first seen with another one, or with none; `null`: it still has this one, as far as is known. */
+  readonly to: string | null
 }
 
 export interface TransferQuery {

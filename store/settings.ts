@@ -1,0 +1,33 @@
+/** What picks the engine and says where it is: in the table of every role that opens a store. */
+
+import { setting, type Settings } from '#lib/settings'
+
+export const storeSettings = {
+  store: setting.choice('STORE', {
+    values: ['auto', 'embedded', 'influx1', 'influx2', 'influx3'],
+    help: 'where records are kept; auto: the InfluxDB of INFLUXDB_URL (its version is asked), or embedded without one',
+    default: 'auto',
+  }),
+  influxdbUrl: setting.url('INFLUXDB_URL', { help: 'the InfluxDB to write to' }),
+  influxdbToken: setting.text('INFLUXDB_TOKEN', { help: 'its token; for InfluxDB 1.x user:password', secret: true }),
+  influxdbOrg: setting.text('INFLUXDB_ORG', { help: 'the organisation (InfluxDB 2)' }),
+  influxdbBucket: setting.text('INFLUXDB_BUCKET', {
+    help: 'the bucket; the database of InfluxDB 1.x and 3',
+    default: 'telemetry',
+  }),
+  retentionMs: setting.duration('RETENTION', {
+    help: 'older records are not taken, and the embedded store removes them; 0: everything is kept',
+    default: '0',
+    min: '0',
+    max: '36500d',
+  }),
+  seriesMax: setting.integer('SERIES_MAX', {
+    help: 'series that the store takes; records of further ones go to the dead letters',
+    default: '1000000',
+    min: 1,
+    max: 100_000_000,
+  }),
+}
+
+/** Those of a role; in tests and tools what is left out has its default. */
+export type StoreSettings = { readonly dataDir: string } & Partial<Settings<typeof storeSettings>>

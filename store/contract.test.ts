@@ -2,14 +2,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type EngineUnderTest, storeContract } from './contract.ts'
+import { queryContract } from './contract-queries.ts'
+import { limitContract } from './contract-limits.ts'
 import { storeModels } from './models.ts'
 import { openStore } from './open.ts'
 
 const embedded: EngineUnderTest = {
   name: 'embedded',
-  async open(t) {
+  async open(t, limits = {}) {
     const dataDir = mkdtempSync(join(tmpdir(), 'penstock-store-'))
-    let store = await openStore({ dataDir })
+    let store = await openStore({ dataDir, ...limits })
     t.teardown(async () => {
       await store.close().catch(() => undefined)
       rmSync(dataDir, { recursive: true, force: true })
@@ -18,7 +20,7 @@ const embedded: EngineUnderTest = {
       store,
       async reopen() {
         await store.close()
-        store = await openStore({ dataDir })
+        store = await openStore({ dataDir, ...limits })
         return store
       },
     }
@@ -26,4 +28,6 @@ const embedded: EngineUnderTest = {
 }
 
 storeContract(embedded)
+queryContract(embedded)
+limitContract(embedded)
 storeModels(embedded)

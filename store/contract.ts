@@ -1,4 +1,4 @@
-/** The suite that every engine passes. `contract.test.ts` runs it against each engine that is there. */
+/** The suite that every engine passes: what goes in comes out. `contract.test.ts` runs it against each engine that is there. */
 
 import { test } from 'tap'
 import { formatTime, type Instant } from '#telemetry/time'
@@ -13,7 +13,13 @@ export interface Scope {
 export interface EngineUnderTest {
   readonly name: string
   /** A new, empty store; it is closed and removed with the test. */
-  open(t: Scope): Promise<OpenedStore>
+  open(t: Scope, limits?: Limits): Promise<OpenedStore>
+}
+
+/** What a store is told not to take. */
+export interface Limits {
+  readonly retentionMs?: number
+  readonly seriesMax?: number
 }
 
 export interface OpenedStore {

@@ -125,32 +125,50 @@ function apply(model: Map<string, number | null>, record: TelemetryRecord): void
 
 /** Windows the obvious way; the times are relative to {@link start}, which is a multiple of no window but of 1 ms. */
 function windowsOf(points: readonly (readonly [Instant, number | null])[], windowMs: number, fn: RangeFunction) {
-  const windows = new Map<number, number[]>()
-  for (const [{ ms }, value] of points) {
-    const place = Math.floor((start + ms) / windowMs)
-    const values = windows.get(place) ?? []
-    windows.set(place, value === null ? values : [...values, value])
-  }
-  return [...windows].map(([place, values]) => ({
-    time: formatTime({ ms: place * windowMs, ns: 0 }),
-    value: rounded(aggregate(values, fn)),
-  }))
+  const places = [...new Set(points.map(([{ ms }]) => Math.floor((start + ms) / windowMs)))]
+  return places.map((place) => {
+    const own = points.filter(([{ ms }]) => Math.floor((start + ms) / windowMs) === place)
+    const values = own.flatMap(([, value]) => (value === null ? [] : [value]))
+    const value = fn === 'rate' ? rateOf(points, own) : aggregate(values, fn)
+    return { time: formatTime({ ms: place * windowMs, ns: 0 }), value: rounded(value) }
+  })
 }
 
-function aggregate(values: readonly number[], fn: RangeFunction): number | null {
+/** What a counter rose by from value to value, of the pairs that end in the window, over the time between them. */
+function rateOf(
+  points: readonly (readonly [Instant, number | null])[],
+  own: readonly (readonly [Instant, number | null])[],
+): number | null {
+  const reported = points.filter(([, value]) => value !== null) as (readonly [Instant, number])[]
+  let [rose, seconds] = [0, 0]
+  for (const [index, [at, value]] of reported.entries()) {
+    const before = reported[index - 1]
+    if (before === undefined || !own.some(([instant]) => instant === at)) continue
+    rose += value < before[1] ? value : value - before[1]
+    seconds += (at.ms - before[0].ms) / 1000 + (at.ns - before[0].ns) / 1e9
+  }
+  return seconds > 0 ? rose / seconds : null
+}
+
+function aggregate(values: readonly number[], fn: Exclude<RangeFunction, 'rate'>): number | null {
   const total = values.reduce((a, b) => a + b, 0)
   if (fn === 'count') return values.length
   if (values.length === 0) return null
+  const bySize = values.toSorted((a, b) => a - b)
+  const percentile = (share: number) => bySize[Math.max(1, Math.floor(values.length * share + 0.5)) - 1] as number
   return {
     mean: total / values.length,
     sum: total,
     min: Math.min(...values),
     max: Math.max(...values),
     last: values.at(-1) as number,
+    p50: percentile(0.5),
+    p95: percentile(0.95),
+    p99: percentile(0.99),
   }[fn]
 }
 
 /** Sums in another order differ in the last digits. */
 function rounded(value: number | null): number | null {
-  return value === null ? null : Number(value.toPrecision(12))
+  return value === null ? null : Number(value.toPrecision(9))
 }

@@ -1,0 +1,169 @@
+/** The suite that every engine passes: windows, groups and owners. */
+
+import { test } from 'tap'
+import { formatTime, type Instant } from '#telemetry/time'
+import type { EngineUnderTest } from './contract.ts'
+import { batchOf, gpuRecord, partOf } from './samples.ts'
+import type { AcrossGroup, Fill, RangeFunction, Store } from './store.ts'
+
+const start = Date.parse('2025-07-18T20:00:00Z')
+const at = (ms: number, ns = 0): string => formatTime({ ms: start + ms, ns })
+const instant = (ms: number): Instant => ({ ms: start + ms, ns: 0 })
+
+export function queryContract(engine: EngineUnderTest): void {
+  const name = (text: string): string => `${engine.name}: ${text}`
+
+  test(name('percentiles are values that were there, the nearest by rank'), async (t) => {
+    const { store } = await engine.open(t)
+    // 1 to 100 in an order of its own; another window with one value.
+    const records = Array.from({ length: 100 }, (_, n) => gpuRecord({ time: at(n), value: ((n * 37) % 100) + 1 }))
+    await store.write(batchOf(partOf([...records, gpuRecord({ time: at(1000), value: 7 })])))
+    const of = async (fn: RangeFunction) => valuesOf(store, { windowMs: 1000, fn })
+    t.same(await of('p50'), [50, 7])
+    t.same(await of('p95'), [95, 7])
+    t.same(await of('p99'), [99, 7])
+  })
+
+  test(
+    name('the rate of a counter is over the time in which it rose, past a reset and from window to window'),
+    async (t) => {
+      const { store } = await engine.open(t)
+      const values = [
+        [0, 100],
+        [10_000, 160],
+        [20_000, null],
+        [30_000, 200],
+        // Begun again at 0, and 50 since.
+        [40_000, 50],
+        [60_000, 90],
+        [130_000, 90],
+      ] as const
+      await store.write(batchOf(partOf(values.map(([ms, value]) => gpuRecord({ time: at(ms), value })))))
+      const rates = await valuesOf(store, { windowMs: 60_000, fn: 'rate' })
+      t.same(rates, [(60 + 40 + 50) / 40, 40 / 20, 0])
+      t.same(
+        await valuesOf(store, { windowMs: 10_000, fn: 'rate' }),
+        [null, 6, null, 2, 5, 2, 0],
+        'the first has nothing before it',
+      )
+    },
+  )
+
+  test(name('windows without a row are filled as asked'), async (t) => {
+    const { store } = await engine.open(t)
+    await store.write(batchOf(partOf([1, 3].map((n) => gpuRecord({ time: at(n * 10_000), value: n })))))
+    const bounds = { start: instant(0), end: instant(50_000) }
+    const filled = async (fill: Fill, given: object = bounds) =>
+      valuesOf(store, { windowMs: 10_000, fn: 'mean', fill, ...given })
+    t.same(await filled('none'), [1, 3])
+    t.same(await filled('null'), [null, 1, null, 3, null])
+    t.same(await filled('zero'), [0, 1, 0, 3, 0])
+    t.same(await filled('previous'), [null, 1, 1, 3, 3])
+    t.same(await filled('zero', {}), [1, 0, 3], 'without bounds, between the rows')
+    t.same(await filled('zero', { ...bounds, limit: 2 }), [0, 1])
+    const [series] = await store.range({ ...utilisation, ...bounds, windowMs: 10_000, fn: 'mean', fill: 'zero' })
+    t.equal(series?.values[2]?.time, at(20_000))
+    const nothing = { start: instant(900_000), end: instant(920_000) }
+    t.same(await filled('zero', nothing), [0, 0], 'a series of which the range has no row')
+  })
+
+  test(name('across all GPUs, by host, by model and by namespace'), async (t) => {
+    const { store } = await engine.open(t)
+    const gpu = (uuid: string, ms: number, value: number, given: object) =>
+      gpuRecord({ uuid, time: at(ms), value, model_name: 'A', ...given })
+    await store.write(
+      batchOf(
+        partOf([
+          gpu('a', 0, 1, { hostname: 'h1', namespace: 'n' }),
+          gpu('b', 0, 2, { hostname: 'h1', model_name: 'B' }),
+          gpu('c', 0, 4, { hostname: 'h2', namespace: 'n' }),
+          // Another namespace has it from the second window on.
+          gpu('a', 10_000, 8, { hostname: 'h1', namespace: 'm' }),
+        ]),
+      ),
+    )
+    const by = async (group: AcrossGroup) => {
+      const bounds = { start: instant(0), end: instant(60_000), windowMs: 10_000 }
+      const rows = await store.across({ ...utilisation, ...bounds, fn: 'sum', by: group })
+      return rows.map(({ time, group, value, series }) => [(Date.parse(time) - start) / 10_000, group, value, series])
+    }
+    t.same(await by('hostname'), [
+      [0, 'h1', 3, 2],
+      [0, 'h2', 4, 1],
+      [1, 'h1', 8, 1],
+    ])
+    t.same(await by('model_name'), [
+      [0, 'A', 5, 2],
+      [0, 'B', 2, 1],
+      [1, 'A', 8, 1],
+    ])
+    t.same(await by('namespace'), [
+      [0, '', 2, 1],
+      [0, 'n', 5, 2],
+      [1, 'm', 8, 1],
+    ])
+  })
+
+  test(name('whose a GPU was is kept as intervals, in whichever order it comes'), async (t) => {
+    const { store, reopen } = await engine.open(t)
+    let offset = 0
+    const see = async (of: Store, seconds: number, given: Parameters<typeof gpuRecord>[0]) =>
+      of.write(batchOf(partOf([gpuRecord({ time: at(seconds * 1000), ...given })], offset++)))
+    const intervals = async (of: Store, query: Parameters<Store['owners']>[0] = {}) =>
+      (await of.owners(query)).map(({ pod, from, to }) => [pod, seconds(from), to === null ? null : seconds(to)])
+    t.same(await store.owners(), [])
+    await see(store, 0, {})
+    t.same(await store.owners(), [], 'nobody')
+    await see(store, 10, { pod: 'p', namespace: 'n', container: 'c', labels: { hpc_job: '42', user: 'u', xid: '1' } })
+    t.same(await store.owners(), [
+      {
+        uuid: 'GPU-a',
+        gpu_i_id: '',
+        namespace: 'n',
+        pod: 'p',
+        container: 'c',
+        hpc_job: '42',
+        user: 'u',
+        from: at(10_000),
+        to: null,
+      },
+    ])
+    await see(store, 20, { pod: 'q' })
+    const again = await reopen()
+    await see(again, 30, { pod: 'q', metric: 'B' })
+    await see(again, 40, {})
+    t.same(await intervals(again), [
+      ['p', 10, 20],
+      ['q', 20, 40],
+    ])
+    await see(again, 50, { pod: 'r' })
+    await see(again, 25, { pod: 'q', metric: 'C' })
+    t.same((await intervals(again)).length, 3, 'a late row that says the same changes nothing')
+    await see(again, 5, { pod: 'o' })
+    await see(again, 30.5, { pod: 'x' })
+    t.same(await intervals(again), [
+      ['o', 5, 10],
+      ['p', 10, 20],
+      ['q', 20, 30.5],
+      ['x', 30.5, 30.5],
+      ['q', 30.5, 40],
+      ['r', 50, null],
+    ])
+    t.same(await intervals(again, { start: instant(35_000), end: instant(50_000) }), [['q', 30.5, 40]])
+    t.same(await intervals(again, { uuid: 'GPU-b' }), [])
+    await see(again, 60, { uuid: 'GPU-b', gpu_i_id: '3', user: '', labels: { user: 'z' } } as object)
+    t.match(await again.owners({ uuid: 'GPU-b', gpu_i_id: '3' }), [{ user: 'z', to: null }])
+  })
+}
+
+const utilisation = { metric: 'DCGM_FI_DEV_GPU_UTIL' }
+
+/** Seconds since the start, to the ms. */
+function seconds(time: string): number {
+  return (Date.parse(time) - start) / 1000
+}
+
+async function valuesOf(store: Store, query: object): Promise<(number | null | undefined)[]> {
+  const [series] = await store.range({ ...utilisation, ...query })
+  return series?.values.map(({ value }) => (value === null ? null : Number(value.toPrecision(12)))) ?? []
+}

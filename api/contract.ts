@@ -96,6 +96,7 @@ export const contract = {
       ),
       window: Type.Optional(duration('One value a window of this length')),
       fn: Type.Optional(gpus.windowFunction),
+      fill: Type.Optional(gpus.windowFill),
       limit: Type.Optional(limit(10_000, 1_000, 'Values of a series')),
     }),
     answer: gpus.telemetry,

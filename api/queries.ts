@@ -10,7 +10,8 @@ import {
   type RangeSeries,
   type Store,
 } from '#store/store'
-import { catalogue, metricOf } from '#telemetry/catalogue'
+import { percentiles } from '#store/windows'
+import { catalogue, type MetricFunction, metricOf } from '#telemetry/catalogue'
 import { formatTime, type Instant, parseTime } from '#telemetry/time'
 import { Problem } from '#wire/problems'
 import { fleetOf, hostsOf, powerMetric, siteOf, transferOf } from './activity.ts'
@@ -177,14 +178,15 @@ const metrics: Metric[] = catalogue.map(({ name, kind, unit, help, min, max, ali
   min: Number.isFinite(min) ? min : null,
   max: Number.isFinite(max) ? max : null,
   aliases: aliases.map((alias) => alias.name),
-  functions: functions.filter(isRangeFunction),
+  functions: rangeFunctions.filter((fn) => isAllowed(fn, functions)),
 }))
 
 async function telemetryOf(reader: StoreReader, row: GpuRow, call: Call<'getGpuTelemetry'>): Promise<Telemetry> {
   const { query, nowMs } = call
-  const { limit = 1_000, fn } = query
+  const { limit = 1_000, fn, fill } = query
   const windowMs = windowOf(query.window)
   if (fn !== undefined && windowMs === undefined) throw bad('fn', `fn=${fn} needs a window, such as window=1m`)
+  if (fill !== undefined && windowMs === undefined) throw bad('fill', `fill=${fill} needs a window, such as window=1m`)
   const end = timeOf('end', query.end, nowMs)
   const lastSeen = parseTime(row.last_seen) as Instant
   const start = timeOf('start', query.start, nowMs) ?? minus(end ?? lastSeen, rangeMsDefault)
@@ -198,7 +200,7 @@ async function telemetryOf(reader: StoreReader, row: GpuRow, call: Call<'getGpuT
       continue
     }
     const ownFn = windowMs === undefined ? null : functionFor(metric, fn, query.metric !== undefined)
-    const ask = { metric, uuid: row.uuid, gpu_i_id: row.gpu_i_id, start, end, windowMs, limit: limit + 1 }
+    const ask = { metric, uuid: row.uuid, gpu_i_id: row.gpu_i_id, start, end, windowMs, fill, limit: limit + 1 }
     const found = await reader.ask((store) => store.range({ ...ask, fn: ownFn ?? undefined }), [])
     series.push(...found.map((each) => seriesOf(each, ownFn, windowMs, limit)))
   }
@@ -237,15 +239,15 @@ function seriesOf(
 /** What the windows of a metric become; where nothing was asked for, the mean, or the last value where a mean means nothing. */
 function functionFor(metric: string, asked: RangeFunction | undefined, isNamed: boolean): RangeFunction {
   const known = metricOf(metric)?.metric
-  const allowed = known === undefined ? rangeFunctions : known.functions.filter(isRangeFunction)
+  const allowed = rangeFunctions.filter((fn) => known === undefined || isAllowed(fn, known.functions))
   const fallback = allowed.includes('mean') ? 'mean' : 'last'
   if (asked === undefined || allowed.includes(asked)) return asked ?? fallback
   if (!isNamed) return fallback
   throw bad('fn', `fn=${asked}: ${metric} is a ${known?.kind}: want one of ${allowed.join(', ')}`)
 }
 
-function isRangeFunction(name: string): name is RangeFunction {
-  return (rangeFunctions as readonly string[]).includes(name)
+function isAllowed(fn: RangeFunction, functions: readonly MetricFunction[]): boolean {
+  return functions.includes(fn in percentiles ? 'quantile' : (fn as MetricFunction))
 }
 
 function canonical(name: string): string {

@@ -64,10 +64,14 @@ export const point = closed(
 )
 
 /** What the values of a window become. */
-export const windowFunctions = ['mean', 'min', 'max', 'sum', 'last', 'count'] as const
+export const windowFunctions = ['mean', 'min', 'max', 'sum', 'last', 'count', 'p50', 'p95', 'p99', 'rate'] as const
 export const windowFunction = Type.Enum(windowFunctions, {
   $id: 'WindowFunction',
-  description: 'What the values of a window become; a bit mask has no mean',
+  description: 'What the values of a window become; a bit mask has no mean, and only a counter has a rate (a second)',
+})
+
+export const windowFill = Type.Enum(['none', 'null', 'zero', 'previous'], {
+  description: 'What stands in windows without a value; default: they are left out',
 })
 
 export const telemetrySeries = closed(

@@ -37,7 +37,9 @@ interface Row {
 
 const ids = (body: any) => body.gpus.map((gpu: any) => gpu.uuid)
 
-const rows: Readonly<Record<Exclude<Operation, 'stream' | 'postTelemetry'>, Row>> = {
+const rows: Readonly<
+  Record<Exclude<Operation, 'stream' | 'postTelemetry' | 'listLetters' | 'retryLetters' | 'dropLetters'>, Row>
+> = {
   listGpus: {
     happy: [
       ['/api/v1/gpus', ids, ['GPU-a', 'GPU-b', 'GPU-c']],

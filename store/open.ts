@@ -15,5 +15,6 @@ export function embeddedPath(dataDir: string): string {
  * @throws StoreError
  */
 export function openStore(settings: StoreSettings, options: { readonly readOnly?: boolean } = {}): Promise<Store> {
-  return EmbeddedStore.open(embeddedPath(settings.dataDir), options)
+  const { dataDir, retentionMs = 0, seriesMax = Infinity } = settings
+  return EmbeddedStore.open(embeddedPath(dataDir), { ...options, retentionMs, seriesMax })
 }

@@ -8,7 +8,7 @@ import * as inventory from './inventory.ts'
 import type { Limits } from './limits.ts'
 import { readOwners } from './owners.ts'
 import { readAcross, readRange } from './ranges.ts'
-import { freePages, removeOld } from './retention.ts'
+import { freePages, readRows, removeOld } from './retention.ts'
 import { readSites, readTransfers } from './transfers.ts'
 import { Writer } from './writer.ts'
 import { type Clock, systemClock } from '#lib/clock'
@@ -94,6 +94,10 @@ export class EmbeddedStore implements Store {
 
   async totals(): Promise<Totals> {
     return this.#read((db) => totalsOf(readLedger(db)))
+  }
+
+  async rows() {
+    return this.#read(readRows)
   }
 
   async bytes(): Promise<number> {

@@ -1,6 +1,7 @@
 /** Removes what is older than the store keeps, in pieces, and gives the disk its space back. */
 
 import type { DatabaseSync } from 'node:sqlite'
+import type { Rows } from '../store.ts'
 
 /** Rows that a piece removes: some 20 ms of work. */
 const rowsMax = 20_000
@@ -37,15 +38,25 @@ export function removeOld(db: DatabaseSync, cutS: number): boolean {
   return points || transfers
 }
 
-/** Removes up to the row that the first statement finds, or all that is old where there is no such row. */
+/** Removes up to the row that the first statement finds, or all that is old where there is no such row; and counts it. */
 function removePiece(db: DatabaseSync, cutS: number, findEnd: string, upTo: string, rest: string): boolean {
   const end = db.prepare(findEnd).get(cutS, rowsMax)
-  if (end === undefined) {
-    db.prepare(rest).run(cutS)
-    return false
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    const { changes } = end === undefined ? db.prepare(rest).run(cutS) : db.prepare(upTo).run(...Object.values(end))
+    if (Number(changes) > 0) db.prepare('UPDATE removed SET rows = rows + ?').run(changes)
+    db.exec('COMMIT')
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK')
+    throw error
   }
-  db.prepare(upTo).run(...Object.values(end))
-  return true
+  return end !== undefined
+}
+
+/** How many rows there are, and how many were removed. It counts them one by one. */
+export function readRows(db: DatabaseSync): Rows {
+  const kept = numberOf(db, 'SELECT (SELECT count(*) FROM points) + (SELECT count(*) FROM transfers)')
+  return { kept, removed: numberOf(db, 'SELECT rows FROM removed') }
 }
 
 /**

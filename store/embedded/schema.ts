@@ -94,7 +94,7 @@ export const migrations: readonly Migration[] = [
     `,
   },
   {
-    name: 'owners',
+    name: 'owners, rows that retention removed',
     sql: `
       CREATE TABLE owners (
         gpu INTEGER NOT NULL REFERENCES gpus,
@@ -107,6 +107,8 @@ export const migrations: readonly Migration[] = [
         user TEXT NOT NULL,
         PRIMARY KEY (gpu, s, ns)
       ) WITHOUT ROWID;
+      CREATE TABLE removed (rows INTEGER NOT NULL);
+      INSERT INTO removed VALUES (0);
     `,
   },
 ]

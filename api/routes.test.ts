@@ -314,8 +314,8 @@ test('stale: what is old says so, and still counts where nothing is fresh', asyn
   t.same([fleet.stale, fleet.stale_gpus, fleet.power_w], [true, 3, 400])
 })
 
-/** In `stream.test.ts` and `produce.test.ts`. */
-const elsewhere = ['stream', 'postTelemetry']
+/** In `stream.test.ts`, `produce.test.ts` and `letters.test.ts`. */
+const elsewhere = ['stream', 'postTelemetry', 'listLetters', 'retryLetters', 'dropLetters']
 
 test('the table of routes: each has its rows here', (t) => {
   t.same(Object.keys(contract).toSorted(), [...Object.keys(rows), ...elsewhere].toSorted())

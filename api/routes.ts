@@ -38,7 +38,7 @@ export interface ApiSurroundings {
 export async function openApiParts(settings: ApiSettings, surroundings: ApiSurroundings): Promise<ApiParts> {
   const { log, metrics, wallMs = systemClock.wallMs, dashboardDir = dashboardDist } = surroundings
   const { msgQueueAddr: url, serviceToken: token, msgQueueTopic } = settings
-  const reader = new StoreReader(settings.dataDir)
+  const reader = new StoreReader(settings)
   const watch = new PipelineWatch(settings, reader)
   const live = new Live(randomBytes(4).toString('hex'), settings.streamBytes)
   const feed = new Feed(settings, live, log)

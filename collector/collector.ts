@@ -7,7 +7,6 @@
 
 import type { Clock } from '#lib/clock'
 import type { Log } from '#lib/log'
-import { Problem } from '#wire/problems'
 import type { Backoff } from '#wire/retry'
 import { Batch, type BatchLimits, type Delivered, settlementOf } from './batch.ts'
 import { Bell } from './bell.ts'
@@ -208,8 +207,7 @@ export class TopicCollector {
           await subscription.extend([id])
         } catch (error) {
           this.#leases.lost(id)
-          if (!(error instanceof Problem)) continue
-          log.debug({ topic: this.#options.topic, id, error: error.message }, 'no more time: it is delivered again')
+          log.debug({ topic: this.#options.topic, id, error: messageOf(error) }, 'no more time: it is delivered again')
         }
       }
     }

@@ -2,7 +2,7 @@
 
 import { commonSettings, setting } from '#lib/settings'
 import { openStore } from '#store/open'
-import { storeSettings } from '#store/settings'
+import { storePlace } from '#store/settings'
 import type { TopicInfo } from '#wire/client'
 import { command } from '../command.ts'
 import { type Column, formatTable } from '../table.ts'
@@ -38,11 +38,11 @@ It changes nothing, and may run beside a pipeline that works. The status is 1 wh
     ...brokerSettings,
     group: setting.text('GROUP', { help: 'the group of the collector', default: 'collector' }),
     dataDir,
-    ...storeSettings,
+    ...storePlace,
     json: setting.boolean('JSON', { help: 'one JSON object instead of a table', default: 'false' }),
   },
   aliases: brokerAliases,
-  reads: [...brokerVariables, 'DATA_DIR', 'GROUP', ...Object.values(storeSettings).map(({ name }) => name)],
+  reads: [...brokerVariables, 'DATA_DIR', 'GROUP', ...Object.values(storePlace).map(({ name }) => name)],
   run: (settings, io) =>
     withBroker(settings, io, async (client) => {
       // In this order all may go on meanwhile: an acknowledgement follows its write, and a write what was produced.

@@ -1,14 +1,15 @@
 /** A broker on disks that are full or cannot be written, and with more logs than it may open files. */
 
 import { spawnSync } from 'node:child_process'
-import { appendFileSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { t as thisFile, test } from 'tap'
 
 import { Client, type Message } from '#wire/client'
 
-import { start, startPenstock, startRole, temporaryFolder, type Scope, type StartedRole } from './start.ts'
+import { startPenstock, startRole, temporaryFolder, type Scope, type StartedRole } from './start.ts'
+import { fillUp, mounted, skipWithoutMounts as skip } from './disks.ts'
 import { skipWithout, tools } from './tools.ts'
 
 const isFull = process.env['PENSTOCK_TEST_FULL'] === '1'
@@ -16,9 +17,6 @@ const isFull = process.env['PENSTOCK_TEST_FULL'] === '1'
 thisFile.setTimeout(isFull ? 1_200_000 : 600_000)
 
 const MiB = 2 ** 20
-
-/** Mounts go into a namespace of their own: nobody else sees them, and they go with the last process in it. */
-const skip = spawnSync('unshare', ['-m', 'true']).status === 0 ? false : 'needs root on Linux, for mounts of its own'
 
 test(
   'full disk: produce is refused, consume and ack go on, also after kill -9; freed, it takes on',
@@ -183,25 +181,6 @@ test('more logs than open files: all open, and all take records', async (t) => {
   t.match(await broker.status(), { topics: { load: { records: 2 * partitions } } })
   t.strictSame(await broker.kill('SIGTERM'), { code: 0, signal: null }, broker.tail())
 })
-
-/** A file system of the test's own: its folder as a process started `under` it names it, and as this process does. */
-async function mounted(t: Scope, mount: (folder: string) => string) {
-  const inside = temporaryFolder(t)
-  const script = `mount --make-rprivate / && ${mount(inside)} && echo mounted && exec sleep infinity`
-  const holder = start(t, 'unshare', ['-m', 'sh', '-c', script])
-  await holder.waitFor(/^mounted$/)
-  return { inside, outside: `/proc/${holder.pid}/root${inside}`, under: ['nsenter', '-t', String(holder.pid), '-m'] }
-}
-
-function fillUp(path: string): void {
-  for (let bytes = MiB; bytes >= 1; bytes = Math.floor(bytes / 2)) {
-    try {
-      for (;;) appendFileSync(path, Buffer.alloc(bytes))
-    } catch {
-      // A smaller piece may fit.
-    }
-  }
-}
 
 function produce(broker: StartedRole, text: string, partition = 0): Promise<Response> {
   return fetch(`${broker.url}/produce?topic=load&partition=${partition}`, {

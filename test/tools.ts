@@ -5,7 +5,8 @@
 
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { homedir } from 'node:os'
+import { delimiter, isAbsolute, join } from 'node:path'
 
 export interface Tool {
   /** The command, where no other is named. */
@@ -13,9 +14,17 @@ export interface Tool {
   readonly command?: string
   /** A module that the command, a Python, must have. */
   readonly module?: string
+  /** What the command must say to `version`, where several programs have one name. */
+  readonly version?: RegExp
   /** What does not run without it. */
   readonly skipped: string
 }
+
+/** InfluxDB 2 is no Debian package: .ci/influxdb2 builds it into the user's cache. */
+export const influxdb2Path = join(
+  process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
+  'penstock/influxdb-2.9.1/influxd',
+)
 
 export const tools = {
   npm: { name: 'npm', skipped: 'packing and installing the package (test/pack.proc.test.ts)' },
@@ -33,6 +42,18 @@ export const tools = {
     module: 'requests',
     skipped: 'reading by Python (test/clients.proc.test.ts)',
   },
+  influxdb1: {
+    name: 'influxd 1.x',
+    command: 'influxd',
+    version: /^InfluxDB v1\./,
+    skipped: 'the store on InfluxDB 1 (store/influx)',
+  },
+  influxdb2: {
+    name: 'InfluxDB 2.9.1 (.ci/influxdb2)',
+    command: influxdb2Path,
+    skipped: 'the store on InfluxDB 2 (store/influx)',
+  },
+  influxdb3: { name: 'influxdb3', skipped: 'the store on InfluxDB 3 (store/influx)' },
   strace: { name: 'strace', skipped: 'a disk that fails to sync (test/disk.proc.test.ts)' },
 } as const satisfies Record<string, Tool>
 
@@ -45,20 +66,24 @@ export function missingTools(): Tool[] {
   return Object.values(tools).filter((tool) => !isInstalled(tool))
 }
 
-function isInstalled({ name, command = name, module }: Tool): boolean {
+function isInstalled({ name, command = name, module, version }: Tool): boolean {
   if (!isInPath(command)) return false
+  if (version !== undefined) return version.test(spawnSync(command, ['version'], { encoding: 'utf8' }).stdout)
   // To find a module takes a fraction of the time that importing it does.
   const find = `import importlib.util, sys; sys.exit(importlib.util.find_spec('${module}') is None)`
   return module === undefined || spawnSync(command, ['-c', find], { stdio: 'ignore' }).status === 0
 }
 
 function isInPath(command: string): boolean {
-  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, command), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+  if (isAbsolute(command)) return isExecutable(command)
+  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => isExecutable(join(folder, command)))
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
 }

@@ -1,0 +1,145 @@
+/** In what the versions of InfluxDB differ, and how a server is asked for its own. */
+
+import { StoreError } from '../errors.ts'
+import { type Http, parameters } from './http.ts'
+import { named } from './influxql.ts'
+
+export type Version = 1 | 2 | 3
+
+/** The tags of each measurement. */
+type Tables = Readonly<Record<string, readonly string[]>>
+
+export interface Dialect {
+  readonly version: Version
+  /** Goes with each request. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Where lines go. */
+  writePath(database: string): string
+  /** Makes the database, or bucket, where it is not there yet. */
+  create(http: Http, database: string, tables: Tables): Promise<void>
+  /**
+   * Whether a point with the tags and the time of another takes its place. InfluxDB 3 does not say which of two stands, so
+   * there each has a time of its own, and readers take the newest.
+   */
+  readonly overwrites: boolean
+  /** Whether `DELETE` is there. */
+  readonly deletes: boolean
+  /** Whether a table takes a tag that it was not made with. */
+  readonly takesTags: boolean
+  /** Whether `SHOW SERIES` is there. */
+  readonly showsSeries: boolean
+}
+
+export interface Access {
+  readonly token: string | undefined
+  readonly org: string | undefined
+}
+
+/**
+ * Asks the server what it is: the header of `/ping` has its version; InfluxDB 3 wants a token for it.
+ *
+ * @throws StoreError
+ */
+export async function detect(http: Http, { token }: Access): Promise<Version> {
+  let response = await http.send({ method: 'GET', path: '/ping', accepts: [401, 403] })
+  if (!response.ok && token !== undefined)
+    response = await http.send({ method: 'GET', path: '/ping', headers: { authorization: `Bearer ${token}` } })
+  const said = response.headers.get('x-influxdb-version') ?? (await versionIn(http, response))
+  const version = Number(/^v?(\d+)\./.exec(said ?? '')?.[1])
+  if (version === 1 || version === 2 || version === 3) return version
+  throw new StoreError(
+    'denied',
+    `${http.where}: it does not say that it is an InfluxDB 1, 2 or 3 (${said ?? 'nothing'})`,
+  )
+}
+
+async function versionIn(http: Http, response: Response): Promise<string | undefined> {
+  const said = (await http.json(response)) as { version?: unknown } | undefined | null
+  return typeof said?.version === 'string' ? said.version : undefined
+}
+
+export function dialectOf(version: Version, access: Access): Dialect {
+  return version === 1 ? influx1(access) : version === 2 ? influx2(access) : influx3(access)
+}
+
+function influx1({ token }: Access): Dialect {
+  const authorization = token === undefined ? {} : { authorization: `Basic ${Buffer.from(token).toString('base64')}` }
+  return {
+    version: 1,
+    headers: authorization,
+    writePath: (database) => `/write?${parameters({ db: database, precision: 'ns' })}`,
+    async create(http, database) {
+      const body = parameters({ q: `CREATE DATABASE ${named(database)}` })
+      const headers = { ...authorization, 'content-type': 'application/x-www-form-urlencoded' }
+      const response = await http.send({ method: 'POST', path: '/query', body, headers })
+      // A statement that fails does so under status 200.
+      const said = (await http.json(response)) as { results?: { error?: string }[] } | undefined
+      const error = said?.results?.[0]?.error
+      if (error !== undefined) throw new StoreError('denied', `${http.where}: ${error}`)
+    },
+    overwrites: true,
+    deletes: true,
+    takesTags: true,
+    showsSeries: true,
+  }
+}
+
+function influx2({ token, org }: Access): Dialect {
+  const headers = token === undefined ? {} : { authorization: `Token ${token}` }
+  const ofOrg: Record<string, string> = org === undefined ? {} : { org }
+  return {
+    version: 2,
+    headers,
+    writePath: (bucket) => `/api/v2/write?${parameters({ ...ofOrg, bucket, precision: 'ns' })}`,
+    async create(http, bucket) {
+      const find = parameters({ ...ofOrg, name: bucket })
+      const found = await http.send({ method: 'GET', path: `/api/v2/buckets?${find}`, headers, accepts: [404] })
+      const { buckets = [] } = ((await http.json(found)) ?? {}) as { buckets?: unknown[] }
+      if (buckets.length > 0) return
+      const answer = await http.send({ method: 'GET', path: `/api/v2/orgs?${parameters(ofOrg)}`, headers })
+      const { orgs = [] } = ((await http.json(answer)) ?? {}) as { orgs?: { id: string }[] }
+      const [only, more] = orgs
+      if (only === undefined || more !== undefined)
+        throw new StoreError(
+          'denied',
+          `${http.where}: ${orgs.length} organisations: set INFLUXDB_ORG to one that is there`,
+        )
+      const body = JSON.stringify({ orgID: only.id, name: bucket, retentionRules: [] })
+      // 422: another collector was faster.
+      await http.send({ method: 'POST', path: '/api/v2/buckets', headers, body, accepts: [422] })
+    },
+    overwrites: true,
+    deletes: true,
+    takesTags: true,
+    showsSeries: true,
+  }
+}
+
+function influx3({ token }: Access): Dialect {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  return {
+    version: 3,
+    headers,
+    writePath: (database) => `/api/v2/write?${parameters({ bucket: database, precision: 'ns' })}`,
+    async create(http, database, tables) {
+      const configure = (what: string, body: object) =>
+        http.send({
+          method: 'POST',
+          path: `/api/v3/configure/${what}`,
+          headers: { ...headers, 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+          // It is there already.
+          accepts: [409],
+        })
+      await configure('database', { db: database })
+      // The tags of a table are those that it is made with.
+      for (const [table, tags] of Object.entries(tables)) {
+        await configure('table', { db: database, table, tags, fields: [] })
+      }
+    },
+    overwrites: false,
+    deletes: false,
+    takesTags: false,
+    showsSeries: false,
+  }
+}

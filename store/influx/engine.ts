@@ -1,0 +1,170 @@
+import { randomBytes } from 'node:crypto'
+import { StoreError } from '../errors.ts'
+import { type Counts, type Store, type Totals, totalsOf, type WriteBatch } from '../store.ts'
+import type { AcrossQuery, GpuFilter, LatestFilter, OwnerQuery, RangeQuery, TransferQuery } from '../store.ts'
+import type { Version } from './dialect.ts'
+import { Http } from './http.ts'
+import { readOwners } from './inventory.ts'
+import * as latest from './latest.ts'
+import { readAccounts } from './ledger.ts'
+import { readAcross, readRange } from './ranges.ts'
+import { type Databases, databasesOf, dataTables, stateTables } from './schema.ts'
+import { Server } from './server.ts'
+import * as transfers from './transfers.ts'
+import { Writer } from './writer.ts'
+
+export interface InfluxOptions {
+  readonly url: string
+  readonly token?: string | undefined
+  readonly org?: string | undefined
+  /** The database of InfluxDB 1 and 3, the bucket of InfluxDB 2. */
+  readonly bucket: string
+  /** Left out: the server is asked. */
+  readonly version?: Version | undefined
+  readonly readOnly?: boolean | undefined
+  readonly retentionMs: number
+  readonly seriesMax: number
+  /** Ms since 1970, for the retention. */
+  readonly nowMs: () => number
+}
+
+/**
+ * InfluxDB 1.x, 2.x and 3, by line protocol and InfluxQL. Any number of collectors write, any number of processes read.
+ *
+ * It opens also while the server is away: which version that is, and whether its databases are there, is asked with the first
+ * call, and again until there is an answer. Each call makes one attempt.
+ */
+export class InfluxStore implements Store {
+  readonly engine = 'InfluxDB'
+  readonly #http: Http
+  readonly #options: InfluxOptions
+  readonly #databases: Databases
+  readonly #id = randomBytes(6).toString('hex')
+  #server: Promise<Server> | undefined
+  #writer: Promise<Writer> | undefined
+  /** Writes stand in line, since each rests on what the one before it left. */
+  #writing: Promise<unknown> = Promise.resolve()
+  #isClosed = false
+
+  constructor(options: InfluxOptions) {
+    this.#http = new Http(options.url)
+    this.#options = options
+    this.#databases = databasesOf(options.bucket)
+  }
+
+  write(batch: WriteBatch): Promise<Counts> {
+    const own = this.#writing.then(async () => {
+      const writer = await this.#prepared()
+      try {
+        return await writer.write(batch)
+      } catch (error) {
+        // The database may have been removed: it is looked for again.
+        if (error instanceof StoreError && error.code === 'denied') this.#writer = undefined
+        throw error
+      }
+    })
+    this.#writing = own.catch(() => undefined)
+    return own
+  }
+
+  async latest(filter: LatestFilter = {}) {
+    return latest.readLatest(await this.#met(), this.#databases, filter)
+  }
+
+  async gpus(filter: GpuFilter = {}) {
+    return latest.readGpus(await this.#met(), this.#databases, filter)
+  }
+
+  async hosts() {
+    return latest.readHosts(await this.#met(), this.#databases)
+  }
+
+  async namespaces() {
+    return latest.readNamespaces(await this.#met(), this.#databases)
+  }
+
+  async range(query: RangeQuery) {
+    return readRange(await this.#met(), this.#databases, query)
+  }
+
+  async across(query: AcrossQuery) {
+    return readAcross(await this.#met(), this.#databases, query)
+  }
+
+  async transfers(query: TransferQuery = {}) {
+    return transfers.readTransfers(await this.#met(), this.#databases, query)
+  }
+
+  async sites() {
+    return transfers.readSites(await this.#met(), this.#databases)
+  }
+
+  async totals(): Promise<Totals> {
+    const accounts = await readAccounts(await this.#met(), this.#databases.state)
+    return totalsOf(accounts.map(({ row }) => row))
+  }
+
+  async owners(query: OwnerQuery = {}) {
+    return readOwners(await this.#met(), this.#databases.state, query)
+  }
+
+  /** It does not tell what its retention has removed. */
+  async rows(): Promise<undefined> {
+    await this.#met()
+    return undefined
+  }
+
+  /** The server keeps other data, too. */
+  async bytes(): Promise<undefined> {
+    await this.#met()
+    return undefined
+  }
+
+  /** The server compacts and removes by itself. */
+  async upkeep(): Promise<boolean> {
+    return false
+  }
+
+  /** Cuts off what is on its way. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#http.close()
+    await this.#writing
+  }
+
+  /** The server, once it has said what it is; for a collector, once it has the databases. */
+  async #met(): Promise<Server> {
+    if (this.#isClosed) throw new StoreError('closed', this.#http.where)
+    if (this.#options.readOnly !== true) await this.#prepared()
+    return this.#meeting()
+  }
+
+  #meeting(): Promise<Server> {
+    const { token, org, version } = this.#options
+    this.#server ??= Server.meet(this.#http, { token, org }, version).catch((error: unknown) => {
+      this.#server = undefined
+      throw error
+    })
+    return this.#server
+  }
+
+  #prepared(): Promise<Writer> {
+    if (this.#isClosed) throw new StoreError('closed', this.#http.where)
+    if (this.#options.readOnly === true)
+      throw new StoreError('read_only', `${this.#http.where}: it was opened for reading`)
+    this.#writer ??= this.#prepare().catch((error: unknown) => {
+      this.#writer = undefined
+      throw error
+    })
+    return this.#writer
+  }
+
+  async #prepare(): Promise<Writer> {
+    const server = await this.#meeting()
+    const { data, state } = this.#databases
+    await server.dialect.create(this.#http, data, dataTables)
+    await server.dialect.create(this.#http, state, stateTables)
+    const { retentionMs, seriesMax, nowMs } = this.#options
+    return new Writer(server, { databases: this.#databases, id: this.#id, retentionMs, seriesMax, nowMs })
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * What a writer remembers of what the database holds: of each series its newest row, of each GPU its newest sighting. It
+ * is learnt when a series is first seen, and forgotten when another collector may have written since.
+ */
+
+import { changesBy, nobody, type OwnerChange, ownerOf, withChanges } from '../owners.ts'
+import type { Owner } from '../store.ts'
+import type { GpuRecord, MetricRecord } from '#telemetry/record'
+import type { Instant } from '#telemetry/time'
+import { gpuSeriesKey, metricSeriesKey } from '#telemetry/identity'
+
+export type PointRecord = GpuRecord | MetricRecord
+
+export interface SeriesState {
+  /** Measurement and tags, as lines begin. */
+  readonly head: string
+  readonly gpu: GpuState | undefined
+  /** The database has no row of it after this moment. */
+  newest: Instant
+  /** The row at `newest`, where it is known that there is one: whether it has a value. */
+  hasValue: boolean | undefined
+}
+
+export interface GpuState {
+  readonly uuid: string
+  readonly gpu_i_id: string
+  /** Its attributes, as {@link attributesOf} writes them. */
+  attributes: string
+  /** Its newest sighting; `undefined` before the first. */
+  seen: Instant | undefined
+  /** The newest of its changes, by time; all of them where `isWhole`. */
+  owners: readonly OwnerChange[]
+  isWhole: boolean
+}
+
+/** Changes of owner that are remembered of each GPU: what comes late is hardly ever older. */
+export const ownersMax = 32
+
+export class Memory {
+  readonly series = new Map<string, SeriesState>()
+  readonly gpus = new Map<string, GpuState>()
+
+  forget(): void {
+    this.series.clear()
+    this.gpus.clear()
+  }
+}
+
+export function seriesKeyOf(record: PointRecord): string {
+  return record.kind === 'gpu' ? gpuSeriesKey(record) : `\0${metricSeriesKey(record)}`
+}
+
+export function gpuKeyOf({ uuid, gpu_i_id = '' }: { readonly uuid: string; readonly gpu_i_id?: string }): string {
+  return `${uuid}\0${gpu_i_id}`
+}
+
+export function isBefore(a: Instant, b: Instant): boolean {
+  return a.ms < b.ms || (a.ms === b.ms && a.ns < b.ns)
+}
+
+export function isSameInstant(a: Instant, b: Instant): boolean {
+  return a.ms === b.ms && a.ns === b.ns
+}
+
+/** A nanosecond earlier; there is none before 1970. */
+export function before({ ms, ns }: Instant): Instant {
+  return ns > 0 ? { ms, ns: ns - 1 } : { ms: ms - 1, ns: 999_999 }
+}
+
+/** What a batch changes of a GPU. Made when the first of its records comes, and put into the state when all is written. */
+export class Sightings {
+  readonly state: GpuState
+  /** The newest record; a later one of the same time takes its place. */
+  newest: GpuRecord | undefined
+  seen: Instant | undefined
+  #owners: readonly OwnerChange[]
+  readonly changes: OwnerChange[] = []
+
+  constructor(state: GpuState) {
+    this.state = state
+    this.seen = state.seen
+    this.#owners = state.owners
+  }
+
+  /** Whether the changes that are remembered do not tell whose it was then. */
+  static isBeyond(state: GpuState, at: Instant): boolean {
+    const [first] = state.owners
+    return !state.isWhole && first !== undefined && isBefore(at, first.at)
+  }
+
+  add(record: GpuRecord, at: Instant): void {
+    const holder = this.#owners.at(-1)
+    const isNewest = this.seen === undefined || !isBefore(at, this.seen)
+    // Nearly all: a newer sighting of the same owner.
+    const isSame = isNewest && holder !== undefined && !isBefore(at, holder.at) && isOwner(holder.owner, record)
+    const isNobody = isNewest && holder === undefined && isOwner(nobody, record)
+    if (!isSame && !isNobody) {
+      const changes = changesBy(this.#owners, { at, owner: ownerOf(record) }, this.seen)
+      if (changes.length > 0) this.#owners = withChanges(this.#owners, changes)
+      this.changes.push(...changes)
+    }
+    if (!isNewest) return
+    this.seen = at
+    this.newest = record
+  }
+
+  commit(attributes: string | undefined): void {
+    const { state } = this
+    state.seen = this.seen
+    if (attributes !== undefined) state.attributes = attributes
+    if (this.#owners.length > ownersMax) state.isWhole = false
+    state.owners = this.#owners.slice(-ownersMax)
+  }
+}
+
+/** `isSameOwner` without an object a record. */
+function isOwner(owner: Owner, { namespace, pod, container, labels }: GpuRecord): boolean {
+  return (
+    owner.namespace === namespace &&
+    owner.pod === pod &&
+    owner.container === container &&
+    owner.hpc_job === (labels['hpc_job'] ?? '') &&
+    owner.user === (labels['user'] ?? '')
+  )
+}

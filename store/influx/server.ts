@@ -1,0 +1,87 @@
+/** An InfluxDB of which the version is known: writes lines, answers queries. */
+
+import { type Access, detect, type Dialect, dialectOf, type Version } from './dialect.ts'
+import { type Http, parameters } from './http.ts'
+import { Answer, type Series } from './influxql.ts'
+import { StoreError } from '../errors.ts'
+
+/** Lines a request: larger ones are no faster, and hold the server's memory longer. */
+const linesMax = 5_000
+/** Characters a request, for lines that are long: a server takes 25 MB. */
+const charsMax = 4 * 1024 * 1024
+/** Requests at once for one write. */
+const parallelMax = 2
+/** Rows of a series in one piece of an answer. */
+const chunkRows = 10_000
+
+export class Server {
+  readonly http: Http
+  readonly dialect: Dialect
+
+  /** @param forced its version, where it is not asked */
+  static async meet(http: Http, access: Access, forced: Version | undefined): Promise<Server> {
+    return new Server(http, dialectOf(forced ?? (await detect(http, access)), access))
+  }
+
+  private constructor(http: Http, dialect: Dialect) {
+    this.http = http
+    this.dialect = dialect
+  }
+
+  /**
+   * Writes lines; when it resolves, all of them are written. When it rejects, some may be.
+   *
+   * @throws StoreError; `refused` with the server's reason where it does not take some of them
+   */
+  async write(database: string, lines: readonly string[]): Promise<void> {
+    const chunks = chunksOf(lines)
+    const path = this.dialect.writePath(database)
+    const headers = { ...this.dialect.headers, 'content-type': 'text/plain; charset=utf-8' }
+    const next = async (): Promise<void> => {
+      for (let body = chunks.next(); body.done !== true; body = chunks.next()) {
+        const response = await this.http.send({ method: 'POST', path, headers, body: body.value })
+        // Read to its end, so that the connection serves the next one.
+        await response.body?.cancel()
+      }
+    }
+    const ends = await Promise.allSettled(Array.from({ length: parallelMax }, next))
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
+  }
+
+  /**
+   * The series that each of the statements answers with.
+   *
+   * @throws StoreError
+   */
+  async query(database: string, statements: readonly string[]): Promise<Series[][]> {
+    if (statements.length === 0) return []
+    const path = `/query?${parameters({ db: database, chunked: 'true', chunk_size: String(chunkRows) })}`
+    const response = await this.http.send({
+      method: 'POST',
+      path,
+      headers: { ...this.dialect.headers, 'content-type': 'application/x-www-form-urlencoded' },
+      body: parameters({ q: statements.join('; ') }),
+    })
+    const answer = new Answer()
+    for await (const piece of this.http.pieces(response)) answer.feed(piece)
+    const series = answer.end(statements.length)
+    if (answer.error === undefined) return series
+    const isMissing = /database not found|bucket .*not found/i.test(answer.error)
+    throw new StoreError(isMissing ? 'denied' : 'away', `${this.http.where}: ${answer.error}`)
+  }
+}
+
+function* chunksOf(lines: readonly string[]): Generator<string, void> {
+  let from = 0
+  let chars = 0
+  for (let index = 0; index < lines.length; index++) {
+    const { length } = lines[index] as string
+    if (index > from && (index - from >= linesMax || chars + length > charsMax)) {
+      yield lines.slice(from, index).join('\n')
+      from = index
+      chars = 0
+    }
+    chars += length
+  }
+  if (from < lines.length) yield lines.slice(from).join('\n')
+}

@@ -1,0 +1,199 @@
+/**
+ * Writes a batch: asks what is there, says what it is about to do (`ledger.ts`), writes the points, settles the account.
+ * Nothing is tried again here: a write that failed is made again by the collector, whole or in pieces.
+ */
+
+import { StoreError } from '../errors.ts'
+import { addCounts, type BatchPart, type Counts, noCounts, type WriteBatch } from '../store.ts'
+import { attributesOf, sightingLines } from './inventory.ts'
+import { type Account, accountLine, Draft, newAccount, readAccounts } from './ledger.ts'
+import { timeDigits } from './lines.ts'
+import { readExisting } from './lookup.ts'
+import { type GpuState, isBefore, isSameInstant, type PointRecord, Sightings } from './memory.ts'
+import type { Outcome } from './outcomes.ts'
+import { type Placed, Recogniser } from './recogniser.ts'
+import { Rows } from './rows.ts'
+import type { Databases } from './schema.ts'
+import type { Server } from './server.ts'
+import { textLines } from './texts.ts'
+import { planTransfers, tagTextsOf } from './transfers.ts'
+import type { TelemetryRecord, TransferRecord } from '#telemetry/record'
+import { type Instant, parseTime } from '#telemetry/time'
+
+export interface WriterOptions {
+  readonly databases: Databases
+  /** Names this collector among those that write to the same database. */
+  readonly id: string
+  /** Records older than this are refused; 0: none. */
+  readonly retentionMs: number
+  readonly seriesMax: number
+  readonly nowMs: () => number
+}
+
+/** A record on its way. */
+interface Item {
+  readonly record: TelemetryRecord
+  readonly at: Instant
+  /** Whether the ledger has counted it: it was delivered again. */
+  readonly isSettled: boolean
+  outcome: Outcome
+}
+
+type PointItem = Item & { readonly record: PointRecord }
+type TransferItem = Item & { readonly record: TransferRecord }
+
+export class Writer {
+  readonly #server: Server
+  readonly #options: WriterOptions
+  readonly #recogniser: Recogniser
+  /** Of the accounts that this collector wrote, which version it left. */
+  readonly #left = new Map<string, number>()
+
+  constructor(server: Server, options: WriterOptions) {
+    this.#server = server
+    this.#options = options
+    this.#recogniser = new Recogniser(server, options.databases, options.seriesMax)
+  }
+
+  /** @throws StoreError; then the ledger is as it was */
+  async write(batch: WriteBatch): Promise<Counts> {
+    for (const part of batch.parts) assertRising(part)
+    try {
+      return await this.#write(batch)
+    } catch (error) {
+      // What is remembered may be ahead of the database, or behind it.
+      this.#recogniser.forget()
+      throw error
+    }
+  }
+
+  async #write({ topic, parts }: WriteBatch): Promise<Counts> {
+    const { databases, id } = this.#options
+    const server = this.#server
+    const accounts = await this.#accounts(topic, parts)
+    const byPart = parts.map((part) => this.#itemsOf(part, (accounts.get(part.logId) as Account).row.next))
+    const items = this.#taken(byPart.flat())
+    const placed = await this.#recogniser.place(items.filter((item): item is PointItem => isPoint(item)))
+    const rows = await this.#rowsOf(placed)
+    const transfers = items.filter((item): item is TransferItem => item.record.kind === 'transfer')
+    const { lines, removals } = await planTransfers(server, databases.data, transfers)
+
+    const drafts = new Map([...accounts].map(([logId, account]) => [logId, new Draft(account)]))
+    for (const [index, part] of parts.entries()) {
+      const own = byPart[index] as Item[]
+      drafts.get(part.logId)?.add(part, (place) => (own[place] as Item).outcome)
+    }
+    const { overwrites } = server.dialect
+    const ledger = (accountOf: (draft: Draft) => Account): string[] =>
+      [...drafts.values()].map((draft) => accountLine(accountOf(draft), overwrites))
+
+    const sightings = sightingsOf(placed)
+    // Before the points: were they cut off, the same sightings would come again as late ones.
+    await server.write(databases.state, [
+      ...ledger((draft) => draft.intended(id)),
+      ...[...sightings].flatMap(([sighting, attributes]) => sightingLines(sighting, attributes, overwrites)),
+      ...this.#recogniser.textLines(),
+      ...textLines(transfers.flatMap(({ record }) => tagTextsOf(record))),
+    ])
+    await server.query(databases.data, removals)
+    await server.write(databases.data, [...rows.lines(), ...lines])
+    await server.write(
+      databases.state,
+      ledger((draft) => draft.settled(id)),
+    )
+
+    rows.commit()
+    this.#recogniser.commit()
+    for (const [sighting, attributes] of sightings) sighting.commit(attributes)
+    let counts = noCounts
+    for (const [logId, draft] of drafts) {
+      this.#left.set(`${topic} ${logId}`, draft.settled(id).version)
+      counts = addCounts(counts, draft.counts)
+    }
+    return counts
+  }
+
+  /** The accounts of the logs of a batch, by log. What others wrote since is not remembered here. */
+  async #accounts(topic: string, parts: readonly BatchPart[]): Promise<Map<string, Account>> {
+    const logIds = [...new Set(parts.map(({ logId }) => logId))]
+    const stored = await readAccounts(this.#server, this.#options.databases.state, topic, logIds)
+    const accounts = new Map(stored.map((account) => [account.row.log_id, account]))
+    for (const part of parts) {
+      const account = accounts.get(part.logId) ?? newAccount(topic, part)
+      accounts.set(part.logId, account)
+      const isOurs = account.version === 0 || account.writer === this.#options.id
+      if (!isOurs || account.version !== (this.#left.get(`${topic} ${part.logId}`) ?? 0)) this.#recogniser.forget()
+    }
+    return accounts
+  }
+
+  #itemsOf({ records, offsets }: BatchPart, next: number): Item[] {
+    return records.map((record, index) => {
+      const at = parseTime(record.time)
+      if (at === undefined) throw new Error(`a record of time ${record.time} got past readRecord`)
+      return { record, at, isSettled: (offsets[index] as number) < next, outcome: 'd' }
+    })
+  }
+
+  /** Those that are not too old. One that was taken in its time, and comes again, is left as it is. */
+  #taken(items: readonly Item[]): Item[] {
+    const { retentionMs, nowMs } = this.#options
+    if (retentionMs === 0) return [...items]
+    const since = nowMs() - retentionMs
+    const old = items.find(({ at, isSettled }) => at.ms < since && !isSettled)
+    if (old === undefined) return items.filter(({ at }) => at.ms >= since)
+    const what = old.record.kind === 'transfer' ? `transfer ${old.record.id}` : old.record.metric
+    const want = new Date(since).toISOString()
+    throw new StoreError('refused', `${what} of ${old.record.time} is older than RETENTION: want ${want} or later`)
+  }
+
+  async #rowsOf(placed: readonly Placed<PointItem>[]): Promise<Rows> {
+    const isAsked = ([{ at }, state]: Placed<PointItem>): boolean =>
+      !isBefore(state.newest, at) && !(state.hasValue !== undefined && isSameInstant(state.newest, at))
+    const asked = placed.filter(isAsked).map(([item]) => item)
+    const existing = await readExisting(this.#server, this.#options.databases.data, asked)
+    const rows = new Rows()
+    for (const [item, state] of placed) {
+      const { at } = item
+      const inDatabase = isBefore(state.newest, at)
+        ? undefined
+        : isSameInstant(state.newest, at) && state.hasValue !== undefined
+          ? state.hasValue
+          : existing.get(state.head)?.get(timeDigits(at))
+      item.outcome = rows.add(state, at, item.record.value, inDatabase)
+    }
+    return rows
+  }
+}
+
+/** What the batch says of each GPU, with its attributes where they changed. */
+function sightingsOf(placed: readonly Placed<PointItem>[]): Map<Sightings, string | undefined> {
+  const byGpu = new Map<GpuState, Sightings>()
+  for (const [{ record, at }, { gpu }] of placed) {
+    if (gpu === undefined || record.kind !== 'gpu') continue
+    let own = byGpu.get(gpu)
+    if (own === undefined) byGpu.set(gpu, (own = new Sightings(gpu)))
+    own.add(record, at)
+  }
+  const changed = (sightings: Sightings): string | undefined => {
+    const attributes = sightings.newest === undefined ? undefined : attributesOf(sightings.newest)
+    return attributes === sightings.state.attributes ? undefined : attributes
+  }
+  return new Map([...byGpu.values()].map((sightings) => [sightings, changed(sightings)]))
+}
+
+function isPoint({ record }: Item): boolean {
+  return record.kind !== 'transfer'
+}
+
+/** The ledger rests on the order of a log: what is below its next offset is settled. */
+function assertRising({ records, offsets, next }: BatchPart): void {
+  if (records.length !== offsets.length)
+    throw new StoreError('internal', `${records.length} records with ${offsets.length} offsets`)
+  let above = -1
+  for (const offset of offsets) {
+    if (offset <= above || offset >= next)
+      throw new StoreError('internal', `offset ${offset} after ${above}, in a part that ends at ${next}`)
+    above = offset
+  }
+}

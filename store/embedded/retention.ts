@@ -1,9 +1,13 @@
 /** Removes what is older than the store keeps, in pieces, and gives the disk its space back. */
 
 import type { DatabaseSync } from 'node:sqlite'
+import { hourS } from './rows.ts'
 
 /** Rows that a piece removes: some 20 ms of work. */
 const rowsMax = 20_000
+
+/** Blocks that a piece removes: some 20 ms of work. */
+const blocksMax = 5000
 
 /** Pages that a piece gives back: some 20 ms of work. */
 const pagesMax = 1000
@@ -34,7 +38,19 @@ export function removeOld(db: DatabaseSync, cutS: number): boolean {
     'DELETE FROM transfers WHERE (s, ns, id) < (?, ?, ?)',
     'DELETE FROM transfers WHERE s < ?',
   )
-  return points || transfers
+  return points || transfers || removeBlocks(db, Math.floor(cutS / hourS))
+}
+
+/** Blocks of hours that are old as a whole. */
+function removeBlocks(db: DatabaseSync, cutHour: number): boolean {
+  const { hour } = db.prepare('SELECT min(hour) AS hour FROM hours').get() as { hour: number | null }
+  if (hour === null || hour >= cutHour) return false
+  const end = db
+    .prepare('SELECT series FROM blocks WHERE hour = ? ORDER BY series LIMIT 1 OFFSET ?')
+    .get(hour, blocksMax)
+  db.prepare('DELETE FROM blocks WHERE hour = ? AND series < ?').run(hour, (end?.series ?? Infinity) as number)
+  if (end === undefined) db.prepare('DELETE FROM hours WHERE hour = ?').run(hour)
+  return true
 }
 
 /** Removes up to the row that the first statement finds, or all that is old where there is no such row. */

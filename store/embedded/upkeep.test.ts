@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { test } from 'tap'
 import { batchOf, gpuRecord, metricRecord, partOf, transferRecord } from '../samples.ts'
 import { EmbeddedStore } from './engine.ts'
@@ -79,15 +78,12 @@ test('what is old is removed in pieces, and the file gets smaller', async (t) =>
   let pieces = 1
   while (await store.upkeep(nowMs)) pieces++
   t.ok(pieces > 3, 'a piece is small')
-  const range = await store.range({ metric: 'DCGM_FI_DEV_GPU_UTIL', limit: 1 })
+  const range = await store.range({ metric: 'DCGM_FI_DEV_GPU_UTIL' })
   t.equal(range.length, 25)
-  for (const { values } of range) t.equal(values[0]?.time, '2025-07-18T20:50:00Z')
+  for (const { values } of range) t.match([values.length, values[0]], [600, { time: '2025-07-18T20:50:00Z' }])
   t.equal((await store.transfers({ limit: 10_000 })).length, 0)
   t.equal((await store.gpus()).length, 25, 'the inventory stays')
   await store.close()
-  const db = new DatabaseSync(path)
-  t.match({ ...db.prepare('SELECT count(*) AS n FROM points').get() }, { n: 600 * 25 })
-  db.close()
   t.ok(statSync(path).size < 1_500_000, `${statSync(path).size} bytes`)
 })
 

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { StoreError, type StoreErrorCode } from '../errors.ts'
+import { DamagedBlock } from './block.ts'
 import { applicationId, migrations, migrationsTable } from './schema.ts'
 
 /**
@@ -169,6 +170,7 @@ const codes: Readonly<Record<number, readonly [StoreErrorCode, string]>> = {
 
 function storeErrorOf(path: string, error: unknown): StoreError {
   if (error instanceof StoreError) return error
+  if (error instanceof DamagedBlock) return new StoreError('corrupt', `${path}: ${error.message}`, error)
   const { errcode, code } = error as { errcode?: number; code?: string }
   const text = error instanceof Error ? error.message : String(error)
   if (code === 'ERR_INVALID_STATE' && text.includes('not open')) {

@@ -3,12 +3,14 @@ import { type Counts, type Store, type Totals, totalsOf, type WriteBatch } from 
 import type { AcrossQuery, GpuFilter, LatestFilter, OwnerQuery, RangeQuery, TransferQuery } from '../store.ts'
 import { StoreError } from '../errors.ts'
 import { type Database, guarded, openDatabase, type OpenOptions } from './database.ts'
+import { countRows } from './count.ts'
 import { readLedger } from './known.ts'
 import * as inventory from './inventory.ts'
 import type { Limits } from './limits.ts'
 import { readOwners } from './owners.ts'
 import { readAcross, readRange } from './ranges.ts'
-import { freePages, readRows, removeOld } from './retention.ts'
+import { freePages, removeOld } from './retention.ts'
+import { Sealer } from './sealer.ts'
 import { readSites, readTransfers } from './transfers.ts'
 import { Writer } from './writer.ts'
 import { type Clock, systemClock } from '#lib/clock'
@@ -28,6 +30,7 @@ export class EmbeddedStore implements Store {
   readonly engine = 'embedded'
   readonly #database: Database
   readonly #writer: Writer | undefined
+  readonly #sealer: Sealer | undefined
   readonly #limits: Limits
   readonly #clock: Clock
 
@@ -37,16 +40,25 @@ export class EmbeddedStore implements Store {
     const limits = { retentionMs, seriesMax }
     const database = openDatabase(path, options)
     try {
-      const writer = options.readOnly === true ? undefined : guarded(path, () => new Writer(database.db, limits))
-      return new EmbeddedStore(database, writer, limits, clock)
+      const isReader = options.readOnly === true
+      const sealer = isReader ? undefined : guarded(path, () => new Sealer(database.db))
+      const writer = sealer && guarded(path, () => new Writer(database.db, sealer, limits))
+      return new EmbeddedStore(database, sealer, writer, limits, clock)
     } catch (error) {
       database.close()
       throw error
     }
   }
 
-  private constructor(database: Database, writer: Writer | undefined, limits: Limits, clock: Clock) {
+  private constructor(
+    database: Database,
+    sealer: Sealer | undefined,
+    writer: Writer | undefined,
+    limits: Limits,
+    clock: Clock,
+  ) {
     this.#database = database
+    this.#sealer = sealer
     this.#writer = writer
     this.#limits = limits
     this.#clock = clock
@@ -97,7 +109,7 @@ export class EmbeddedStore implements Store {
   }
 
   async rows() {
-    return this.#read(readRows)
+    return this.#read(countRows)
   }
 
   async bytes(): Promise<number> {
@@ -111,8 +123,9 @@ export class EmbeddedStore implements Store {
   async upkeep(nowMs: number): Promise<boolean> {
     return this.#change((_, db) => {
       const { retentionMs } = this.#limits
-      const hasOld = retentionMs > 0 && removeOld(db, Math.floor((nowMs - retentionMs) / 1000))
-      return freePages(db) || hasOld
+      // What is old goes first, so that it is not sealed before.
+      if (retentionMs > 0 && removeOld(db, Math.floor((nowMs - retentionMs) / 1000))) return true
+      return this.#sealer?.piece(nowMs) === true || freePages(db)
     })
   }
 
@@ -128,6 +141,15 @@ export class EmbeddedStore implements Store {
   }
 
   #read<T>(work: (db: Database['db']) => T): T {
-    return guarded(this.#database.path, () => work(this.#database.db))
+    const { db, path } = this.#database
+    return guarded(path, () => {
+      // One state of the file for all statements of a read: rows move from table to table while another process writes.
+      db.exec('BEGIN')
+      try {
+        return work(db)
+      } finally {
+        db.exec('COMMIT')
+      }
+    })
   }
 }

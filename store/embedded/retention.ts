@@ -1,10 +1,14 @@
 /** Removes what is older than the store keeps, in pieces, and gives the disk its space back. */
 
 import type { DatabaseSync } from 'node:sqlite'
-import type { Rows } from '../store.ts'
+import { countSealed, countTwofold } from './count.ts'
+import { hourS } from './rows.ts'
 
 /** Rows that a piece removes: some 20 ms of work. */
 const rowsMax = 20_000
+
+/** Blocks that a piece removes: some 20 ms of work. */
+const blocksMax = 1000
 
 /** Pages that a piece gives back: some 20 ms of work. */
 const pagesMax = 1000
@@ -27,6 +31,7 @@ export function removeOld(db: DatabaseSync, cutS: number): boolean {
     'SELECT s, series, ns FROM points WHERE s < ? ORDER BY s, series, ns LIMIT 1 OFFSET ?',
     'DELETE FROM points WHERE (s, series, ns) < (?, ?, ?)',
     'DELETE FROM points WHERE s < ?',
+    ([s = 0, series = 0, ns = 0]) => countTwofold(db, s, series, ns),
   )
   const transfers = removePiece(
     db,
@@ -35,28 +40,59 @@ export function removeOld(db: DatabaseSync, cutS: number): boolean {
     'DELETE FROM transfers WHERE (s, ns, id) < (?, ?, ?)',
     'DELETE FROM transfers WHERE s < ?',
   )
-  return points || transfers
+  return points || transfers || removeBlocks(db, Math.floor(cutS / hourS))
 }
 
-/** Removes up to the row that the first statement finds, or all that is old where there is no such row; and counts it. */
-function removePiece(db: DatabaseSync, cutS: number, findEnd: string, upTo: string, rest: string): boolean {
+/** Blocks of hours that are old as a whole. */
+function removeBlocks(db: DatabaseSync, cutHour: number): boolean {
+  const { hour } = db.prepare('SELECT min(hour) AS hour FROM hours').get() as { hour: number | null }
+  if (hour === null || hour >= cutHour) return false
+  const end = db
+    .prepare('SELECT series FROM blocks WHERE hour = ? ORDER BY series LIMIT 1 OFFSET ?')
+    .get(hour, blocksMax)
+  const toSeries = (end?.series ?? Infinity) as number
+  inOne(db, () => {
+    note(db, countSealed(db, hour, toSeries))
+    db.prepare('DELETE FROM blocks WHERE hour = ? AND series < ?').run(hour, toSeries)
+    if (end === undefined) db.prepare('DELETE FROM hours WHERE hour = ?').run(hour)
+  })
+  return true
+}
+
+/** Removes up to the row that the first statement finds, or all that is old where there is no such row. */
+function removePiece(
+  db: DatabaseSync,
+  cutS: number,
+  findEnd: string,
+  upTo: string,
+  rest: string,
+  twofold: (end: readonly number[]) => number = () => 0,
+): boolean {
   const end = db.prepare(findEnd).get(cutS, rowsMax)
+  const place = end === undefined ? [cutS, 0, 0] : (Object.values(end) as number[])
+  inOne(db, () => {
+    // A row that is in its block, too, goes with that.
+    const staying = twofold(place)
+    const { changes } = end === undefined ? db.prepare(rest).run(cutS) : db.prepare(upTo).run(...place)
+    note(db, Number(changes) - staying)
+  })
+  return end !== undefined
+}
+
+function note(db: DatabaseSync, rows: number): void {
+  if (rows > 0) db.prepare('UPDATE removed SET rows = rows + ?').run(rows)
+}
+
+/** Rows and their count go together. */
+function inOne(db: DatabaseSync, work: () => void): void {
   db.exec('BEGIN IMMEDIATE')
   try {
-    const { changes } = end === undefined ? db.prepare(rest).run(cutS) : db.prepare(upTo).run(...Object.values(end))
-    if (Number(changes) > 0) db.prepare('UPDATE removed SET rows = rows + ?').run(changes)
+    work()
     db.exec('COMMIT')
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK')
     throw error
   }
-  return end !== undefined
-}
-
-/** How many rows there are, and how many were removed. It counts them one by one. */
-export function readRows(db: DatabaseSync): Rows {
-  const kept = numberOf(db, 'SELECT (SELECT count(*) FROM points) + (SELECT count(*) FROM transfers)')
-  return { kept, removed: numberOf(db, 'SELECT rows FROM removed') }
 }
 
 /**

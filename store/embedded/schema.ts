@@ -111,6 +111,20 @@ export const migrations: readonly Migration[] = [
       INSERT INTO removed VALUES (0);
     `,
   },
+  {
+    // Hours are counted since 1970. By hour first, as `points` is by time: an hour is sealed, and removed, in one place.
+    name: 'blocks',
+    sql: `
+      CREATE TABLE hours (hour INTEGER PRIMARY KEY);
+      CREATE TABLE blocks (
+        hour INTEGER NOT NULL,
+        series INTEGER NOT NULL,
+        rollup BLOB NOT NULL,
+        rows BLOB NOT NULL,
+        PRIMARY KEY (hour, series)
+      ) WITHOUT ROWID;
+    `,
+  },
 ]
 
 /** `PRAGMA application_id` of our files ("PENS"): tells them from another program's database. */

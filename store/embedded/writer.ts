@@ -21,8 +21,11 @@ import {
   type SeriesState,
 } from './known.ts'
 import { type Limits, refusalsOf, seriesKeyOf } from './limits.ts'
+import { LateRows } from './late.ts'
 import { MultiRow } from './multirow.ts'
 import { noHolder, OwnerWriter } from './owners.ts'
+import { hourS } from './rows.ts'
+import type { Sealer } from './sealer.ts'
 import { TransferWriter } from './transfers.ts'
 import type { GpuRecord, TelemetryRecord } from '#telemetry/record'
 import { parseTime } from '#telemetry/time'
@@ -32,6 +35,8 @@ const pointColumns = 'INSERT INTO points (s, series, ns, value) VALUES'
 export class Writer {
   readonly #db: DatabaseSync
   readonly #limits: Limits
+  readonly #sealer: Sealer
+  readonly #late: LateRows
   readonly #numbers: MultiRow
   readonly #nulls: MultiRow
   readonly #latest: MultiRow
@@ -46,9 +51,11 @@ export class Writer {
   readonly #touched: SeriesState[] = []
   #place = 0
 
-  constructor(db: DatabaseSync, limits: Limits) {
+  constructor(db: DatabaseSync, sealer: Sealer, limits: Limits) {
     this.#db = db
     this.#limits = limits
+    this.#sealer = sealer
+    this.#late = new LateRows(db, sealer)
     this.#known = readKnown(db)
     // Nearly every row is new, so the cheap statement comes first. It tells exactly how many were; only a chunk in which
     // some were not is run again, as an update.
@@ -86,7 +93,9 @@ export class Writer {
     this.#db.exec('BEGIN IMMEDIATE')
     try {
       let counts = noCounts
-      for (const part of parts) counts = addCounts(counts, this.#writePart(known, batch.topic, part))
+      for (const part of parts) {
+        counts = addCounts(counts, this.#writePart(known, batch.topic, part, nowMs))
+      }
       this.#writeInventory()
       this.#writeLatest()
       this.#db.exec('COMMIT')
@@ -99,6 +108,7 @@ export class Writer {
       throw error
     } finally {
       this.#owners.forget()
+      this.#late.forget()
     }
   }
 
@@ -130,15 +140,15 @@ export class Writer {
     return taken
   }
 
-  #writePart(known: Known, topic: string, part: BatchPart): Counts {
+  #writePart(known: Known, topic: string, part: BatchPart, nowMs: number): Counts {
     assertRising(part)
     const key = logKey(topic, part.logId)
     const log = known.logs.get(key)
     const settled = log?.next ?? 0
     const firstNew = part.offsets.findIndex((offset) => offset >= settled)
     const split = firstNew < 0 ? part.records.length : firstNew
-    this.#writeRecords(known, part.records, 0, split)
-    const { stored, notReported } = this.#writeRecords(known, part.records, split, part.records.length)
+    this.#writeRecords(known, part.records.slice(0, split), nowMs)
+    const { stored, notReported } = this.#writeRecords(known, part.records.slice(split), nowMs)
     const written = part.records.length - split
     const dead = part.dead.filter((offset) => offset >= settled).length
     const counts: Counts = {
@@ -162,22 +172,22 @@ export class Writer {
     return counts
   }
 
-  /** Writes records `from` to before `to`; says how many rows of each sort were new. */
+  /** Says how many rows of each sort were new. */
   #writeRecords(
     known: Known,
     records: readonly TelemetryRecord[],
-    from: number,
-    to: number,
+    nowMs: number,
   ): { stored: number; notReported: number } {
     let stored = 0
+    let hour = -1
+    let isSealed = false
     const ids: number[] = []
     const seconds: number[] = []
     const nanoseconds: number[] = []
     const values: number[] = []
     const numbers: number[] = []
     const nulls: number[] = []
-    for (let index = from; index < to; index++) {
-      const record = records[index] as TelemetryRecord
+    for (const record of records) {
       const instant = parseTime(record.time)
       if (instant === undefined) throw new Error(`a record of time ${record.time} got past readRecord`)
       const s = Math.floor(instant.ms / 1000)
@@ -186,9 +196,17 @@ export class Writer {
         if (this.#transfers.write(record, s, ns)) stored++
         continue
       }
+      const ownHour = Math.floor(s / hourS)
+      if (ownHour !== hour) {
+        hour = ownHour
+        this.#sealer.written(hour, nowMs)
+        isSealed = this.#sealer.isSealed(hour)
+      }
       const series = this.#seriesOf(known, record)
+      const mayBeSealed = isSealed && !isNewer(s, ns, series)
       this.#sight(series, s, ns, record)
       if (series.gpu !== undefined) this.#owners.sight(series.gpu, record as GpuRecord, s, ns)
+      if (mayBeSealed && this.#late.write(hour, series.id, s, ns, record.value)) continue
       const row = ids.push(series.id) - 1
       seconds.push(s)
       nanoseconds.push(ns)

@@ -53,6 +53,10 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     summary: 'show the newest values of the store',
     load: async () => (await import('./tools/query.ts')).query,
   },
+  store: {
+    summary: 'report on, check, copy or compact the embedded store',
+    load: async () => (await import('./tools/store.ts')).store,
+  },
   sample: {
     summary: 'write sample files of a fleet that does not exist',
     load: async () => (await import('./tools/sample.ts')).sample,

@@ -14,6 +14,9 @@ import type { Rows } from './rows.ts'
 const plain = 1
 const zstd = 2
 
+/** Fewer bytes gain nothing by it. */
+const compressedMin = 48
+
 /** Times are kept as multiples of the largest of these, in nanoseconds, that divides them all. */
 const units = [1e9, 1e6, 1e3, 1] as const
 
@@ -100,7 +103,7 @@ export function decodeRollup(blob: Uint8Array): Rollup {
 }
 
 function packed(bytes: Buffer, mayCompress: boolean): Buffer {
-  const small = mayCompress ? zstdCompressSync(bytes) : bytes
+  const small = mayCompress && bytes.length >= compressedMin ? zstdCompressSync(bytes) : bytes
   const isSmaller = small.length < bytes.length
   const content = isSmaller ? small : bytes
   const blob = Buffer.allocUnsafe(content.length + 5)

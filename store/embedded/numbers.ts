@@ -7,6 +7,9 @@
 /** Tag of a list that is kept as bits; below it: how many decimals the whole numbers have. */
 const bitsTag = 255
 
+/** Tag of a list of equal numbers: one number follows, as a list of its own. Half of what GPUs report never moves. */
+const equalTag = 254
+
 /** More decimals are no longer a unit that somebody chose. */
 const decimalsMax = 9
 
@@ -32,6 +35,12 @@ export class ByteWriter {
   }
 
   numbers(values: ArrayLike<number>): void {
+    const first = values[0]
+    if (values.length > 1 && isEqualTo(values, first as number)) {
+      this.whole(equalTag)
+      this.numbers([first as number])
+      return
+    }
     const decimals = decimalsOf(values)
     this.whole(decimals ?? bitsTag)
     if (decimals === undefined) this.#bits(values)
@@ -115,6 +124,7 @@ export class ByteReader {
   numbers(count: number): Float64Array {
     const tag = this.whole()
     if (tag === bitsTag) return this.#bits(count)
+    if (tag === equalTag) return new Float64Array(count).fill(this.numbers(1)[0] as number)
     if (tag > decimalsMax) throw new RangeError(`a list of numbers with tag ${tag}`)
     const values = new Float64Array(count)
     const scale = 10 ** tag
@@ -144,6 +154,11 @@ export class ByteReader {
     this.#at = end
     return values
   }
+}
+
+function isEqualTo(values: ArrayLike<number>, first: number): boolean {
+  for (let index = 1; index < values.length; index++) if (!Object.is(values[index], first)) return false
+  return true
 }
 
 /** With how many decimals every one of the values is a whole number that divides back to it; `undefined`: with none. */

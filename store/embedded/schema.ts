@@ -115,7 +115,7 @@ export const migrations: readonly Migration[] = [
     // Hours are counted since 1970. By hour first, as `points` is by time: an hour is sealed, and removed, in one place.
     name: 'blocks',
     sql: `
-      CREATE TABLE hours (hour INTEGER PRIMARY KEY);
+      CREATE TABLE hours (hour INTEGER PRIMARY KEY, samples INTEGER NOT NULL);
       CREATE TABLE blocks (
         hour INTEGER NOT NULL,
         series INTEGER NOT NULL,

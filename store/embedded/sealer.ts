@@ -44,7 +44,9 @@ export class Sealer {
     this.#db = db
     this.#blocks = new BlockReader(db)
     this.#hours = new Set(sealedHours(db))
-    this.#insertHour = db.prepare('INSERT OR IGNORE INTO hours VALUES (?)')
+    this.#insertHour = db.prepare(
+      'INSERT INTO hours VALUES (?, ?) ON CONFLICT DO UPDATE SET samples = samples + excluded.samples',
+    )
     this.#insertBlock = db.prepare('INSERT OR REPLACE INTO blocks (hour, series, rollup, rows) VALUES (?, ?, ?, ?)')
   }
 
@@ -110,15 +112,18 @@ export class Sealer {
     `)
     statement.setReturnArrays(true)
     const found = readLoose(statement, startS, { from, to: from + job.width })
-    this.#insertHour.run(hour)
     // Before the commit, because a write must look into blocks that may be there.
     this.#hours.add(hour)
     let count = 0
+    let added = 0
     for (const [series, loose] of found) {
       count += loose.times.length
-      const rows = merged(this.rowsOf(hour, series), loose)
+      const under = this.rowsOf(hour, series)
+      const rows = merged(under, loose)
+      added += rows.times.length - under.times.length
       this.#insertBlock.run(hour, series, encodeRollup(rollupOf(rows)), encodeRows(rows))
     }
+    this.#insertHour.run(hour, added)
     job.nextSeries = from + job.width
     job.width = Math.max(1, Math.min(2 * job.width, Math.floor((job.width * pieceRows) / count)))
     return false

@@ -27,6 +27,10 @@ test('letters are listed with their time, page by page, and those that were deal
   const local = await startBroker(t, { topics })
   t.strictSame(await list(local), { topic: 'work', open: 0, letters: [], next: null })
   await bury(local, ...Array.from({ length: 5 }, (_, n) => ({ reason: `r${n}`, row: record(n), origin: `0/1/${n}` })))
+  local.clock.advance(60_000)
+  await bury(local, { reason: 'later' })
+  t.match((await list(local, '&after=0/0/4')).letters, [{ id: '0/0/5', time: '2026-01-01T00:01:00.000Z' }])
+  await local.call('POST', '/dead/drop?topic=work', { ids: ['0/0/5'] })
   const first = await list(local, '&limit=2')
   t.match(first, { open: 5, next: '0/0/1' })
   t.strictSame(first.letters[0], {

@@ -8,6 +8,7 @@
 
 import type { Answer, Request } from '#lib/http/http'
 import { query, readQuery } from '#lib/http/query'
+import { parseBatchHead } from '#wire/frames'
 import { deadSuffix, formatId, parseId, type Offset, type Partition } from '#wire/ids'
 import { Problem } from '#wire/problems'
 
@@ -39,6 +40,8 @@ interface Letter {
 interface Found {
   readonly log: Log
   readonly offset: Offset
+  /** When it was written, in ms since 1970. */
+  readonly atMs: number
   readonly letter: Letter
 }
 
@@ -58,7 +61,7 @@ export async function listLetters(broker: Broker, request: Request): Promise<Ans
   const letters: Record<string, unknown>[] = []
   let bytes = 0
   let next: string | null = null
-  for await (const { log, offset, letter } of openLetters(dead)) {
+  for await (const { log, offset, atMs, letter } of openLetters(dead)) {
     const id = formatId(log.broker, log.partition, offset)
     if (
       after !== undefined &&
@@ -69,7 +72,7 @@ export async function listLetters(broker: Broker, request: Request): Promise<Ans
       next = limit === 0 ? null : String(letters.at(-1)?.['id'])
       break
     }
-    letters.push({ id, time: new Date(log.appendedMs(offset) ?? 0).toISOString(), ...letter })
+    letters.push({ id, time: new Date(atMs).toISOString(), ...letter })
     bytes += JSON.stringify(letter).length
   }
   return { json: { topic: asked.topic, open: openCount(dead), letters, next } }
@@ -189,16 +192,22 @@ async function* openLetters(dead: Topic): AsyncGenerator<Found> {
       const batches = await log.read(next, readBytes)
       for (const batch of batches) {
         const texts = textsOf(batch)
+        const atMs = appendedMs(batch)
         for (let offset = Math.max(next, batch.first); offset < batch.next; offset++) {
           while (at < done.length && (done[at]?.[1] ?? Infinity) <= offset) at++
           if ((done[at]?.[0] ?? Infinity) <= offset) continue
-          yield { log, offset: offset as Offset, letter: JSON.parse(textOf(texts, batch, offset)) as Letter }
+          yield { log, offset: offset as Offset, atMs, letter: JSON.parse(textOf(texts, batch, offset)) as Letter }
         }
         next = batch.next
       }
       if (batches.length === 0) break
     }
   }
+}
+
+/** As its header line says. */
+function appendedMs({ view }: StoredBatch): number {
+  return parseBatchHead(view.toString('latin1', 0, view.indexOf(10)))?.appendMs ?? 0
 }
 
 function textOf(texts: readonly string[], batch: StoredBatch, offset: number): string {

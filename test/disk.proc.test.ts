@@ -160,7 +160,7 @@ test(
 )
 
 test('more logs than open files: all open, and all take records', async (t) => {
-  const [partitions, files] = isFull ? [10_000, 1024] : [300, 256]
+  const [partitions, files] = isFull ? [4_000, 1024] : [300, 256]
   const env = { TOPICS: `load:partitions=${partitions}` }
   const under = ['sh', '-c', `ulimit -n ${files}; exec "$@"`, 'sh']
   const broker = await startRole(t, 'broker', { env, under })

@@ -145,7 +145,7 @@ test('any number of files under a limit read and write as if all were open', asy
         assert.equal(memory.openFiles, 0)
       },
     ),
-    { numRuns: process.env['PENSTOCK_TEST_FULL'] === '1' ? 3000 : 100 },
+    { numRuns: process.env['PENSTOCK_TEST_FULL'] === '1' ? 1000 : 100 },
   )
 })
 

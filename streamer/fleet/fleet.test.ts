@@ -53,7 +53,7 @@ test('winding forward changes nothing of what follows', (t) => {
         return JSON.stringify(stepped.step()) === JSON.stringify(wound.step())
       },
     ),
-    { numRuns: isFull ? 20 : 5 },
+    { numRuns: isFull ? 10 : 5 },
   )
   const fleet = new Fleet(small)
   fleet.step()
@@ -108,7 +108,7 @@ test('every record is one that the collector takes', (t) => {
 })
 
 test('every seed shows an idle, a stuck, a hot and a failing GPU and a failing link within its first hour', (t) => {
-  for (let seed = 0; seed < (isFull ? 20 : 5); seed++) {
+  for (let seed = 0; seed < (isFull ? 10 : 5); seed++) {
     const fleet = new Fleet({ ...small, seed, hosts: 2, stepMs: 60_000 })
     const transfers: { link: string; failed: boolean }[] = []
     const util: number[] = fleet.gpus.map(() => 0)

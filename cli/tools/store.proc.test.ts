@@ -25,5 +25,8 @@ test('the file of a store is reported on, checked and copied beside its writer, 
   t.match(await run('vacuum'), { code: 1, err: /another process writes to it/ })
   await store.close()
   t.match(await run('vacuum'), { code: 0, out: / before, .* now/ })
-  t.match(await run('chekc'), { code: 2, err: /want report, check, backup, vacuum, not "chekc" \(did you mean check\?\)/ })
+  t.match(await run('chekc'), {
+    code: 2,
+    err: /want report, check, backup, vacuum, not "chekc" \(did you mean check\?\)/,
+  })
 })

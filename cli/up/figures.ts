@@ -71,24 +71,27 @@ export async function readFigures(
 ): Promise<Figures | undefined> {
   const status = <T>(url: string) => getJson<T>(`${url}/status`, token, signal)
   try {
-    return {
+    const figures = {
       streamer: streamer === undefined ? undefined : await status<StreamerFigures>(streamer),
       broker: await status<BrokerFigures>(proxy),
       collector: await status<CollectorFigures>(collector),
     }
+    // While its store is away a collector does not know what it has.
+    return typeof figures.collector.received === 'number' ? figures : undefined
   } catch {
     return undefined
   }
 }
 
-/** Whether the role is ready to work. */
-export async function isReady(url: string, signal: AbortSignal): Promise<boolean> {
+/** True when the role is ready to work; else why not, as far as it says. */
+export async function readiness(url: string, signal: AbortSignal): Promise<true | string> {
   try {
     const answer = await fetch(`${url}/ready`, { signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) })
-    await answer.body?.cancel()
-    return answer.ok
-  } catch {
-    return false
+    const text = await answer.text()
+    if (answer.ok) return true
+    return (JSON.parse(text) as { readonly detail?: string }).detail ?? `status ${answer.status}`
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readListening, startChild, type Listening } from './child.ts'
-import { isReady } from './figures.ts'
+import { readiness } from './figures.ts'
 import { describeExit, Keeper, type Exit, type KeeperOptions, type Timers } from './keeper.ts'
 import { environmentOf, type RolePlan } from './plan.ts'
 
@@ -35,6 +35,10 @@ const realTimers: Timers = {
 
 /** How often a child that listens is asked whether it is ready. */
 const readyEveryMs = 50
+
+/** When it is said what a child waits for: at first, and then at last so often. */
+const firstToldMs = 5_000
+const toldEveryMs = 60_000
 
 export class Supervisor {
   readonly #env: Readonly<Record<string, string | undefined>>
@@ -110,13 +114,27 @@ export class Supervisor {
       ended.throwIfAborted()
       keeper.start()
       const found = await listening.promise
-      while (!(await isReady(found.url, ended))) {
-        ended.throwIfAborted()
-        await sleep(readyEveryMs)
-      }
+      await this.#readyAt(found.url, name, ended)
       return found
     } finally {
       ended.removeEventListener('abort', onEnd)
+    }
+  }
+
+  /** Resolves when the child is ready to work; tells meanwhile what it waits for, since the others wait for it. */
+  async #readyAt(url: string, name: string, ended: AbortSignal): Promise<void> {
+    let toldMs = performance.now() + firstToldMs
+    let waitMs = 2 * firstToldMs
+    for (;;) {
+      const state = await readiness(url, ended)
+      if (state === true) return
+      ended.throwIfAborted()
+      if (performance.now() >= toldMs) {
+        this.#events.onNote(name, `is not ready, and the others wait for it: ${state}`, 'warn')
+        toldMs += waitMs
+        waitMs = Math.min(2 * waitMs, toldEveryMs)
+      }
+      await sleep(readyEveryMs)
     }
   }
 

@@ -7,7 +7,7 @@
 
 import { crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { ByteReader, ByteWriter } from './numbers.ts'
-import { noRollup, type Rollup } from './rollup.ts'
+import { type Rollup, rollupColumns } from './rollup.ts'
 import type { Rows } from './rows.ts'
 
 /** How the bytes are packed. A number that is not here is of a later version. */
@@ -76,28 +76,29 @@ export function encodeRollup(rollup: Rollup): Buffer {
   const ns = units[unit] as number
   writer.whole(rollup.minutes.length)
   writer.whole(unit)
-  for (const column of [rollup.minutes, rollup.counts, rollup.sums, rollup.mins, rollup.maxs, rollup.rises]) {
-    writer.numbers(column)
+  for (const name of rollupColumns) {
+    writer.numbers(name.endsWith('Times') ? rollup[name].map((time) => time / ns) : rollup[name])
   }
-  for (const column of [rollup.firsts, rollup.lasts]) writer.numbers(column)
-  for (const column of [rollup.firstTimes, rollup.lastTimes]) writer.numbers(column.map((time) => time / ns))
   return packed(writer.take(), false)
 }
 
-/** @throws DamagedBlock */
-export function decodeRollup(blob: Uint8Array): Rollup {
+/**
+ * @param columns how many of the columns are wanted (`columnsFor`); the others are all 0
+ * @throws DamagedBlock
+ */
+export function decodeRollup(blob: Uint8Array, columns: number = rollupColumns.length): Rollup {
   return decoded(blob, (reader) => {
     const count = reader.whole()
     const ns = units[reader.whole()] ?? NaN
-    const rollup = noRollup(0)
-    for (const name of ['minutes', 'counts', 'sums', 'mins', 'maxs', 'rises', 'firsts', 'lasts'] as const) {
-      rollup[name] = reader.numbers(count)
+    const none = new Float64Array(count)
+    const rollup = Object.fromEntries(rollupColumns.map((name) => [name, none])) as unknown as Rollup
+    for (const name of rollupColumns.slice(0, columns)) {
+      const values = reader.numbers(count)
+      if (name.endsWith('Times'))
+        for (let index = 0; index < count; index++) values[index] = (values[index] as number) * ns
+      rollup[name] = values
     }
-    for (const name of ['firstTimes', 'lastTimes'] as const) {
-      const times = reader.numbers(count)
-      for (let index = 0; index < count; index++) times[index] = (times[index] as number) * ns
-      rollup[name] = times
-    }
+    if (columns < rollupColumns.length) reader.skip()
     return rollup
   })
 }
@@ -132,19 +133,27 @@ function decoded<T>(given: Uint8Array, decode: (reader: ByteReader) => T): T {
 
 /** The place of the unit in the list. */
 function unitOf(times: Float64Array): number {
-  return units.findIndex((ns) => times.every((time) => time % ns === 0))
+  return units.findIndex((ns) => {
+    // A quotient and a product: the remainder of two doubles takes ten times as long.
+    for (let index = 0; index < times.length; index++) {
+      const time = times[index] as number
+      if (Math.floor(time / ns) * ns !== time) return false
+    }
+    return true
+  })
 }
 
 /** Even steps need two numbers; others are kept as how much each step differs from the one before. */
 function writeTimes(times: Float64Array, ns: number): void {
   const at = (index: number): number => (times[index] as number) / ns
-  const step = times.length > 1 ? at(1) - at(0) : 0
+  const first = times[0] as number
+  const stepNs = times.length > 1 ? (times[1] as number) - first : 0
   let index = 2
-  while (index < times.length && at(index) - at(index - 1) === step) index++
+  while (index < times.length && times[index] === first + index * stepNs) index++
   writer.whole(index >= times.length ? isEven : isUneven)
-  writer.whole(at(0))
+  writer.whole(first / ns)
   if (index >= times.length) {
-    writer.whole(step)
+    writer.whole(stepNs / ns)
     return
   }
   let before = 0

@@ -20,8 +20,8 @@ export class BlockReader {
   }
 
   /** @throws DamagedBlock, which names it */
-  rollup(hour: number, series: number): Rollup | undefined {
-    return read(this.#rollup, hour, series, decodeRollup)
+  rollup(hour: number, series: number, columns: number): Rollup | undefined {
+    return read(this.#rollup, hour, series, (blob) => decodeRollup(blob, columns))
   }
 }
 

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { test } from 'tap'
 import { batchOf, gpuRecord, partOf } from '../samples.ts'
 import { EmbeddedStore } from './engine.ts'
-import { applicationId, migrations } from './schema.ts'
+import { applicationId, migrations, migrationsTable } from './schema.ts'
 
 interface Scope {
   teardown(callback: () => unknown): void
@@ -130,6 +130,53 @@ test('each step of the schema is noted in the file', async (t) => {
   t.match(db.prepare('PRAGMA user_version').get(), { user_version: migrations.length })
   t.match(db.prepare('PRAGMA application_id').get(), { application_id: applicationId })
   db.close()
+})
+
+test('a store of the first version is carried over, with all that is in it', async (t) => {
+  const path = pathOf(t)
+  const db = new DatabaseSync(path)
+  db.exec(
+    `PRAGMA application_id = ${applicationId}; ${migrationsTable}; ${migrations[0]?.sql}; PRAGMA user_version = 1`,
+  )
+  db.exec(`
+    INSERT INTO migrations VALUES (1, 'points', '2025-07-18T00:00:00Z');
+    INSERT INTO gpus VALUES (1, 'GPU-a', '', 'host-1', '0', 'nvidia0', 'H100', '', '', '', '{}');
+    INSERT INTO series VALUES (1, 'GPU-a' || char(0) || char(0) || 'DCGM_FI_DEV_GPU_UTIL', 'DCGM_FI_DEV_GPU_UTIL', 1, '{}');
+    INSERT INTO points VALUES (1752871354, 1, 0, 7.5);
+    INSERT INTO latest VALUES (1, 1752871354, 0, 1752871354, 0, 7.5);
+  `)
+  db.close()
+  const store = await EmbeddedStore.open(path)
+  const record = gpuRecord({ value: 7.5, pod: 'p' })
+  t.match(await store.write(batchOf(partOf([record]))), { stored: 0, duplicate: 1 })
+  while (await store.upkeep(Date.parse('2025-07-19T00:00:00Z') + 1e12));
+  t.match(await store.range({ metric: record.metric }), [
+    { uuid: 'GPU-a', values: [{ time: '2025-07-18T20:42:34Z', value: 7.5 }] },
+  ])
+  t.match(await store.owners(), [{ pod: 'p', to: null }])
+  await store.close()
+})
+
+test('a disk that is full while an hour is sealed loses nothing, and sealing goes on once there is space', async (t) => {
+  const path = pathOf(t)
+  const store = await EmbeddedStore.open(path)
+  const records = Array.from({ length: 20_000 }, (_, n) =>
+    gpuRecord({ uuid: `GPU-${n % 50}`, time: new Date(Math.floor(n / 50) * 1000).toISOString(), value: n / 7 }),
+  )
+  await store.write(batchOf(partOf(records)))
+  const before = await store.range({ metric: 'DCGM_FI_DEV_GPU_UTIL' })
+  await store.close()
+  const pages = new DatabaseSync(path)
+  const { page_count: pagesMax } = pages.prepare('PRAGMA page_count').get() as { page_count: number }
+  pages.close()
+  const full = await EmbeddedStore.open(path, { pagesMax })
+  await t.rejects(full.upkeep(1e12), { code: 'disk_full', retry: true })
+  t.same(await full.range({ metric: 'DCGM_FI_DEV_GPU_UTIL' }), before)
+  await full.close()
+  const roomy = await EmbeddedStore.open(path)
+  while (await roomy.upkeep(1e12));
+  t.same(await roomy.range({ metric: 'DCGM_FI_DEV_GPU_UTIL' }), before)
+  await roomy.close()
 })
 
 function pathOf(t: Scope): string {

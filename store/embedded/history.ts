@@ -18,8 +18,8 @@ export interface Hour {
   readonly ms: number
   /** Those that are in the range. */
   rows(series: number): Rows
-  /** `undefined` where the rows have to be read. */
-  rollup(series: number): Rollup | undefined
+  /** With the first of its columns; `undefined` where the rows have to be read. */
+  rollup(series: number, columns: number): Rollup | undefined
 }
 
 /** The hours of a range that have rows, of whichever series; within one read transaction. */
@@ -56,8 +56,8 @@ export function* readHours(
         const rows = merged(under, looseRows.get(series) ?? noRows)
         return isWhole ? rows : between(rows, fromNs, toNs)
       },
-      rollup(series) {
-        return isWhole && isSealed && !looseRows.has(series) ? blocks.rollup(hour, series) : undefined
+      rollup(series, columns) {
+        return isWhole && isSealed && !looseRows.has(series) ? blocks.rollup(hour, series, columns) : undefined
       },
     }
   }

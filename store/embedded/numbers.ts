@@ -13,6 +13,13 @@ const equalTag = 254
 /** More decimals are no longer a unit that somebody chose. */
 const decimalsMax = 9
 
+const scales = Array.from({ length: decimalsMax + 1 }, (_, decimals) => 10 ** decimals)
+
+const int32Max = 2 ** 31 - 1
+
+/** Of a whole number: 53 bits, seven in a byte. */
+const bytesMax = 8
+
 /** Whole numbers up to this: twice their distance stays exact in a double. */
 const wholeMax = 2 ** 51
 
@@ -23,7 +30,7 @@ export class ByteWriter {
 
   /** A whole number from 0 to 2^53. */
   whole(value: number): void {
-    this.#reserve(8)
+    this.#reserve(bytesMax)
     let rest = value
     for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.#bytes[this.#length++] = (rest % 0x80) | 0x80
     this.#bytes[this.#length++] = rest
@@ -54,13 +61,23 @@ export class ByteWriter {
     return bytes
   }
 
+  /** With no call a number: sealing and reading spend most of their time here and in its counterpart. */
   #wholes(values: ArrayLike<number>, scale: number): void {
+    this.#reserve(values.length * bytesMax)
+    const bytes = this.#bytes
+    let at = this.#length
     let before = 0
     for (let index = 0; index < values.length; index++) {
       const whole = Math.round((values[index] as number) * scale)
-      this.signed(whole - before)
+      const step = whole - before
       before = whole
+      let rest = step < 0 ? -2 * step - 1 : 2 * step
+      for (; rest > int32Max; rest = Math.floor(rest / 0x80)) bytes[at++] = (rest % 0x80) | 0x80
+      let small = rest | 0
+      for (; small >= 0x80; small >>= 7) bytes[at++] = (small & 0x7f) | 0x80
+      bytes[at++] = small
     }
+    this.#length = at
   }
 
   #bits(values: ArrayLike<number>): void {
@@ -104,6 +121,11 @@ export class ByteReader {
     return this.#at === this.#bytes.length
   }
 
+  /** Goes to the end. */
+  skip(): void {
+    this.#at = this.#bytes.length
+  }
+
   whole(): number {
     let value = 0
     let weight = 1
@@ -126,13 +148,32 @@ export class ByteReader {
     if (tag === bitsTag) return this.#bits(count)
     if (tag === equalTag) return new Float64Array(count).fill(this.numbers(1)[0] as number)
     if (tag > decimalsMax) throw new RangeError(`a list of numbers with tag ${tag}`)
+    return this.#wholes(count, 10 ** tag)
+  }
+
+  #wholes(count: number, scale: number): Float64Array {
+    const bytes = this.#bytes
     const values = new Float64Array(count)
-    const scale = 10 ** tag
+    let at = this.#at
     let whole = 0
     for (let index = 0; index < count; index++) {
-      whole += this.signed()
+      const first = bytes[at] as number
+      const second = bytes[at + 1] as number
+      if (first < 0x80) {
+        at++
+        whole += first & 1 ? -((first + 1) >> 1) : first >> 1
+      } else if (second < 0x80) {
+        at += 2
+        const value = (first & 0x7f) | (second << 7)
+        whole += value & 1 ? -((value + 1) >> 1) : value >> 1
+      } else {
+        this.#at = at
+        whole += this.signed()
+        at = this.#at
+      }
       values[index] = scale === 1 ? whole : whole / scale
     }
+    this.#at = at
     return values
   }
 
@@ -161,20 +202,32 @@ function isEqualTo(values: ArrayLike<number>, first: number): boolean {
   return true
 }
 
-/** With how many decimals every one of the values is a whole number that divides back to it; `undefined`: with none. */
-export function decimalsOf(values: ArrayLike<number>): number | undefined {
+/**
+ * With how many decimals every one of the values is a whole number that divides back to it; `undefined`: with none.
+ *
+ * @param skipsNaN whether NaN, which is no such number, is passed over
+ */
+export function decimalsOf(values: ArrayLike<number>, skipsNaN = false): number | undefined {
   let decimals = 0
+  let from = 0
   for (let index = 0; index < values.length; index++) {
-    while (!isWholeAt(values[index] as number, 10 ** decimals)) if (++decimals > decimalsMax) return undefined
+    const value = values[index] as number
+    if (skipsNaN && Number.isNaN(value)) continue
+    while (!isWholeAt(value, scales[decimals] as number)) {
+      if (++decimals > decimalsMax) return undefined
+      from = index
+    }
   }
   // What passed with fewer decimals may be too large with as many as a later one needs.
-  for (let index = 0; index < values.length; index++) {
-    if (!isWholeAt(values[index] as number, 10 ** decimals)) return undefined
+  for (let index = 0; index < from; index++) {
+    const value = values[index] as number
+    if (!(skipsNaN && Number.isNaN(value)) && !isWholeAt(value, scales[decimals] as number)) return undefined
   }
   return decimals
 }
 
 function isWholeAt(value: number, scale: number): boolean {
   const whole = Math.round(value * scale)
-  return Math.abs(whole) <= wholeMax && whole / scale === value && !Object.is(value, -0)
+  if (whole === 0) return Object.is(value, 0)
+  return whole <= wholeMax && whole >= -wholeMax && whole / scale === value
 }

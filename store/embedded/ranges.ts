@@ -28,9 +28,10 @@ export function readRange(db: DatabaseSync, query: RangeQuery): RangeSeries[] {
     SELECT sr.id, sr.gpu, sr.labels, g.uuid, g.gpu_i_id FROM series sr LEFT JOIN gpus g ON g.id = sr.gpu
     ${where.sql} ORDER BY ${gpuOrder}, sr.key
   `)
+  const times = new Map<number, string>()
   const found = (statement.all(...where.values) as Row[]).map((row) => ({
     id: row.id as number,
-    values: query.windowMs === undefined ? new PlainValues(query) : new WindowValues(query, query.windowMs),
+    values: query.windowMs === undefined ? new PlainValues(query) : new WindowValues(query, query.windowMs, times),
     series: {
       kind: row.gpu === null ? ('metric' as const) : ('gpu' as const),
       metric: query.metric,
@@ -90,10 +91,13 @@ class WindowValues {
   readonly #windowMs: number
   readonly #limit: number
   readonly #builder: WindowsBuilder
+  readonly #times: Map<number, string>
 
-  constructor(query: RangeQuery, windowMs: number) {
+  /** @param times of windows by place, for all series: writing them takes longer than all else */
+  constructor(query: RangeQuery, windowMs: number, times: Map<number, string>) {
     this.#query = query
     this.#windowMs = windowMs
+    this.#times = times
     this.#limit = query.limit ?? rangeLimitDefault
     this.#builder = new WindowsBuilder(windowMs, query.fn ?? 'mean')
   }
@@ -113,16 +117,17 @@ class WindowValues {
       to: end && placeBehind(end, this.#windowMs),
       max: this.#limit,
     }
-    return filled(this.#builder.finish(), fill, places).map(({ place, value }) => ({
-      time: windowTime(place, this.#windowMs),
-      value,
-    }))
+    return filled(this.#builder.finish(), fill, places).map(({ place, value }) => {
+      let time = this.#times.get(place)
+      if (time === undefined) this.#times.set(place, (time = windowTime(place, this.#windowMs)))
+      return { time, value }
+    })
   }
 }
 
 /** From the rollup where there is one that serves, or else from the rows. */
 function addHour(builder: WindowsBuilder, windowMs: number, hour: Hour, series: number): void {
-  const rollup = builder.takesRollups && servesRollups(windowMs) ? hour.rollup(series) : undefined
+  const rollup = builder.takesRollups && servesRollups(windowMs) ? hour.rollup(series, builder.columns) : undefined
   const entries = rollup && entriesFor(rollup, windowMs)
   if (rollup !== undefined && entries !== undefined) builder.addRollup(hour.ms, rollup, ...entries)
   else builder.addRows(hour.ms, hour.rows(series))

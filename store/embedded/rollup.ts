@@ -1,5 +1,6 @@
 /** What wide windows need of a sealed hour: of the hour and, where that is worth it, of each minute in it. */
 
+import type { RangeFunction } from '../store.ts'
 import { decimalsOf } from './numbers.ts'
 import { hourNs, type Rows } from './rows.ts'
 
@@ -29,6 +30,27 @@ export interface Rollup {
   lastTimes: Float64Array
 }
 
+/** In the order in which they are kept: what most queries need comes first. */
+export const rollupColumns = [
+  'minutes',
+  'counts',
+  'sums',
+  'mins',
+  'maxs',
+  'rises',
+  'firsts',
+  'lasts',
+  'firstTimes',
+  'lastTimes',
+] as const satisfies (keyof Rollup)[]
+
+/** How many of the columns tell what the function asks for. */
+export function columnsFor(fn: RangeFunction): number {
+  if (fn === 'count') return 2
+  if (fn === 'mean' || fn === 'sum') return 3
+  return fn === 'min' || fn === 'max' ? 5 : rollupColumns.length
+}
+
 export function noRollup(entries: number): Rollup {
   const column = () => new Float64Array(entries)
   return {
@@ -48,7 +70,7 @@ export function noRollup(entries: number): Rollup {
 /** @param rows at least one */
 export function rollupOf({ times, values }: Rows): Rollup {
   // Whole numbers of the values' last digit add up exactly, so that sums are as short as the values.
-  const scale = 10 ** (decimalsOf(values.filter((value) => !Number.isNaN(value))) ?? 0)
+  const scale = 10 ** (decimalsOf(values, true) ?? 0)
   const starts = minuteStarts(times)
   const hasMinutes = times.length >= rowsAMinuteMin * starts.length
   const rollup = noRollup(hasMinutes ? starts.length + 1 : 1)
@@ -65,22 +87,29 @@ export function rollupOf({ times, values }: Rows): Rollup {
     let sum = 0
     let rise = 0
     let before = 0
+    let min = 0
+    let max = 0
+    let last = -1
     for (let index = from; index < to; index++) {
       const value = values[index] as number
       if (Number.isNaN(value)) continue
       const whole = value * scale
       if (count++ === 0) {
-        into.mins[entry] = into.maxs[entry] = into.firsts[entry] = value
+        min = max = into.firsts[entry] = value
         into.firstTimes[entry] = times[index] as number
       } else rise += value < before ? whole : whole - before * scale
-      if (value < (into.mins[entry] as number)) into.mins[entry] = value
-      if (value > (into.maxs[entry] as number)) into.maxs[entry] = value
-      into.lasts[entry] = value
-      into.lastTimes[entry] = times[index] as number
+      if (value < min) min = value
+      if (value > max) max = value
       sum += whole
       before = value
+      last = index
     }
     into.counts[entry] = count
+    if (count === 0) return
+    into.mins[entry] = min
+    into.maxs[entry] = max
+    into.lasts[entry] = before
+    into.lastTimes[entry] = times[last] as number
     into.sums[entry] = (scale === 1 ? sum : Math.round(sum)) / scale
     into.rises[entry] = (scale === 1 ? rise : Math.round(rise)) / scale
   }

@@ -47,7 +47,10 @@ export class Sealer {
     this.#insertHour = db.prepare(
       'INSERT INTO hours VALUES (?, ?) ON CONFLICT DO UPDATE SET samples = samples + excluded.samples',
     )
-    this.#insertBlock = db.prepare('INSERT OR REPLACE INTO blocks (hour, series, rollup, rows) VALUES (?, ?, ?, ?)')
+    this.#insertBlock = db.prepare(`
+      INSERT INTO blocks (hour, series, rollup, rows) VALUES (?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET rollup = excluded.rollup, rows = excluded.rows
+    `)
   }
 
   /** Whether rows of the hour may be in blocks. */

@@ -2,7 +2,7 @@
 
 import { percentiles, rankOf, type Window } from '../windows.ts'
 import type { RangeFunction } from '../store.ts'
-import { minuteNs, type Rollup } from './rollup.ts'
+import { columnsFor, minuteNs, type Rollup } from './rollup.ts'
 import type { Rows } from './rows.ts'
 
 /** Takes the rows or the rollups of one series, hour after hour. */
@@ -41,6 +41,11 @@ export class WindowsBuilder {
   /** Whether the entries of a rollup say enough. */
   get takesRollups(): boolean {
     return this.#share === undefined
+  }
+
+  /** How many columns of a rollup it takes. */
+  get columns(): number {
+    return columnsFor(this.#fn)
   }
 
   addRows(hourMs: number, { times, values }: Rows): void {

@@ -7,6 +7,7 @@ import { Type, type Static, type TObject, type TSchema } from 'typebox'
 import * as fleet from './schemas/fleet.ts'
 import * as gpus from './schemas/gpus.ts'
 import { closed } from './schemas/kit.ts'
+import * as letters from './schemas/letters.ts'
 import { type brokerPart, pipeline, type topicPart } from './schemas/pipeline.ts'
 import * as records from './schemas/records.ts'
 import * as transfers from './schemas/transfers.ts'
@@ -46,6 +47,11 @@ const when = (description: string) =>
 const name = (description: string) => Type.String({ minLength: 1, maxLength: 512, description })
 const duration = (description: string) =>
   Type.String({ pattern: '^[0-9]', description: `${description}: 500ms, 30s, 5m, 1h, 1d`, examples: ['1m'] })
+
+const topicName = Type.String({
+  pattern: '^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$',
+  description: 'Default: MSG_QUEUE_TOPIC',
+})
 
 const gpuFilter = {
   host: Type.Optional(name('Of this host only')),
@@ -180,6 +186,42 @@ export const contract = {
     summary: 'How the parts of Penstock are: brokers, lag, stored, dead, pending',
     query: closed({}),
     answer: pipeline,
+  },
+  listLetters: {
+    method: 'GET',
+    path: '/api/v1/dead',
+    scope: 'read',
+    summary: 'Dead letters: records that could not be stored, and rows that could not be read',
+    description: 'Those that nobody has dealt with, the oldest first.',
+    query: closed({
+      topic: Type.Optional(topicName),
+      after: Type.Optional(name('`next` of the answer before')),
+      limit: Type.Optional(limit(1000, 100, 'Letters')),
+    }),
+    answer: letters.letterList,
+    problems: ['unknown_topic', 'unavailable'],
+  },
+  retryLetters: {
+    method: 'POST',
+    path: '/api/v1/dead/retry',
+    scope: 'admin',
+    summary: 'Send the records of dead letters again',
+    description: 'They go to the topic that they came from. A row of a file is no record, and is kept with the reason.',
+    query: closed({ topic: Type.Optional(topicName) }),
+    body: letters.letterChoice,
+    answer: letters.lettersRetried,
+    problems: ['unknown_topic', 'unavailable', 'disk_full'],
+  },
+  dropLetters: {
+    method: 'POST',
+    path: '/api/v1/dead/drop',
+    scope: 'admin',
+    summary: 'Put dead letters away',
+    description: 'They are listed no more; the broker keeps them as long as its retention says.',
+    query: closed({ topic: Type.Optional(topicName) }),
+    body: letters.letterChoice,
+    answer: letters.lettersDropped,
+    problems: ['unknown_topic', 'unavailable'],
   },
   stream: {
     method: 'GET',

@@ -23,7 +23,7 @@ import type { StoreReader } from './reader.ts'
 import { after, isBefore, minus, readTime, wantTime } from './times.ts'
 import { windowMsFor, windowsMax } from './windows.ts'
 
-type Queries = Omit<Handlers, 'getPipeline' | 'postTelemetry'>
+type Queries = Omit<Handlers, 'getPipeline' | 'postTelemetry' | 'listLetters' | 'retryLetters' | 'dropLetters'>
 
 interface FleetRows {
   readonly rows: readonly GpuRow[]

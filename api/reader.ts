@@ -3,17 +3,18 @@
 import { statSync } from 'node:fs'
 import { StoreError } from '#store/errors'
 import { embeddedPath, openStore } from '#store/open'
+import { isEmbedded, type StoreSettings } from '#store/settings'
 import type { Store } from '#store/store'
 
 export class StoreReader {
-  readonly #dataDir: string
+  readonly #settings: StoreSettings
   #store: Store | undefined
   /** Which file `#store` has open. */
   #inode: bigint | undefined
   #problem: string | null = null
 
-  constructor(dataDir: string) {
-    this.#dataDir = dataDir
+  constructor(settings: StoreSettings) {
+    this.#settings = settings
   }
 
   /** Why the store could not be read when it was last asked, in one line; null: it could, or there is none yet. */
@@ -46,12 +47,14 @@ export class StoreReader {
   }
 
   async #open(): Promise<Store | undefined> {
-    const inode = statSync(embeddedPath(this.#dataDir), { bigint: true, throwIfNoEntry: false })?.ino
+    // A database of its own is no file that could be another tomorrow.
+    if (!isEmbedded(this.#settings)) return (this.#store ??= await openStore(this.#settings, { readOnly: true }))
+    const inode = statSync(embeddedPath(this.#settings.dataDir), { bigint: true, throwIfNoEntry: false })?.ino
     // Somebody moved the data folder away and began anew: the open file is the old one.
     if (this.#store !== undefined && inode !== this.#inode) await this.close()
     if (inode === undefined) return undefined
     if (this.#store === undefined) {
-      this.#store = await openStore({ dataDir: this.#dataDir }, { readOnly: true })
+      this.#store = await openStore(this.#settings, { readOnly: true })
       this.#inode = inode
     }
     return this.#store

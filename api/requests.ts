@@ -20,9 +20,12 @@ export interface RequestReader {
   params(given: unknown): Given
   /** @param given a text for a parameter, several for one that is repeated @throws Problem */
   query(given: unknown): Given
-  /** @throws Problem `bad_record` */
+  /** @throws Problem `bad_record`, or `bad_request` where the body is no record */
   body(given: unknown): unknown
 }
+
+/** What is said of a wrong body. */
+type BodyProblem = 'bad_record' | 'bad_request'
 
 export function requestReader({ params, query, body }: Endpoint): RequestReader {
   const readParams = parameterReader(params)
@@ -99,34 +102,49 @@ function bodyReader(schema: TSchema): (given: unknown) => unknown {
   const list = branches.find(isList)
   const validator = Compile(one ?? schema)
   const members = Object.keys(((one ?? schema) as { readonly properties?: object }).properties ?? {})
+  // Only records come in lists.
+  const code: BodyProblem = list === undefined ? 'bad_request' : 'bad_record'
   return (given) => {
     if (!Array.isArray(given) || list === undefined) {
-      checkRecord(validator, given, '', members)
+      checkRecord(validator, given, '', members, code)
       return given
     }
     const max = Number((list as Schema)['maxItems'] ?? Infinity)
     if (given.length === 0) throw new Problem('empty_batch', 'the body is an empty array')
     if (given.length > max) throw new Problem('bad_record', `the body has ${given.length} records: want ${max} at most`)
-    given.forEach((item, index) => checkRecord(validator, item, `record ${index + 1} of ${given.length}: `, members))
+    given.forEach((item, index) =>
+      checkRecord(validator, item, `record ${index + 1} of ${given.length}: `, members, code),
+    )
     return given
   }
 }
 
-function checkRecord(validator: Validator, given: unknown, where: string, members: readonly string[]): void {
+function checkRecord(
+  validator: Validator,
+  given: unknown,
+  where: string,
+  members: readonly string[],
+  code: BodyProblem,
+): void {
   if (validator.Check(given)) return
-  if (typeof given !== 'object' || given === null) throw new Problem('bad_record', `${where}want a JSON object`)
+  if (typeof given !== 'object' || given === null) throw new Problem(code, `${where}want a JSON object`)
   const stranger = Object.keys(given).find((name) => !members.includes(name))
   if (stranger !== undefined) {
     const near = nearest(stranger, members)
-    const hint = near === undefined ? 'put it into labels' : `did you mean ${near}?`
-    throw new Problem('bad_record', `${where}${stranger.slice(0, 100)} is not known: ${hint}`)
+    const hint =
+      near === undefined
+        ? code === 'bad_record'
+          ? 'put it into labels'
+          : `want ${members.join(', ')}`
+        : `did you mean ${near}?`
+    throw new Problem(code, `${where}${stranger.slice(0, 100)} is not known: ${hint}`)
   }
   const flaws = validator.Errors(given)
   const missing = flaws.flatMap(({ params }) => ('requiredProperties' in params ? params.requiredProperties : []))
-  if (missing.length > 0) throw new Problem('bad_record', `${where}${missing.join(' and ')} is missing`)
+  if (missing.length > 0) throw new Problem(code, `${where}${missing.join(' and ')} is missing`)
   const place = flaws.at(-1)?.instancePath ?? ''
   // A union's last flaw says that no branch fits; its branches say what would.
   const branches = flaws.filter(({ instancePath, keyword }) => instancePath === place && keyword !== 'anyOf')
   const want = branches.map(({ message }) => message.replace(/^must /, '')).join(' or ')
-  throw new Problem('bad_record', `${where}${place.slice(1).replaceAll('/', '.')} must ${want}`)
+  throw new Problem(code, `${where}${place.slice(1).replaceAll('/', '.')} must ${want}`)
 }

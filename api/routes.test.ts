@@ -37,7 +37,9 @@ interface Row {
 
 const ids = (body: any) => body.gpus.map((gpu: any) => gpu.uuid)
 
-const rows: Readonly<Record<Exclude<Operation, 'stream' | 'postTelemetry'>, Row>> = {
+const rows: Readonly<
+  Record<Exclude<Operation, 'stream' | 'postTelemetry' | 'listLetters' | 'retryLetters' | 'dropLetters'>, Row>
+> = {
   listGpus: {
     happy: [
       ['/api/v1/gpus', ids, ['GPU-a', 'GPU-b', 'GPU-c']],
@@ -312,8 +314,8 @@ test('stale: what is old says so, and still counts where nothing is fresh', asyn
   t.same([fleet.stale, fleet.stale_gpus, fleet.power_w], [true, 3, 400])
 })
 
-/** In `stream.test.ts` and `produce.test.ts`. */
-const elsewhere = ['stream', 'postTelemetry']
+/** In `stream.test.ts`, `produce.test.ts` and `letters.test.ts`. */
+const elsewhere = ['stream', 'postTelemetry', 'listLetters', 'retryLetters', 'dropLetters']
 
 test('the table of routes: each has its rows here', (t) => {
   t.same(Object.keys(contract).toSorted(), [...Object.keys(rows), ...elsewhere].toSorted())

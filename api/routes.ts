@@ -10,6 +10,7 @@ import { Problem } from '#wire/problems'
 import { Transport } from '#wire/transport'
 import { Feed } from './feed.ts'
 import { givenKey, Keys } from './keys.ts'
+import { letterHandlers } from './letters.ts'
 import { Live } from './live.ts'
 import { addPages, dashboardDist } from './pages.ts'
 import { PipelineWatch } from './pipeline.ts'
@@ -37,7 +38,7 @@ export interface ApiSurroundings {
 export async function openApiParts(settings: ApiSettings, surroundings: ApiSurroundings): Promise<ApiParts> {
   const { log, metrics, wallMs = systemClock.wallMs, dashboardDir = dashboardDist } = surroundings
   const { msgQueueAddr: url, serviceToken: token, msgQueueTopic } = settings
-  const reader = new StoreReader(settings.dataDir)
+  const reader = new StoreReader(settings)
   const watch = new PipelineWatch(settings, reader)
   const live = new Live(randomBytes(4).toString('hex'), settings.streamBytes)
   const feed = new Feed(settings, live, log)
@@ -55,6 +56,7 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
     handlers: {
       ...storeQueries(reader, settings),
       getPipeline: ({ nowMs }) => watch.read(nowMs),
+      ...letterHandlers({ url, token }, msgQueueTopic),
       postTelemetry: telemetryHandler(transport, msgQueueTopic),
     },
     openStream(query, lastId) {

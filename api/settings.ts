@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net'
 import { commonSettings, setting, SettingsError, type Settings } from '#lib/settings'
+import { storePlace } from '#store/settings'
 import { isName } from '#wire/ids'
 
 const name = { pattern: { test: isName } as RegExp, want: '1 to 128 of A-Z a-z 0-9 . _ - not starting with a dot' }
@@ -19,6 +20,7 @@ const origins = setting.list('CORS_ORIGINS', {
 
 export const apiSettings = {
   ...commonSettings,
+  ...storePlace,
   host: setting.text('HOST', {
     help: 'address to listen on; default 127.0.0.1, and 0.0.0.0 with an API_KEY',
     pattern: /^[A-Za-z0-9.:_%-]+$/,

@@ -13,7 +13,7 @@ import { ForeignSegment } from './log/segment.ts'
 import { ChunkRing } from './log/ring.ts'
 import type { GivenOptions } from './options.ts'
 import { Remover } from './remover.ts'
-import type { Topic, TopicContext } from './topic.ts'
+import { deskGroup, type Topic, type TopicContext } from './topic.ts'
 import { Topics, type TopicChange } from './topics.ts'
 
 /** The version of what stands in the data folder. */
@@ -174,7 +174,9 @@ export class Broker {
       for (const topic of this.topics) {
         const wallMs = this.#clock.wallMs()
         await this.#remover.tend(topic, wallMs, this.#floor.reached !== undefined)
-        for (const name of await topic.groups.expire(this.#groupExpiryMs, wallMs, this.#clock.monotonicMs())) {
+        const isKept = (name: string): boolean => topic.isDead && name === deskGroup
+        const monotonicMs = this.#clock.monotonicMs()
+        for (const name of await topic.groups.expire(this.#groupExpiryMs, wallMs, monotonicMs, isKept)) {
           this.#report(`${topic.name}: group ${name} is forgotten: nobody has read in it for GROUP_EXPIRY`)
         }
       }

@@ -132,7 +132,7 @@ async function append(
 }
 
 /** Nothing is taken over a limit; whoever reads and acknowledges goes on, and so makes room. */
-function refuseWhenFull({ floor }: Broker, topic: Topic, log: Log): void {
+export function refuseWhenFull({ floor }: Broker, topic: Topic, log: Log): void {
   const full = topic.isDead ? floor.reachedByDead : floor.reached
   if (full !== undefined) throw new Problem('disk_full', `nothing was written: ${full}`, { retry_after_s: fullRetryS })
   const { maxBytes } = topic.options

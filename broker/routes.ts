@@ -7,12 +7,13 @@ import { optionsBytesMax, patchTopic, putTopic } from './admin.ts'
 import type { Broker } from './broker.ts'
 import type { Consumers } from './consume.ts'
 import type { Group } from './groups/group.ts'
+import { deskBytesMax, dropLetters, listLetters, openCount, retryLetters } from './letters.ts'
 import { missingIn } from './log/holes.ts'
 import { writeOptions } from './options.ts'
 import { bury, produce, type OnProduced } from './produce.ts'
 import { deleteGroup, seek } from './seek.ts'
 import { acknowledge, extend, nack, settleBytesMax } from './settle.ts'
-import type { Topic } from './topic.ts'
+import { deskGroup, type Topic } from './topic.ts'
 
 /** A group that nobody has read in for so long is told of as idle. */
 const idleToldMs = 3_600_000
@@ -47,6 +48,19 @@ export function brokerRoutes(
       bodyBytesMax,
       // A dead letter carries the record it speaks of, and says more.
       handle: (request, body) => bury(engine().broker, request, body, 2 * maxRecordBytes, onProduced),
+    },
+    { method: 'GET', path: '/dead', handle: (request) => listLetters(engine().broker, request) },
+    {
+      method: 'POST',
+      path: '/dead/retry',
+      bodyBytesMax: deskBytesMax,
+      handle: (request, body) => retryLetters(engine().broker, request, body, maxRecordBytes, onProduced),
+    },
+    {
+      method: 'POST',
+      path: '/dead/drop',
+      bodyBytesMax: deskBytesMax,
+      handle: (request, body) => dropLetters(engine().broker, request, body),
     },
     { method: 'GET', path: '/consume', handle: (request) => engine().consumers.open(request) },
     {
@@ -108,7 +122,7 @@ function describeTopic(topic: Topic): Record<string, unknown> {
       records: log.records,
       bytes: log.bytes,
     })),
-    groups: topic.groups.all.map((group) => group.name),
+    groups: groupsOf(topic).map((group) => group.name),
   }
 }
 
@@ -131,14 +145,20 @@ export function describeBroker(broker: Broker): Record<string, unknown> {
   }
 }
 
+/** The groups that somebody reads in. */
+function groupsOf({ groups }: Topic): readonly Group[] {
+  return groups.all.filter(({ name }) => name !== deskGroup)
+}
+
 function figuresOf(broker: Broker, topic: Topic): Record<string, unknown> {
   return {
     records: sum(topic.logs, (log) => log.records),
     produced: sum(topic.logs, (log) => log.end),
     bytes: sum(topic.logs, (log) => log.bytes),
     missing: missingIn(topic.logs.flatMap((log) => log.holes)),
+    ...(topic.isDead ? { open: openCount(topic) } : {}),
     groups: Object.fromEntries(
-      topic.groups.all.map((group) => {
+      groupsOf(topic).map((group) => {
         const logs = topic.logs.map((log) => ({
           broker: log.broker,
           partition: log.partition,

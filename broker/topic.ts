@@ -35,6 +35,9 @@ export interface TopicContext {
  */
 const logsAtOnce = 16
 
+/** Of a topic of dead letters: what is acknowledged in it was dealt with. Nobody reads in it, and it is never forgotten. */
+export const deskGroup = 'penstock-desk'
+
 /** Who reads a topic, and must know when it changes. */
 export interface TopicReader {
   /** Logs that came later: to be read from their first record. Called before any group has them. */

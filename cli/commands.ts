@@ -37,6 +37,14 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     summary: 'show how far behind each group is',
     load: async () => (await import('./tools/lag.ts')).lag,
   },
+  dead: {
+    summary: 'list dead letters, send their records again, or put them away',
+    load: async () => (await import('./tools/dead.ts')).dead,
+  },
+  audit: {
+    summary: 'compare what the broker, the collector and the store say of each record',
+    load: async () => (await import('./tools/audit.ts')).audit,
+  },
   log: {
     summary: 'check, print or repair the files of a broker that is stopped',
     load: async () => (await import('./tools/log.ts')).log,

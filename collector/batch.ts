@@ -1,5 +1,6 @@
 /** Records on their way from the broker to the store, and what a full batch of them asks for. Pure. */
 
+import type { RefusedRecord } from '#store/errors'
 import type { BatchPart, WriteBatch } from '#store/store'
 import { isRefused, type TelemetryRecord } from '#telemetry/record'
 import { formatId, type Offset, type Ordinal, type Partition } from '#wire/ids'
@@ -44,6 +45,7 @@ export class Batch {
   readonly #open = new Map<string, Gathered>()
   #records = 0
   #bytes = 0
+  #openedMs = 0
 
   constructor(limits: BatchLimits) {
     this.#limits = limits
@@ -51,6 +53,11 @@ export class Batch {
 
   get records(): number {
     return this.#records
+  }
+
+  /** When its first record came. */
+  get openedMs(): number {
+    return this.#openedMs
   }
 
   get isEmpty(): boolean {
@@ -65,8 +72,12 @@ export class Batch {
     return this.#parts
   }
 
-  /** @param logIdOf the log that a partition of a broker is now, by `<broker>/<partition>` */
-  add(messages: readonly Delivered[], logIdOf: (place: string) => string): void {
+  /**
+   * @param logIdOf the log that a partition of a broker is now, by `<broker>/<partition>`
+   * @param nowMs for {@link openedMs}
+   */
+  add(messages: readonly Delivered[], logIdOf: (place: string) => string, nowMs = 0): void {
+    if (this.isEmpty) this.#openedMs = nowMs
     let part: Gathered | undefined
     for (const message of messages) {
       if (part === undefined || !isNext(part, message)) part = this.#partFor(message, logIdOf)
@@ -105,6 +116,8 @@ export interface Settlement {
   readonly write: WriteBatch
   /** The newest record of each log, as `up_to` of an acknowledgement. */
   readonly upTo: readonly string[]
+  /** The letter of a record that the store refuses; none where it has one. */
+  readonly letterOf: (refused: RefusedRecord) => Letter[]
 }
 
 /**
@@ -144,5 +157,11 @@ export function settlementOf(
   const upTo = [...newest.values()].map(({ broker, partition, offset }) =>
     formatId(broker as Ordinal, partition as Partition, offset as Offset),
   )
-  return { letters, write: { topic, parts }, upTo }
+  const letterOf = ({ logId, offset, reason }: RefusedRecord): Letter[] => {
+    if (offset < settledTo(logId)) return []
+    const own = batch.parts.filter((part) => part.logId === logId)
+    const message = own.flatMap(({ messages }) => messages).find((each) => each.offset === offset)
+    return message === undefined ? [] : [{ reason, row: message.data, origin: message.id, group }]
+  }
+  return { letters, write: { topic, parts }, upTo, letterOf }
 }

@@ -4,16 +4,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { test } from 'tap'
-import { manualClock } from '#lib/clock'
+import { type ManualClock, manualClock } from '#lib/clock'
 import { logTo } from '#lib/log'
 import { createMetrics } from '#lib/metrics'
-import { StoreError } from '#store/errors'
+import { RefusedRecords, StoreError } from '#store/errors'
 import { openStore } from '#store/open'
 import type { Counts, Store, WriteBatch } from '#store/store'
 import { Problem } from '#wire/problems'
 import type { Delivered, Letter } from './batch.ts'
 import { type Subscription, TopicCollector } from './collector.ts'
 import { createFigures } from './figures.ts'
+import { Gate } from './gate.ts'
+import { deadMayRepeat, Settler, storeMayRepeat } from './settle.ts'
 
 interface Scope {
   teardown(callback: () => unknown): void
@@ -44,21 +46,75 @@ test('a stop writes and acknowledges what has arrived, while the stream is open'
   t.equal(collector.pending, 0)
 })
 
-test('while the store fails nothing is acknowledged and little is read; then all is written', async (t) => {
+test('while the store is away nothing is acknowledged and what is read is bounded; then all is written', async (t) => {
   const bench = await benchOf(t, { records: 2 })
-  const { running, collector } = bench.start()
+  const { running, collector, gate } = bench.start()
   bench.fail = () => new StoreError('locked', 'test')
   for (let offset = 0; offset < 20; offset++) bench.broker.deliver([good(offset)])
   await bench.until(() => bench.failures > 5)
   t.equal(bench.broker.floor, 0)
-  t.equal(collector.pending, 4, 'a batch that is being written, and one that waits')
-  t.match(collector.trouble, /^the store: test/)
+  t.equal(collector.pending, 10, 'a batch that is being written, and four that wait')
+  t.match(gate.trouble, /^test/)
   bench.fail = () => undefined
   await bench.until(() => bench.broker.floor === 20)
-  t.equal(collector.trouble, undefined)
+  t.equal(gate.trouble, undefined)
   bench.stop.abort()
   await running
   t.match(await bench.store.totals(), { received: 20, stored: 20 })
+})
+
+test('while the store is away the broker is asked for more time, each third of it, and no more once all is settled', async (t) => {
+  const bench = await benchOf(t)
+  const { running, clock } = bench.start()
+  bench.fail = () => new StoreError('locked', 'test')
+  bench.broker.deliver([good(0), good(1)])
+  const failedAgain = async (): Promise<void> => {
+    const before = bench.failures
+    await bench.until(() => bench.failures > before + 2)
+  }
+  await failedAgain()
+  t.same(bench.broker.extended, [])
+  for (let third = 1; third <= 4; third++) {
+    clock.advance(10_000)
+    await bench.until(() => bench.broker.extended.length === third)
+    await failedAgain()
+    t.same(bench.broker.extended.length, third)
+  }
+  t.equal(bench.broker.extended[0], '0/0/1')
+  bench.fail = () => undefined
+  await bench.until(() => bench.broker.floor === 2)
+  clock.advance(60_000)
+  bench.broker.deliver([good(2)])
+  await bench.until(() => bench.broker.floor === 3)
+  t.equal(bench.broker.extended.length, 4)
+  bench.stop.abort()
+  await running
+})
+
+test('what the store refuses is found, and dead with its reason; all its neighbours are stored', async (t) => {
+  for (const isTold of [true, false]) {
+    const bench = await benchOf(t)
+    const isBad = (offset: number): boolean => offset === 0 || offset === 17 || offset === 18
+    bench.refused = (batch) => {
+      const bad = batch.parts.flatMap(({ offsets }) => offsets.filter(isBad))
+      if (bad.length === 0) return undefined
+      const records = bad.map((offset) => ({ logId, offset, reason: `no ${offset}` }))
+      return isTold ? new RefusedRecords('test', records) : new StoreError('refused', `test: one of ${bad.join()}`)
+    }
+    const { running } = bench.start()
+    bench.broker.deliver(Array.from({ length: 40 }, (_, n) => (n === 30 ? message(n, 'no record') : good(n))))
+    await bench.until(() => bench.broker.floor === 40)
+    bench.stop.abort()
+    await running
+    t.match(await bench.store.totals(), { received: 40, stored: 36, dead: 4 })
+    const letters = bench.letters.toSorted((a, b) => Number(a.origin.slice(4)) - Number(b.origin.slice(4)))
+    t.match(letters, [
+      { origin: '0/0/0', reason: isTold ? /^no 0$/ : /one of 0/, row: recordText(0) },
+      { origin: '0/0/17', reason: isTold ? /^no 17$/ : /one of 17/ },
+      { origin: '0/0/18' },
+      { origin: '0/0/30', reason: /^not JSON/ },
+    ])
+  }
 })
 
 test('a store that no waiting mends ends the collector', async (t) => {
@@ -182,6 +238,7 @@ class FakeBroker implements Subscription {
   /** Everything below is acknowledged. */
   floor = 0
   isOpen = true
+  readonly extended: string[] = []
   readonly #events: string[]
   #queue: (readonly Delivered[] | Error)[] = []
   #wake: () => void = () => undefined
@@ -220,6 +277,10 @@ class FakeBroker implements Subscription {
     }
   }
 
+  async extend(ids: readonly string[]): Promise<void> {
+    this.extended.push(...ids)
+  }
+
   async ack(upTo: readonly string[]): Promise<void> {
     if (this.#losesAcks) throw new Problem('lease_lost', 'test')
     this.#events.push(`ack ${upTo.join(',')}`)
@@ -236,8 +297,14 @@ interface Bench {
   written: number
   stop: AbortController
   fail: () => Error | undefined
+  refused: (batch: WriteBatch) => Error | undefined
   refuse: (letters: readonly Letter[]) => boolean
-  start(): { readonly collector: TopicCollector; readonly running: Promise<void> }
+  start(): {
+    readonly collector: TopicCollector
+    readonly running: Promise<void>
+    readonly gate: Gate
+    readonly clock: ManualClock
+  }
   /** Waits, one turn after the other, until it holds. */
   until(holds: () => boolean): Promise<void>
 }
@@ -263,6 +330,7 @@ async function benchOf(t: Scope, given: { records?: number; waitMs?: number } = 
     written: 0,
     stop: new AbortController(),
     fail: () => undefined,
+    refused: () => undefined,
     refuse: () => false,
     start() {
       const clock = manualClock(0)
@@ -274,6 +342,8 @@ async function benchOf(t: Scope, given: { records?: number; waitMs?: number } = 
             bench.failures++
             throw error
           }
+          const refused = bench.refused(batch)
+          if (refused !== undefined) throw refused
           const counts = await real.write(batch)
           const offsets = batch.parts.flatMap((part) => [...part.offsets, ...part.dead])
           events.push(`write ${Math.min(...offsets)}-${Math.max(...offsets)}`)
@@ -296,19 +366,24 @@ async function benchOf(t: Scope, given: { records?: number; waitMs?: number } = 
               else signal?.addEventListener('abort', abort, { once: true })
             })
       const backoff = { firstMs: 1, longestMs: 10, random: () => 0.5, sleep }
+      const gate = new Gate(backoff, storeMayRepeat)
+      const deadGate = new Gate(backoff, deadMayRepeat)
+      const settler = new Settler({ clock, store, dead, storeGate: gate, deadGate, log, figures })
+      const settled = async () => new Map((await real.totals()).logs.map(({ log_id, next }) => [log_id, next]))
       const collector = new TopicCollector(
-        { clock, backoff, store, subscription: broker, dead, log, figures },
+        { clock, backoff, settler, subscription: broker, settled, log, figures },
         {
           topic: 'telemetry',
           group: 'collector',
           limits: { records: given.records ?? 100, bytes: 1_000_000 },
           waitMs: given.waitMs ?? 5,
+          visibilityMs: 30_000,
         },
       )
       const running = collector.run(bench.stop.signal)
       // What it throws is asked for later; until then it is not "unhandled".
       running.catch(() => undefined)
-      return { collector, running }
+      return { collector, running, gate, clock }
     },
     async until(holds) {
       while (!holds()) await turn()

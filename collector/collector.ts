@@ -1,19 +1,18 @@
 /**
- * One topic's way from the broker to the store: gather, write, then acknowledge.
+ * One topic's way from the broker to the store: gather, settle, then acknowledge.
  *
- * What is in memory is at most one batch being written and one being filled: while the store fails, nothing more is read,
- * and the broker keeps the rest.
+ * What is in memory is bounded: the broker delivers no more than a consumer may hold unacknowledged, and beyond some bytes
+ * nothing is read. While the store is away the broker keeps the rest, and is asked for more time for what was delivered.
  */
 
 import type { Clock } from '#lib/clock'
 import type { Log } from '#lib/log'
-import { StoreError } from '#store/errors'
-import type { Store } from '#store/store'
-import { Problem } from '#wire/problems'
-import { type Backoff, retry } from '#wire/retry'
-import { Batch, type BatchLimits, type Delivered, type Letter, settlementOf, type Settlement } from './batch.ts'
+import type { Backoff } from '#wire/retry'
+import { Batch, type BatchLimits, type Delivered, settlementOf } from './batch.ts'
 import { Bell } from './bell.ts'
 import type { Figures } from './figures.ts'
+import { Leases } from './leases.ts'
+import type { Settler } from './settle.ts'
 
 /** What the collector needs of a consumer (`wire/consumer.ts`). */
 export interface Subscription {
@@ -21,15 +20,16 @@ export interface Subscription {
   /** The logs of the stream, by `<broker>/<partition>`. */
   readonly logs: ReadonlyMap<string, { readonly logId: string }>
   ack(upTo: readonly string[]): Promise<unknown>
+  extend(ids: readonly string[]): Promise<unknown>
 }
 
 export interface CollectorParts {
   readonly clock: Clock
   readonly backoff: Backoff
-  readonly store: Store
+  readonly settler: Settler
   readonly subscription: Subscription
-  /** Sends letters to the topic's dead letters; resolves when they are kept. */
-  readonly dead: (letters: readonly Letter[]) => Promise<unknown>
+  /** What the ledger has of the topic's logs: the offset below which all is counted, by log id. */
+  readonly settled: () => Promise<ReadonlyMap<string, number>>
   readonly log: Log
   readonly figures: Figures
 }
@@ -40,37 +40,38 @@ export interface CollectorOptions {
   readonly limits: BatchLimits
   /** How long a record waits for its batch to fill. */
   readonly waitMs: number
+  /** How long the broker waits for an acknowledgement. */
+  readonly visibilityMs: number
 }
+
+/** So many full batches wait at most for the one that is written; nothing more is read meanwhile. */
+const backlogBatches = 4
 
 export class TopicCollector {
   readonly #parts: CollectorParts
   readonly #options: CollectorOptions
   readonly #arrived = new Bell()
   readonly #room = new Bell()
+  readonly #leases: Leases
   /** Offsets that the ledger has counted up to, by log. */
-  readonly #settled = new Map<string, number>()
-  #open: Batch
-  #openedMs = 0
+  #settled = new Map<string, number>()
+  /** In the order of arrival; the last one is being filled. */
+  #queue: [Batch, ...Batch[]]
   #writing = 0
   #isEnding = false
   /** Ends the wait for a batch to fill. */
   #hurry = new AbortController()
-  #trouble: string | undefined
 
   constructor(parts: CollectorParts, options: CollectorOptions) {
     this.#parts = parts
     this.#options = options
-    this.#open = new Batch(options.limits)
+    this.#leases = new Leases(options.visibilityMs)
+    this.#queue = [new Batch(options.limits)]
   }
 
   /** Records received and not yet written. */
   get pending(): number {
-    return this.#open.records + this.#writing
-  }
-
-  /** Why nothing is written now; `undefined` when all is well. */
-  get trouble(): string | undefined {
-    return this.#trouble
+    return this.#queue.reduce((sum, { records }) => sum + records, this.#writing)
   }
 
   /**
@@ -83,9 +84,8 @@ export class TopicCollector {
    */
   async run(signal: AbortSignal): Promise<void> {
     const { topic } = this.#options
-    for (const log of (await this.#parts.store.totals()).logs) {
-      if (log.topic === topic) this.#settled.set(log.log_id, log.next)
-    }
+    this.#settled = new Map(await this.#parts.settled())
+    const over = new AbortController()
     const end = (): void => {
       this.#isEnding = true
       this.#hurry.abort()
@@ -100,6 +100,7 @@ export class TopicCollector {
       failure = error
       end()
     })
+    void this.#keep(over.signal)
     try {
       await this.#writeAll(signal)
     } catch (error) {
@@ -110,6 +111,7 @@ export class TopicCollector {
       )
     } finally {
       this.#isEnding = true
+      over.abort()
       signal.removeEventListener('abort', end)
     }
     if (failure !== undefined && !signal.aborted) throw failure
@@ -120,48 +122,47 @@ export class TopicCollector {
     for await (const messages of subscription.batches()) {
       // What comes after a stop stays unacknowledged, and is delivered again.
       if (this.#isEnding) return
-      if (this.#open.isEmpty) this.#openedMs = clock.monotonicMs()
-      this.#open.add(messages, (place) => {
+      const nowMs = clock.monotonicMs()
+      const open = this.#queue.at(-1) as Batch
+      const logIdOf = (place: string): string => {
         const log = subscription.logs.get(place)
         if (log === undefined) throw new Error(`the broker sent a record of ${place} and did not name its log`)
         return log.logId
-      })
+      }
+      open.add(messages, logIdOf, nowMs)
+      for (const [place, { id, offset }] of newestOf(messages)) this.#leases.delivered(place, id, offset, nowMs)
       figures.consumed(messages.length)
+      if (open.isFull) {
+        this.#queue.push(new Batch(this.#options.limits))
+        this.#hurry.abort()
+      }
       this.#arrived.ring()
-      if (this.#open.isFull) this.#hurry.abort()
-      while (this.#open.isFull && !this.#isEnding) await this.#room.heard()
+      while (this.#queue.length > backlogBatches && !this.#isEnding) await this.#room.heard()
     }
   }
 
   async #writeAll(signal: AbortSignal): Promise<void> {
-    const { clock, backoff, figures } = this.#parts
+    const { clock, backoff, figures, settler } = this.#parts
+    const { topic, group, waitMs } = this.#options
     let acknowledged: Promise<void> = Promise.resolve()
     for (;;) {
-      if (this.#open.isEmpty) {
+      if (this.#queue[0].isEmpty) {
         if (this.#isEnding) break
         await this.#arrived.heard()
         continue
       }
-      const leftMs = this.#openedMs + this.#options.waitMs - clock.monotonicMs()
-      if (!this.#open.isFull && !this.#isEnding && leftMs > 0) {
+      const leftMs = this.#queue[0].openedMs + waitMs - clock.monotonicMs()
+      if (this.#queue.length === 1 && !this.#isEnding && leftMs > 0) {
         await backoff.sleep(leftMs, this.#hurry.signal).catch(() => undefined)
       }
-      const batch = this.#open
-      const openedMs = this.#openedMs
-      this.#open = new Batch(this.#options.limits)
-      this.#hurry = new AbortController()
-      this.#writing = batch.records
-      this.#room.ring()
-      const settlement = settlementOf(
-        batch,
-        this.#options.topic,
-        this.#options.group,
-        (id) => this.#settled.get(id) ?? 0,
-      )
-      await this.#bury(settlement.letters, signal)
-      await this.#write(settlement, signal)
+      const batch = this.#take()
+      const settlement = settlementOf(batch, topic, group, (id) => this.#settled.get(id) ?? 0)
+      await settler.settle(settlement, signal)
+      for (const { logId, next } of settlement.write.parts) {
+        this.#settled.set(logId, Math.max(next, this.#settled.get(logId) ?? 0))
+      }
       this.#writing = 0
-      figures.processed((clock.monotonicMs() - openedMs) / 1000)
+      figures.processed((clock.monotonicMs() - batch.openedMs) / 1000)
       // The next batch is written while the acknowledgement is on its way; acknowledgements go out in order.
       const before = acknowledged
       acknowledged = before.then(() => this.#acknowledge(settlement.upTo))
@@ -169,38 +170,14 @@ export class TopicCollector {
     await acknowledged
   }
 
-  async #bury(letters: readonly Letter[], signal: AbortSignal): Promise<void> {
-    if (letters.length === 0) return
-    await sendLetters(letters, (some) =>
-      this.#untilDone(
-        'dead letters',
-        signal,
-        () => this.#parts.dead(some),
-        (error) => !isRefusal(error),
-      ),
-    )
-  }
-
-  async #write({ write }: Settlement, signal: AbortSignal): Promise<void> {
-    const { store, clock, figures } = this.#parts
-    const counts = await this.#untilDone(
-      'the store',
-      signal,
-      () => {
-        const startMs = clock.monotonicMs()
-        return store.write(write).then((counts) => {
-          figures.written(counts, (clock.monotonicMs() - startMs) / 1000)
-          return counts
-        })
-      },
-      (error) => error instanceof StoreError && error.retry,
-      () => figures.failed(),
-    )
-    for (const { logId, next } of write.parts) {
-      this.#settled.set(logId, Math.max(next, this.#settled.get(logId) ?? 0))
-    }
-    if (counts.dead > 0)
-      this.#parts.log.warn({ topic: write.topic, dead: counts.dead }, 'records went to the dead letters')
+  #take(): Batch {
+    const [batch, ...rest] = this.#queue
+    const [next, ...others] = rest
+    this.#queue = next === undefined ? [new Batch(this.#options.limits)] : [next, ...others]
+    if (this.#queue.length === 1) this.#hurry = new AbortController()
+    this.#writing = batch.records
+    this.#room.ring()
+    return batch
   }
 
   /** A lost acknowledgement costs a redelivery, which the ledger knows: it stops nothing. */
@@ -213,66 +190,43 @@ export class TopicCollector {
         'not acknowledged: it is delivered again',
       )
     }
+    const nowMs = this.#parts.clock.monotonicMs()
+    for (const id of upTo) {
+      const end = id.lastIndexOf('/')
+      this.#leases.acknowledged(id.slice(0, end), Number(id.slice(end + 1)), nowMs)
+    }
   }
 
-  /** Repeats what fails for now, with a growing pause; on a stop it is not repeated. */
-  async #untilDone<T>(
-    what: string,
-    signal: AbortSignal,
-    work: () => Promise<T>,
-    mayRepeat: (error: unknown) => boolean,
-    onFailure: () => void = () => undefined,
-  ): Promise<T> {
-    const { backoff, log } = this.#parts
-    // `retry` asks the signal before the first try, too; on a stop that one must still be made.
-    const attempt = async (): Promise<T> => {
-      try {
-        return await work()
-      } catch (error) {
-        onFailure()
-        throw error
+  /** Asks for more time for what is held, until it is over. */
+  async #keep(over: AbortSignal): Promise<void> {
+    const { backoff, clock, subscription, log } = this.#parts
+    while (!over.aborted) {
+      await backoff.sleep(this.#leases.everyMs / 2, over).catch(() => undefined)
+      for (const id of over.aborted ? [] : this.#leases.due(clock.monotonicMs())) {
+        try {
+          await subscription.extend([id])
+        } catch (error) {
+          this.#leases.lost(id)
+          log.debug({ topic: this.#options.topic, id, error: messageOf(error) }, 'no more time: it is delivered again')
+        }
       }
     }
-    try {
-      return await (signal.aborted
-        ? attempt()
-        : retry(attempt, {
-            backoff,
-            signal,
-            again: (error) => (mayRepeat(error) ? 0 : false),
-            onFailure: (error, tries, waitMs) => {
-              this.#trouble = `${what}: ${messageOf(error)}`
-              log.warn(
-                { topic: this.#options.topic, tries, wait_ms: waitMs, error: messageOf(error) },
-                `${what} failed`,
-              )
-            },
-          }))
-    } finally {
-      this.#trouble = undefined
+  }
+}
+
+/** The last message of each log. */
+function newestOf(messages: readonly Delivered[]): ReadonlyMap<string, Delivered> {
+  const newest = new Map<string, Delivered>()
+  let last: Delivered | undefined
+  for (const message of messages) {
+    // They come in runs of one log.
+    if (last !== undefined && (last.partition !== message.partition || last.broker !== message.broker)) {
+      newest.set(`${last.broker}/${last.partition}`, last)
     }
+    last = message
   }
-}
-
-/** Sends letters; if the broker refuses them for good, one by one, and one that it refuses alone without its row. */
-async function sendLetters(
-  letters: readonly Letter[],
-  send: (letters: readonly Letter[]) => Promise<unknown>,
-): Promise<void> {
-  try {
-    await send(letters)
-  } catch (error) {
-    if (!isRefusal(error)) throw error
-    const [only] = letters
-    if (letters.length > 1) for (const letter of letters) await sendLetters([letter], send)
-    else if (only === undefined || only.row === '') throw error
-    else await send([{ ...only, row: '', reason: `${only.reason} (without its row: ${messageOf(error)})` }])
-  }
-}
-
-/** Whether the broker said no, and would say it again. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof Problem && !error.retry
+  if (last !== undefined) newest.set(`${last.broker}/${last.partition}`, last)
+  return newest
 }
 
 function messageOf(error: unknown): string {

@@ -1,18 +1,24 @@
 /** The collector: takes the records of its topics from the broker, writes them to the store, then acknowledges them. */
 
 import { systemClock } from '#lib/clock'
-import { createLog } from '#lib/log'
-import { createMetrics } from '#lib/metrics'
+import { createLog, type Log } from '#lib/log'
+import { createMetrics, type Metrics } from '#lib/metrics'
 import { openService } from '#lib/service'
 import { openStore } from '#store/open'
+import type { Store } from '#store/store'
 import { Client } from '#wire/client'
-import { defaultBackoff } from '#wire/retry'
+import { defaultBackoff, sleep } from '#wire/retry'
 import { TopicCollector } from './collector.ts'
 import { createFigures } from './figures.ts'
-import { readyOf, statusOf } from './routes.ts'
+import { Gate } from './gate.ts'
+import { readyOf, statusOf, type Work } from './routes.ts'
+import { deadMayRepeat, Settler, storeMayRepeat } from './settle.ts'
 import type { CollectorSettings } from './settings.ts'
 
 const role = 'collector'
+
+/** Between two looks whether the store has something to do beside writing. */
+const upkeepEveryMs = 5_000
 
 /**
  * Runs until the signal aborts; what has arrived by then is written and acknowledged.
@@ -22,17 +28,6 @@ const role = 'collector'
 export async function run(settings: CollectorSettings, signal: AbortSignal): Promise<void> {
   const log = createLog(role, settings.logLevel)
   const metrics = createMetrics(role)
-  const store = await openStore(settings)
-  const collectors: TopicCollector[] = []
-  const server = await openService({
-    role,
-    settings,
-    log,
-    metrics,
-    routes: [],
-    ready: () => readyOf(collectors),
-    status: () => statusOf(store, settings.group, collectors),
-  })
   // One that fails ends the others. The streams are closed after the last acknowledgement, or when the grace is over:
   // a broker that is away must not keep the process.
   const failed = new AbortController()
@@ -40,46 +35,118 @@ export async function run(settings: CollectorSettings, signal: AbortSignal): Pro
   const streams = new AbortController()
   const grace = (): void => void setTimeout(() => streams.abort(), settings.stopGraceMs).unref()
   stop.addEventListener('abort', grace, { once: true })
+
+  const gates = {
+    'the store': new Gate(defaultBackoff, storeMayRepeat, told(log, 'the store')),
+    'dead letters': new Gate(defaultBackoff, deadMayRepeat, told(log, 'dead letters')),
+  }
+  const gate = gates['the store']
+  // A store that cannot ever be opened ends the process before anybody believes that it runs.
+  const first = await openStore(settings).catch((error: unknown) => {
+    if (storeMayRepeat(error) === false) throw error
+    log.warn({ error: (error as Error).message }, 'the store cannot be opened yet')
+    return undefined
+  })
+  const work: Work = { group: settings.group, store: first, collectors: [], gates }
+  const server = await openService({
+    role,
+    settings,
+    log,
+    metrics,
+    routes: [],
+    ready: () => readyOf(work),
+    status: () => statusOf(work),
+  })
   try {
-    const { serviceToken: token, group, batchRecords, batchBytes, batchWaitMs } = settings
-    const client = new Client({
-      url: settings.msgQueueAddr,
-      ...(token === undefined ? undefined : { token }),
-      onWarning: (text) => log.warn(text),
-    })
-    const figuresOf = createFigures(metrics)
-    const topics = [...new Set([settings.msgQueueTopic, settings.transfersTopic])]
-    for (const topic of topics) {
-      // What is on its way while a batch is written: enough to fill the next one.
-      const maxInFlight = 3 * batchRecords
-      const subscription = client.consumer({ topic, group, maxInFlight, signal: streams.signal })
-      const dead: ConstructorParameters<typeof TopicCollector>[0]['dead'] = (letters) =>
-        client.dead(topic, letters, streams.signal)
-      const parts = {
-        clock: systemClock,
-        backoff: defaultBackoff,
-        store,
-        subscription,
-        dead,
-        log,
-        figures: figuresOf(topic),
-      }
-      const limits = { records: batchRecords, bytes: batchBytes }
-      collectors.push(new TopicCollector(parts, { topic, group, limits, waitMs: batchWaitMs }))
-    }
+    const store = (work.store ??= await gate.pass(() => openStore(settings), stop))
+    log.info({ engine: store.engine }, 'the store is open')
+    const parts = { store, gates, stream: streams.signal, log, metrics }
+    work.collectors.push(...collectorsOf(settings, parts))
     const pending = metrics.gauge('penstock_collector_pending_records', 'Records received and not yet written')
-    metrics.onScrape(() => pending.set(collectors.reduce((sum, collector) => sum + collector.pending, 0)))
-    const runs = collectors.map((collector) =>
+    metrics.onScrape(() => pending.set(work.collectors.reduce((sum, collector) => sum + collector.pending, 0)))
+    const runs = work.collectors.map((collector) =>
       collector.run(stop).catch((error: unknown) => {
         failed.abort()
         throw error
       }),
     )
+    void upkeep(store, gate, log, stop)
     const ends = await Promise.allSettled(runs)
     for (const end of ends) if (end.status === 'rejected') throw end.reason
+  } catch (error) {
+    // Stopped while it waited for the store.
+    if (!signal.aborted || work.store !== undefined) throw error
   } finally {
     streams.abort()
     await server.close(settings.stopGraceMs)
-    await store.close()
+    await work.store?.close()
+  }
+}
+
+interface Shared {
+  readonly store: Store
+  readonly gates: Readonly<Record<'the store' | 'dead letters', Gate>>
+  /** Ends the streams. */
+  readonly stream: AbortSignal
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+/** One for each topic. */
+function collectorsOf(settings: CollectorSettings, { store, gates, stream, log, metrics }: Shared): TopicCollector[] {
+  const { serviceToken: token, group, batchRecords, batchBytes, batchWaitMs, visibilityMs } = settings
+  const client = new Client({
+    url: settings.msgQueueAddr,
+    ...(token === undefined ? undefined : { token }),
+    onWarning: (text) => log.warn(text),
+  })
+  const figuresOf = createFigures(metrics)
+  const topics = [...new Set([settings.msgQueueTopic, settings.transfersTopic])]
+  return topics.map((topic) => {
+    // What is on its way while a batch is written: enough to fill the next one.
+    const maxInFlight = 3 * batchRecords
+    const figures = figuresOf(topic)
+    const settler = new Settler({
+      clock: systemClock,
+      store,
+      dead: (letters) => client.dead(topic, letters, stream),
+      storeGate: gates['the store'],
+      deadGate: gates['dead letters'],
+      log,
+      figures,
+    })
+    const settled = async (): Promise<ReadonlyMap<string, number>> => {
+      const { logs } = await gates['the store'].pass(() => store.totals(), stream)
+      return new Map(logs.filter((each) => each.topic === topic).map(({ log_id, next }) => [log_id, next]))
+    }
+    const subscription = client.consumer({ topic, group, maxInFlight, visibilityMs, signal: stream })
+    const limits = { records: batchRecords, bytes: batchBytes }
+    return new TopicCollector(
+      { clock: systemClock, backoff: defaultBackoff, settler, subscription, settled, log, figures },
+      { topic, group, limits, waitMs: batchWaitMs, visibilityMs },
+    )
+  })
+}
+
+/** A line when it begins to fail, rarer ones while it goes on, and one when it is over. */
+function told(log: Log, what: string): ConstructorParameters<typeof Gate>[2] {
+  return {
+    onFailure(error, failures, waitMs) {
+      const isPower = (failures & (failures - 1)) === 0
+      log[isPower ? 'warn' : 'debug']({ failures, wait_ms: waitMs, error: (error as Error).message }, `${what} failed`)
+    },
+    onRecovered: (failures) => log.info({ failures }, `${what}: works again`),
+  }
+}
+
+/** Lets the store do what it has to do beside writing, in pieces, while it is well. */
+async function upkeep(store: Store, gate: Gate, log: Log, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted) {
+    try {
+      while (!stop.aborted && gate.trouble === undefined && (await store.upkeep(systemClock.wallMs()))) await sleep(0)
+    } catch (error) {
+      log.warn({ error: (error as Error).message }, 'the upkeep of the store failed; it is tried again')
+    }
+    await sleep(upkeepEveryMs, stop).catch(() => undefined)
   }
 }

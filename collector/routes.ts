@@ -1,38 +1,45 @@
 /** What the collector tells of itself. It has no routes beside those of every role (`lib/service.ts`). */
 
-import type { Counts, Store, Totals } from '#store/store'
+import type { Store, Totals } from '#store/store'
 import type { TopicCollector } from './collector.ts'
+import type { Gate } from './gate.ts'
 
 /** `GET /status`: the ledger's account, and what is between the broker and the ledger. */
 export interface CollectorStatus extends Totals {
   /** Records received and not yet written. */
   readonly pending: number
   readonly group: string
-  readonly store: { readonly bytes: number | undefined }
+  readonly store: { readonly engine: string; readonly bytes: number | undefined }
   /** Why nothing is written now. */
   readonly trouble?: string
 }
 
-export async function statusOf(
-  store: Store,
-  group: string,
-  collectors: readonly TopicCollector[],
-): Promise<CollectorStatus> {
+/** What a collector works with. */
+export interface Work {
+  readonly group: string
+  /** `undefined` until it could be opened. */
+  store: Store | undefined
+  readonly collectors: TopicCollector[]
+  /** Before the store, and before the dead letters. */
+  readonly gates: Readonly<Record<string, Gate>>
+}
+
+export async function statusOf({ store, group, collectors, ...work }: Work): Promise<Partial<CollectorStatus>> {
+  const ready = readyOf({ store, group, collectors, ...work })
+  const trouble = ready === true ? undefined : { trouble: ready }
+  if (store === undefined) return { group, ...trouble }
   // Asked first: a record that is settled meanwhile is then counted twice for a moment, and never missed.
   const pending = collectors.reduce((sum, collector) => sum + collector.pending, 0)
-  const totals: Counts & Totals = await store.totals()
-  const trouble = readyOf(collectors)
-  return {
-    ...totals,
-    pending,
-    group,
-    store: { bytes: await store.bytes() },
-    ...(trouble === true ? undefined : { trouble }),
+  try {
+    const totals = await store.totals()
+    return { ...totals, pending, group, store: { engine: store.engine, bytes: await store.bytes() }, ...trouble }
+  } catch (error) {
+    return { pending, group, trouble: (error as Error).message, ...trouble }
   }
 }
 
 /** `GET /ready`: true, or what keeps it from writing. */
-export function readyOf(collectors: readonly TopicCollector[]): true | string {
-  for (const { trouble } of collectors) if (trouble !== undefined) return trouble
-  return true
+export function readyOf({ store, gates }: Work): true | string {
+  for (const [name, { trouble }] of Object.entries(gates)) if (trouble !== undefined) return `${name}: ${trouble}`
+  return store === undefined ? 'the store is being opened' : true
 }

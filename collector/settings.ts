@@ -1,12 +1,14 @@
 /** The settings of the collector. */
 
 import { commonSettings, setting, type Settings } from '#lib/settings'
+import { storeSettings } from '#store/settings'
 import { isName } from '#wire/ids'
 
 const name = { pattern: { test: isName } as RegExp, want: '1 to 128 of A-Z a-z 0-9 . _ - not starting with a dot' }
 
 export const collectorSettings = {
   ...commonSettings,
+  ...storeSettings,
   msgQueueAddr: setting.url('MSG_QUEUE_ADDR', {
     help: 'the broker or proxy to read from',
     default: 'http://127.0.0.1:8081',
@@ -35,6 +37,12 @@ export const collectorSettings = {
     default: '200ms',
     min: '0',
     max: '1m',
+  }),
+  visibilityMs: setting.duration('VISIBILITY_TIMEOUT', {
+    help: 'how long the broker waits for an acknowledgement; while the store is away it is asked for more time',
+    default: '30s',
+    min: '1s',
+    max: '12h',
   }),
 }
 

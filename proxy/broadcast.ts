@@ -17,6 +17,8 @@ interface Told {
 export interface Broadcast {
   readonly method: 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly body?: Uint8Array
+  /** Where each broker gets a body of its own. */
+  bodyOf?(member: Member): Uint8Array
   /** The path for one broker; `undefined` where it has no part in this. */
   pathOf(member: Member): string | undefined
   /** Whether an answer says that it is done; unless told, one below 300. */
@@ -54,9 +56,10 @@ async function tell(
   request: Request,
   member: Member,
   path: string,
-  { method, body }: Broadcast,
+  { method, body: common, bodyOf }: Broadcast,
 ): Promise<Told> {
   try {
+    const body = bodyOf?.(member) ?? common
     const options = { headers: headersOf(request), ...(body === undefined ? {} : { body }) }
     const answer = await gateway.upstream(member).request(method, path, options)
     return { member, answer, failure: answer.status < 300 ? '' : problemOf(answer).message }

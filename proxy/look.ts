@@ -17,6 +17,10 @@ interface TopicFigures {
   readonly records: number
   readonly produced: number
   readonly bytes: number
+  /** Offsets that hold no record, by reason. */
+  readonly missing?: Readonly<Record<string, number>>
+  /** Of dead letters: those that nobody has dealt with. */
+  readonly open?: number
   readonly groups: Readonly<Record<string, GroupFigures>>
 }
 
@@ -128,6 +132,16 @@ function addTopics(known: TopicFigures | undefined, more: TopicFigures): TopicFi
     records: known.records + more.records,
     produced: known.produced + more.produced,
     bytes: known.bytes + more.bytes,
+    ...(known.open === undefined && more.open === undefined ? {} : { open: (known.open ?? 0) + (more.open ?? 0) }),
+    missing: addMissing(known.missing, more.missing),
     groups,
   }
+}
+
+function addMissing(
+  a: TopicFigures['missing'] = {},
+  b: TopicFigures['missing'] = {},
+): Readonly<Record<string, number>> {
+  const reasons = new Set([...Object.keys(a), ...Object.keys(b)])
+  return Object.fromEntries([...reasons].map((reason) => [reason, (a[reason] ?? 0) + (b[reason] ?? 0)]))
 }

@@ -5,6 +5,7 @@ import type { Route } from '#lib/http/http'
 import type { FanIns } from './consume.ts'
 import { forwardAck, forwardDead, forwardProduce, type Gateway } from './forward.ts'
 import { forwardGroupDelete, forwardSeek } from './groups.ts'
+import { forwardDeal, forwardLetters } from './letters.ts'
 import { allTopics } from './look.ts'
 import { forwardTopic } from './topics.ts'
 
@@ -24,6 +25,13 @@ export function proxyRoutes(gateway: Gateway, fanIns: FanIns, bodyBytesMax: numb
       handle: (request, body) => forwardProduce(gateway, request, body),
     },
     { method: 'POST', path: '/dead', bodyBytesMax, handle: (request, body) => forwardDead(gateway, request, body) },
+    { method: 'GET', path: '/dead', handle: (request) => forwardLetters(gateway, request) },
+    ...(['/dead/retry', '/dead/drop'] as const).map((path): Route => ({
+      method: 'POST',
+      path,
+      bodyBytesMax: ackBytesMax,
+      handle: (request, body) => forwardDeal(gateway, request, path, body),
+    })),
     { method: 'GET', path: '/consume', handle: (request) => fanIns.open(request) },
     ...(['/ack', '/nack', '/extend'] as const).map((path): Route => ({
       method: 'POST',

@@ -2,7 +2,7 @@
 
 import { test } from 'tap'
 import type { EngineUnderTest } from './contract.ts'
-import { batchOf, gpuRecord, metricRecord, partOf } from './samples.ts'
+import { batchOf, gpuRecord, metricRecord, partOf, transferRecord } from './samples.ts'
 
 const ago = (ms: number): string => new Date(Date.now() - ms).toISOString()
 const hourMs = 3_600_000
@@ -26,6 +26,25 @@ export function limitContract(engine: EngineUnderTest): void {
     await store.write(batchOf({ ...part, records: [last], offsets: [2], dead: [1], next: 3 }))
     t.match(await store.totals(), { received: 3, stored: 2, dead: 1 })
     t.equal((await store.range({ metric: good.metric }))[0]?.values.length, 2)
+  })
+
+  test(name('rows that are kept and rows that were removed are those that the ledger took'), async (t) => {
+    const { store, reopen } = await engine.open(t)
+    t.match((await store.rows()) ?? { kept: 0, removed: 0 }, { kept: 0, removed: 0 })
+    const records = [
+      gpuRecord({ time: ago(5_000) }),
+      gpuRecord({ time: ago(4_000), value: null }),
+      metricRecord({ time: ago(3_000) }),
+    ]
+    await store.write(batchOf(partOf([...records, records[0]])))
+    await store.write({
+      topic: 'transfers',
+      parts: [partOf([transferRecord({ time: ago(2_000) })], 0, 'b'.repeat(16))],
+    })
+    const again = await reopen()
+    const { stored, not_reported, duplicate } = await again.totals()
+    t.same([stored, not_reported, duplicate], [3, 1, 1])
+    t.match((await again.rows()) ?? { kept: 4, removed: 0 }, { kept: 4, removed: 0 })
   })
 
   test(name('series beyond the limit are refused, those that are known go on'), async (t) => {

@@ -44,3 +44,22 @@ export class StoreError extends Error {
     return storeErrors[this.code].retry
   }
 }
+
+/** A record that a store does not take. */
+export interface RefusedRecord {
+  readonly logId: string
+  readonly offset: number
+  /** What is wrong, and what would be right, in one line. */
+  readonly reason: string
+}
+
+/** Code `refused`, of an engine that knows which of the records it does not take: without them it takes the rest. */
+export class RefusedRecords extends StoreError {
+  readonly records: readonly RefusedRecord[]
+
+  /** @param records at least one */
+  constructor(where: string, records: readonly RefusedRecord[]) {
+    super('refused', `${where}: ${records[0]?.reason}${records.length > 1 ? ` (and ${records.length - 1} more)` : ''}`)
+    this.records = records
+  }
+}

@@ -26,7 +26,7 @@ export async function openStore(
 ): Promise<Store> {
   const { store, influxdbUrl: url, influxdbBucket: bucket, retentionMs, seriesMax } = { ...defaults, ...settings }
   if (store === 'embedded' || (store === 'auto' && url === undefined))
-    return EmbeddedStore.open(embeddedPath(settings.dataDir), options)
+    return EmbeddedStore.open(embeddedPath(settings.dataDir), { ...options, retentionMs, seriesMax })
   if (url === undefined) throw new SettingsError([`STORE=${store}: set INFLUXDB_URL to the address of the InfluxDB`])
   return new InfluxStore({
     url,

@@ -1,8 +1,9 @@
-/** What picks the engine and says where it is: in the table of every role that opens a store. */
+/** The settings of a store: where it is, for all who open one, and what it takes, for who writes. */
 
 import { setting, type Settings } from '#lib/settings'
 
-export const storeSettings = {
+/** What picks the engine and says where it is. */
+export const storePlace = {
   store: setting.choice('STORE', {
     values: ['auto', 'embedded', 'influx1', 'influx2', 'influx3'],
     help: 'where records are kept; auto: the InfluxDB of INFLUXDB_URL (its version is asked), or embedded without one',
@@ -15,6 +16,10 @@ export const storeSettings = {
     help: 'the bucket; the database of InfluxDB 1.x and 3',
     default: 'telemetry',
   }),
+}
+
+export const storeSettings = {
+  ...storePlace,
   retentionMs: setting.duration('RETENTION', {
     help: 'older records are not taken, and the embedded store removes them; 0: everything is kept',
     default: '0',
@@ -31,3 +36,8 @@ export const storeSettings = {
 
 /** Those of a role; in tests and tools what is left out has its default. */
 export type StoreSettings = { readonly dataDir: string } & Partial<Settings<typeof storeSettings>>
+
+/** Whether records are kept in a file of this machine. */
+export function isEmbedded({ store = 'auto', influxdbUrl }: StoreSettings): boolean {
+  return store === 'embedded' || (store === 'auto' && influxdbUrl === undefined)
+}

@@ -12,6 +12,8 @@ import type { Labels, TelemetryRecord, TransferRecord } from '#telemetry/record'
 import type { Instant } from '#telemetry/time'
 
 export interface Store {
+  /** What it is, such as `embedded` or `InfluxDB 2.9.1`. */
+  readonly engine: string
   /**
    * Writes a batch and its account in the ledger. When it resolves, the batch survives a power cut. When it rejects, the
    * ledger is as it was, and the same batch may be written again, whole or in pieces.
@@ -37,6 +39,8 @@ export interface Store {
   totals(): Promise<Totals>
   /** Who had which GPU, and from when to when: by GPU, then by time. */
   owners(query?: OwnerQuery): Promise<OwnerRow[]>
+  /** How many rows there are, to compare with the ledger; `undefined` where the engine cannot tell what it has removed. */
+  rows(): Promise<Rows | undefined>
   /** What the store takes on its disk, in bytes; `undefined` where the engine cannot tell. */
   bytes(): Promise<number | undefined>
   /**
@@ -83,6 +87,14 @@ export interface Counts {
   /** New rows without a value: the source named the metric and gave none. */
   readonly not_reported: number
   readonly dead: number
+}
+
+/** Always: kept + removed = stored + not_reported of {@link Totals}. */
+export interface Rows {
+  /** Points and transfers, those without a value too. */
+  readonly kept: number
+  /** What retention has removed so far. */
+  readonly removed: number
 }
 
 /** The account of one log of a topic. */

@@ -2,9 +2,11 @@
 
 import type { Fill, RangeFunction } from './store.ts'
 
-/** A row of a series: when, in ms since 1970 (fractions for what is finer), and what. */
+/** A row of a series: when, as an {@link Instant} is, and what. */
 export interface Row {
   readonly ms: number
+  /** Left out: 0. */
+  readonly ns?: number | undefined
   /** `null`: not reported. */
   readonly value: number | null
 }
@@ -34,14 +36,14 @@ export function windowsOf(rows: Iterable<Row>, windowMs: number, fn: RangeFuncti
   const windows: Window[] = []
   let place: number | undefined
   let values: number[] = []
-  let before: { readonly ms: number; readonly value: number } | undefined
+  let before: { readonly ms: number; readonly ns: number; readonly value: number } | undefined
   let rose = 0
   let seconds = 0
   const close = (): void => {
     if (place !== undefined)
       windows.push({ place, value: fn === 'rate' ? ratio(rose, seconds) : aggregate(values, fn) })
   }
-  for (const { ms, value } of rows) {
+  for (const { ms, ns = 0, value } of rows) {
     const own = Math.floor(ms / windowMs)
     if (own !== place) {
       close()
@@ -53,9 +55,9 @@ export function windowsOf(rows: Iterable<Row>, windowMs: number, fn: RangeFuncti
     values.push(value)
     if (before !== undefined) {
       rose += value < before.value ? value : value - before.value
-      seconds += (ms - before.ms) / 1000
+      seconds += (ms - before.ms) / 1000 + (ns - before.ns) / 1e9
     }
-    before = { ms, value }
+    before = { ms, ns, value }
   }
   close()
   return windows

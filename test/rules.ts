@@ -60,6 +60,7 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
   'broker/consume.ts': { may: ['problems', 'http'], why: 'the handler of routes.ts that reads' },
   'broker/settle.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that acknowledge and give back' },
   'broker/seek.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that move and delete groups' },
+  'broker/letters.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that look through dead letters' },
   'broker/from.ts': {
     may: ['problems'],
     why: 'reads where a client wants to begin, and names what is wrong by its code',
@@ -74,6 +75,7 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
   'proxy/topics.ts': { may: ['problems', 'http'], why: 'the handler of routes.ts that tells every broker of a topic' },
   'proxy/broadcast.ts': { may: ['problems', 'http'], why: 'a request for every broker, and what they refused' },
   'proxy/groups.ts': { may: ['http'], why: 'the handlers of routes.ts that move and delete groups' },
+  'proxy/letters.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that ask all for their letters' },
   'proxy/pull.ts': {
     may: ['problems', 'http', 'timers'],
     why: 'asks the brokers in turn until somebody has something',
@@ -82,7 +84,7 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
   'proxy/fanin.ts': { may: ['http'], why: 'one consumer: writes blocks to the sink of its endless answer' },
   'streamer/feed.ts': { may: ['http'], why: 'the readers of GET /stream, a sink each' },
   'streamer/outlet.ts': { may: ['problems'], why: 'sends by the client, and tells the refusals of a broker apart' },
-  'collector/collector.ts': { may: ['problems'], why: 'tells which refusals of a broker are worth another try' },
+  'collector/settle.ts': { may: ['problems'], why: 'tells which refusals of a broker are worth another try' },
   'api/server.ts': { may: ['problems', 'http'], why: 'Fastify: what stands between the network and the handlers' },
   'api/pages.ts': { may: ['problems'], why: 'what needs no key: the page, Swagger UI, and the doors of every role' },
   'api/requests.ts': {
@@ -91,6 +93,7 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
   },
   'api/queries.ts': { may: ['problems'], why: 'the handlers that ask the store' },
   'api/produce.ts': { may: ['problems'], why: 'the handler that sends records to the broker' },
+  'api/letters.ts': { may: ['problems'], why: 'the handlers that pass on what the broker keeps' },
   'api/pipeline.ts': { may: ['problems'], why: 'asks the other roles how they are' },
   'api/feed.ts': { may: ['problems', 'timers'], why: 'follows the broker while somebody reads the live stream' },
   'api/stream.ts': {

@@ -97,6 +97,37 @@ export interface DeadLetter {
   readonly attempts?: number | undefined
 }
 
+/** A dead letter that nobody has dealt with. */
+export interface OpenLetter extends DeadLetter {
+  readonly id: string
+  /** When it was written. */
+  readonly time: string
+}
+
+/** A page of dead letters. */
+export interface Letters {
+  readonly topic: string
+  /** How many there are in all. */
+  readonly open: number
+  /** The oldest first. */
+  readonly letters: readonly OpenLetter[]
+  /** What to give as `after` for the next page; `null`: there is none. */
+  readonly next: string | null
+}
+
+/** What became of letters. */
+export interface Dealt {
+  /** Their records were sent again. */
+  readonly retried?: number
+  readonly dropped?: number
+  /** Those that cannot be sent again, and why. */
+  readonly kept: readonly { readonly id: string; readonly why: string }[]
+  /** Ids that are of no letter that is open. */
+  readonly unknown: number
+  /** How many are still open. */
+  readonly open: number
+}
+
 /** One broker or proxy. */
 export class Client {
   readonly #transport: Transport
@@ -126,6 +157,23 @@ export class Client {
   /** Changes what the options name, and nothing else. @throws Problem as {@link createTopic}, and `unknown_topic` */
   async changeTopic(name: string, options: TopicOptions): Promise<TopicSettings> {
     return this.#transport.json('PATCH', `/topics/${encodeURIComponent(name)}`, optionsBody(options))
+  }
+
+  /** The dead letters of a topic that nobody has dealt with, 100 a page. @throws Problem `unknown_topic` */
+  async letters(topic: string, page: { readonly after?: string; readonly limit?: number } = {}): Promise<Letters> {
+    return this.#transport.json('GET', '/dead', { query: { topic, ...page } })
+  }
+
+  /**
+   * Sends the records of letters to their topic again, or puts letters away: those of these ids, or all (10,000 at most). Not
+   * tried again by itself, since a record whose answer was lost may have been sent.
+   *
+   * @throws Problem
+   */
+  async deal(topic: string, what: 'retry' | 'drop', ids: readonly string[] | 'all'): Promise<Dealt> {
+    const body = JSON.stringify(ids === 'all' ? { all: true } : { ids })
+    const headers = { 'content-type': 'application/json' }
+    return this.#transport.json('POST', `/dead/${what}`, { query: { topic }, body, headers })
   }
 
   /** What the broker or proxy says of itself. @throws Problem */

@@ -153,15 +153,21 @@ export class Groups {
   /**
    * Forgets the groups that nobody has read in for so long. To be called every second or so.
    *
+   * @param isKept groups that are never forgotten
    * @returns the names of those that are gone
    */
-  async expire(expiryMs: number, nowMs: number, monotonicMs: number): Promise<string[]> {
+  async expire(
+    expiryMs: number,
+    nowMs: number,
+    monotonicMs: number,
+    isKept: (name: string) => boolean = () => false,
+  ): Promise<string[]> {
     const gone: string[] = []
     for (const [name, entry] of this.#entries) {
       if (entry.activeMs === undefined || entry.group.members.size > 0) entry.activeMs = monotonicMs
       const idleMs = monotonicMs - entry.activeMs
       if (idleMs < touchMs && nowMs - entry.journal.lastMs > touchMs) await entry.journal.note(new Map(), nowMs)
-      if (idleMs < expiryMs) continue
+      if (idleMs < expiryMs || isKept(name)) continue
       await this.remove(name)
       gone.push(name)
     }

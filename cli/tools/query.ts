@@ -2,12 +2,14 @@
 
 import { commonSettings, setting } from '#lib/settings'
 import { openStore } from '#store/open'
+import { isEmbedded, storePlace } from '#store/settings'
 import type { LatestRow } from '#store/store'
 import { command } from '../command.ts'
 import { formatTable, type Column } from '../table.ts'
 
 const settings = {
   dataDir: commonSettings.dataDir,
+  ...storePlace,
   host: setting.text('HOST', { help: 'only this host' }),
   gpu: setting.text('GPU', { help: 'only the GPUs with this number on their host, or this uuid' }),
   metric: setting.text('METRIC', { help: 'only this metric, by its canonical name' }),
@@ -17,16 +19,16 @@ const settings = {
 
 export const query = command({
   name: 'query',
-  about: `Shows the newest value of each series in the store of DATA_DIR, beside a collector that writes to it.
+  about: `Shows the newest value of each series in the store of DATA_DIR, or of INFLUXDB_URL, beside a collector that writes.
 A dash is a value that the source named and did not report.
 `,
   more: `  penstock query --host node-001 --metric DCGM_FI_DEV_GPU_TEMP
   penstock query --data-dir data/demo --gpu 3 --json
 `,
   settings,
-  reads: ['DATA_DIR'],
-  async run({ dataDir, host, gpu, metric, namespace, json }, io) {
-    const store = await openStore({ dataDir }, { readOnly: true })
+  reads: ['DATA_DIR', ...Object.values(storePlace).map(({ name }) => name)],
+  async run({ host, gpu, metric, namespace, json, ...place }, io) {
+    const store = await openStore(place, { readOnly: true })
     try {
       const isUuid = gpu?.includes('-') === true
       const filter = { hostname: host, uuid: isUuid ? gpu : undefined, metric, namespace }
@@ -34,7 +36,8 @@ A dash is a value that the source named and did not report.
       const rows = gpu === undefined || isUuid ? found : found.filter((row) => row.gpu_id === gpu)
       if (json) io.stdout.write(rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
       else if (rows.length > 0) io.stdout.write(formatTable(columnsFor(rows), rows))
-      if (rows.length === 0) io.stderr.write(`nothing in the store of ${dataDir} fits\n`)
+      if (rows.length === 0)
+        io.stderr.write(`nothing in the store of ${isEmbedded(place) ? place.dataDir : place.influxdbUrl} fits\n`)
       return 0
     } finally {
       await store.close()

@@ -72,7 +72,9 @@ function openWriter(path: string, { pagesMax }: OpenOptions): Database {
       checkVersion(opened, path)
       // FULL syncs the write-ahead log on every commit: an acknowledgement follows the write, so it must survive a power
       // cut. It costs 5 % of the rate of NORMAL at 5,000 rows a batch (docs/decisions/050-store-layout.md).
+      // Free pages can be given back to the disk; it has to be said before the first table is made.
       opened.exec(`
+        PRAGMA auto_vacuum = INCREMENTAL;
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = FULL;
         PRAGMA cache_size = -${cacheKiB};

@@ -1,11 +1,22 @@
 import { statSync } from 'node:fs'
 import { type Counts, type Store, type Totals, totalsOf, type WriteBatch } from '../store.ts'
-import type { AcrossQuery, GpuFilter, LatestFilter, RangeQuery, TransferQuery } from '../store.ts'
+import type { AcrossQuery, GpuFilter, LatestFilter, OwnerQuery, RangeQuery, TransferQuery } from '../store.ts'
 import { StoreError } from '../errors.ts'
 import { type Database, guarded, openDatabase, type OpenOptions } from './database.ts'
 import { readLedger } from './known.ts'
-import * as queries from './queries.ts'
+import * as inventory from './inventory.ts'
+import type { Limits } from './limits.ts'
+import { readOwners } from './owners.ts'
+import { readAcross, readRange } from './ranges.ts'
+import { freePages, readRows, removeOld } from './retention.ts'
+import { readSites, readTransfers } from './transfers.ts'
 import { Writer } from './writer.ts'
+import { type Clock, systemClock } from '#lib/clock'
+
+export interface EmbeddedOptions extends OpenOptions, Partial<Limits> {
+  /** What retention is measured by. */
+  readonly clock?: Clock
+}
 
 /**
  * The engine of `penstock up`: one SQLite file, one writer, any number of readers in other processes.
@@ -14,67 +25,79 @@ import { Writer } from './writer.ts'
  * (docs/decisions/051-store-in-the-callers-thread.md). The promises are there for engines that sit behind a network.
  */
 export class EmbeddedStore implements Store {
+  readonly engine = 'embedded'
   readonly #database: Database
   readonly #writer: Writer | undefined
+  readonly #limits: Limits
+  readonly #clock: Clock
 
   /** @throws StoreError */
-  static async open(path: string, options: OpenOptions = {}): Promise<EmbeddedStore> {
+  static async open(path: string, options: EmbeddedOptions = {}): Promise<EmbeddedStore> {
+    const { retentionMs = 0, seriesMax = Infinity, clock = systemClock } = options
+    const limits = { retentionMs, seriesMax }
     const database = openDatabase(path, options)
     try {
-      const writer = options.readOnly === true ? undefined : guarded(path, () => new Writer(database.db))
-      return new EmbeddedStore(database, writer)
+      const writer = options.readOnly === true ? undefined : guarded(path, () => new Writer(database.db, limits))
+      return new EmbeddedStore(database, writer, limits, clock)
     } catch (error) {
       database.close()
       throw error
     }
   }
 
-  private constructor(database: Database, writer: Writer | undefined) {
+  private constructor(database: Database, writer: Writer | undefined, limits: Limits, clock: Clock) {
     this.#database = database
     this.#writer = writer
+    this.#limits = limits
+    this.#clock = clock
   }
 
   async write(batch: WriteBatch): Promise<Counts> {
-    const { path } = this.#database
-    const writer = this.#writer
-    if (writer === undefined) throw new StoreError('read_only', `${path}: it was opened for reading`)
-    return guarded(path, () => writer.write(batch))
+    return this.#change((writer) => writer.write(batch, this.#clock.wallMs()))
   }
 
   async latest(filter: LatestFilter = {}) {
-    return this.#read((db) => queries.readLatest(db, filter))
+    return this.#read((db) => inventory.readLatest(db, filter))
   }
 
   async gpus(filter: GpuFilter = {}) {
-    return this.#read((db) => queries.readGpus(db, filter))
+    return this.#read((db) => inventory.readGpus(db, filter))
   }
 
   async hosts() {
-    return this.#read(queries.readHosts)
+    return this.#read(inventory.readHosts)
   }
 
   async namespaces() {
-    return this.#read(queries.readNamespaces)
+    return this.#read(inventory.readNamespaces)
   }
 
   async range(query: RangeQuery) {
-    return this.#read((db) => queries.readRange(db, query))
+    return this.#read((db) => readRange(db, query))
   }
 
   async across(query: AcrossQuery) {
-    return this.#read((db) => queries.readAcross(db, query))
+    return this.#read((db) => readAcross(db, query))
   }
 
   async transfers(query: TransferQuery = {}) {
-    return this.#read((db) => queries.readTransfers(db, query))
+    return this.#read((db) => readTransfers(db, query))
   }
 
   async sites() {
-    return this.#read(queries.readSites)
+    return this.#read(readSites)
+  }
+
+  async owners(query: OwnerQuery = {}) {
+    return this.#read((db) => readOwners(db, query))
   }
 
   async totals(): Promise<Totals> {
     return this.#read((db) => totalsOf(readLedger(db)))
+  }
+
+  async rows() {
+    return this.#read(readRows)
   }
 
   async bytes(): Promise<number> {
@@ -85,8 +108,23 @@ export class EmbeddedStore implements Store {
     )
   }
 
+  async upkeep(nowMs: number): Promise<boolean> {
+    return this.#change((_, db) => {
+      const { retentionMs } = this.#limits
+      const hasOld = retentionMs > 0 && removeOld(db, Math.floor((nowMs - retentionMs) / 1000))
+      return freePages(db) || hasOld
+    })
+  }
+
   async close(): Promise<void> {
     guarded(this.#database.path, () => this.#database.close())
+  }
+
+  #change<T>(work: (writer: Writer, db: Database['db']) => T): T {
+    const { path, db } = this.#database
+    const writer = this.#writer
+    if (writer === undefined) throw new StoreError('read_only', `${path}: it was opened for reading`)
+    return guarded(path, () => work(writer, db))
   }
 
   #read<T>(work: (db: Database['db']) => T): T {

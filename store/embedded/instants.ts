@@ -11,7 +11,12 @@ export function momentOf({ ms, ns }: Instant): Moment {
   return { s, ns: (ms - s * 1000) * 1_000_000 + ns }
 }
 
+export function instantOf(s: number, ns: number): Instant {
+  const ms = Math.floor(ns / 1_000_000)
+  return { ms: s * 1000 + ms, ns: ns - ms * 1_000_000 }
+}
+
 /** RFC 3339. */
 export function timeOf(s: number, ns: number): string {
-  return formatTime({ ms: s * 1000 + Math.floor(ns / 1_000_000), ns: ns % 1_000_000 })
+  return formatTime(instantOf(s, ns))
 }

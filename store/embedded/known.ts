@@ -5,6 +5,7 @@
 
 import type { DatabaseSync } from 'node:sqlite'
 import type { LedgerRow } from '../store.ts'
+import { type Holder, noHolder, readHolders } from './owners.ts'
 import type { GpuRecord, Labels, MetricRecord } from '#telemetry/record'
 import { seriesLabels } from '#telemetry/identity'
 
@@ -18,6 +19,7 @@ export interface GpuState {
   /** When that was: whole seconds since 1970, and nanoseconds. */
   s: number
   ns: number
+  readonly holder: Holder
 }
 
 export interface SeriesState {
@@ -47,8 +49,11 @@ export interface Known {
 export function readKnown(db: DatabaseSync): Known {
   const known: Known = { series: new Map(), gpus: new Map(), logs: new Map(), nextSeriesId: 1, nextGpuId: 1 }
   const gpuById = new Map<number, GpuState>()
+  const holders = readHolders(db)
   for (const row of db.prepare('SELECT * FROM gpus').iterate() as Iterable<Record<string, string>>) {
-    const gpu = { id: Number(row.id), attributes: storedAttributes(row), s: -1, ns: 0 }
+    const id = Number(row.id)
+    const holder = { ...noHolder(), ...holders.get(id) }
+    const gpu = { id, attributes: storedAttributes(row), s: -1, ns: 0, holder }
     gpuById.set(gpu.id, gpu)
     known.gpus.set(gpuKey(row as unknown as GpuRecord), gpu)
     known.nextGpuId = Math.max(known.nextGpuId, gpu.id + 1)
@@ -70,6 +75,7 @@ export function readKnown(db: DatabaseSync): Known {
     })
     known.nextSeriesId = Math.max(known.nextSeriesId, row.id + 1)
   }
+  for (const { holder, s, ns } of gpuById.values()) Object.assign(holder, { seenS: s, seenNs: ns })
   for (const row of readLedger(db)) known.logs.set(logKey(row.topic, row.log_id), row)
   return known
 }

@@ -93,6 +93,24 @@ export const migrations: readonly Migration[] = [
       ) WITHOUT ROWID;
     `,
   },
+  {
+    name: 'owners, rows that retention removed',
+    sql: `
+      CREATE TABLE owners (
+        gpu INTEGER NOT NULL REFERENCES gpus,
+        s INTEGER NOT NULL,
+        ns INTEGER NOT NULL,
+        namespace TEXT NOT NULL,
+        pod TEXT NOT NULL,
+        container TEXT NOT NULL,
+        hpc_job TEXT NOT NULL,
+        user TEXT NOT NULL,
+        PRIMARY KEY (gpu, s, ns)
+      ) WITHOUT ROWID;
+      CREATE TABLE removed (rows INTEGER NOT NULL);
+      INSERT INTO removed VALUES (0);
+    `,
+  },
 ]
 
 /** `PRAGMA application_id` of our files ("PENS"): tells them from another program's database. */

@@ -1,6 +1,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
-import type { TransferRow } from '../store.ts'
-import { timeOf } from './instants.ts'
+import type { SiteRow, TransferQuery, TransferRow } from '../store.ts'
+import { momentOf, timeOf } from './instants.ts'
+import { Where } from './where.ts'
 import type { TransferRecord } from '#telemetry/record'
 
 const columns = [
@@ -46,10 +47,10 @@ export class TransferWriter {
 }
 
 /** A row as it stands in the table. */
-export type StoredTransfer = Record<(typeof columns)[number], string | number | null>
+type StoredTransfer = Record<(typeof columns)[number], string | number | null>
 
 /** The record again; what it did not have, it has not. */
-export function transferOf(row: StoredTransfer): TransferRow {
+function transferOf(row: StoredTransfer): TransferRow {
   const { s, ns, final, ...rest } = row
   const given = Object.entries(rest).filter(
     ([name, value]) => value !== null || name === 'bytes' || name === 'duration_s',
@@ -59,4 +60,46 @@ export function transferOf(row: StoredTransfer): TransferRow {
     ...(Object.fromEntries(given) as unknown as Omit<TransferRow, 'time' | 'final'>),
     ...(final === null ? undefined : { final: final === 1 }),
   }
+}
+
+export function readTransfers(db: DatabaseSync, query: TransferQuery): TransferRow[] {
+  const where = new Where().equal('site', query.site).equal('status', query.status)
+  if (query.start !== undefined) where.moment('(s, ns) >= (?, ?)', momentOf(query.start))
+  if (query.end !== undefined) where.moment('(s, ns) < (?, ?)', momentOf(query.end))
+  if (query.after !== undefined) where.moment('(s, ns, id) < (?, ?, ?)', momentOf(query.after.time), query.after.id)
+  const rows = db.prepare(`SELECT * FROM transfers ${where.sql} ORDER BY s DESC, ns DESC, id DESC LIMIT ?`)
+  return (rows.all(...where.values, query.limit ?? 100) as StoredTransfer[]).map(transferOf)
+}
+
+export function readSites(db: DatabaseSync): SiteRow[] {
+  const rows = db.prepare(`
+    SELECT site, status, count(*) AS transfers, total(bytes) AS bytes, total(duration_s) AS duration_s,
+      max(s * 1000000000 + ns) / 1000000000 AS s, max(s * 1000000000 + ns) % 1000000000 AS ns
+    FROM transfers GROUP BY site, status ORDER BY site, s, ns
+  `)
+  const sites = new Map<string, SiteRow>()
+  for (const row of rows.all() as unknown as SiteStatusRow[]) {
+    const before = sites.get(row.site)
+    sites.set(row.site, {
+      site: row.site,
+      transfers: (before?.transfers ?? 0) + row.transfers,
+      statuses: { ...before?.statuses, [row.status]: row.transfers },
+      bytes: (before?.bytes ?? 0) + row.bytes,
+      duration_s: (before?.duration_s ?? 0) + row.duration_s,
+      // The rows of a site come by time, so the last one has its last transfer.
+      last: timeOf(row.s, row.ns),
+    })
+  }
+  return [...sites.values()]
+}
+
+/** Transfers of a site with one status. */
+interface SiteStatusRow {
+  readonly site: string
+  readonly status: string
+  readonly transfers: number
+  readonly bytes: number
+  readonly duration_s: number
+  readonly s: number
+  readonly ns: number
 }

@@ -5,6 +5,7 @@
  */
 
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import { type RefusedRecord, RefusedRecords } from '../errors.ts'
 import { addCounts, type BatchPart, type Counts, type LedgerRow, noCounts, type WriteBatch } from '../store.ts'
 import {
   attributeColumns,
@@ -19,9 +20,10 @@ import {
   readKnown,
   type SeriesState,
 } from './known.ts'
+import { type Limits, refusalsOf, seriesKeyOf } from './limits.ts'
 import { MultiRow } from './multirow.ts'
+import { noHolder, OwnerWriter } from './owners.ts'
 import { TransferWriter } from './transfers.ts'
-import { gpuSeriesKey, metricSeriesKey } from '#telemetry/identity'
 import type { GpuRecord, TelemetryRecord } from '#telemetry/record'
 import { parseTime } from '#telemetry/time'
 
@@ -29,10 +31,12 @@ const pointColumns = 'INSERT INTO points (s, series, ns, value) VALUES'
 
 export class Writer {
   readonly #db: DatabaseSync
+  readonly #limits: Limits
   readonly #numbers: MultiRow
   readonly #nulls: MultiRow
   readonly #latest: MultiRow
   readonly #transfers: TransferWriter
+  readonly #owners: OwnerWriter
   readonly #insertSeries: StatementSync
   readonly #insertGpu: StatementSync
   readonly #updateGpu: StatementSync
@@ -42,8 +46,9 @@ export class Writer {
   readonly #touched: SeriesState[] = []
   #place = 0
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, limits: Limits) {
     this.#db = db
+    this.#limits = limits
     this.#known = readKnown(db)
     // Nearly every row is new, so the cheap statement comes first. It tells exactly how many were; only a chunk in which
     // some were not is run again, as an update.
@@ -61,6 +66,7 @@ export class Writer {
       (values) => `INSERT OR REPLACE INTO latest (series, first_s, first_ns, s, ns, value) VALUES ${values}`,
     )
     this.#transfers = new TransferWriter(db)
+    this.#owners = new OwnerWriter(db)
     this.#insertSeries = db.prepare('INSERT INTO series (id, key, metric, gpu, labels) VALUES (?, ?, ?, ?, ?)')
     const columns = attributeColumns.join(', ')
     this.#insertGpu = db.prepare(
@@ -73,13 +79,14 @@ export class Writer {
     `)
   }
 
-  /** @throws what SQLite throws; then nothing of the batch is written */
-  write(batch: WriteBatch): Counts {
+  /** @throws RefusedRecords, or what SQLite throws; then nothing of the batch is written */
+  write(batch: WriteBatch, nowMs: number): Counts {
+    const known = (this.#known ??= readKnown(this.#db))
+    const parts = this.#taken(known, batch, nowMs)
     this.#db.exec('BEGIN IMMEDIATE')
     try {
-      const known = (this.#known ??= readKnown(this.#db))
       let counts = noCounts
-      for (const part of batch.parts) counts = addCounts(counts, this.#writePart(known, batch.topic, part))
+      for (const part of parts) counts = addCounts(counts, this.#writePart(known, batch.topic, part))
       this.#writeInventory()
       this.#writeLatest()
       this.#db.exec('COMMIT')
@@ -90,7 +97,37 @@ export class Writer {
       // SQLite has rolled back already after some errors, a full disk among them.
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
       throw error
+    } finally {
+      this.#owners.forget()
     }
+  }
+
+  /** @throws RefusedRecords */
+  #taken(known: Known, { topic, parts }: WriteBatch, nowMs: number): readonly BatchPart[] {
+    const refusals = refusalsOf(
+      parts.flatMap(({ records }) => records),
+      this.#limits,
+      known.series,
+      nowMs,
+    )
+    if (refusals.size === 0) return parts
+    const refused: RefusedRecord[] = []
+    let first = 0
+    const taken = parts.map((part) => {
+      const { logId, offsets, records } = part
+      const reasons = offsets.map((_, place) => refusals.get(first + place))
+      first += records.length
+      const settled = known.logs.get(logKey(topic, logId))?.next ?? 0
+      for (const [place, offset] of offsets.entries()) {
+        const reason = reasons[place]
+        // What is settled went to the dead letters when it came first, or has become too old since.
+        if (reason !== undefined && offset >= settled) refused.push({ logId, offset, reason })
+      }
+      const isTaken = (_: unknown, place: number): boolean => reasons[place] === undefined
+      return { ...part, records: records.filter(isTaken), offsets: offsets.filter(isTaken) }
+    })
+    if (refused.length > 0) throw new RefusedRecords('embedded', refused)
+    return taken
   }
 
   #writePart(known: Known, topic: string, part: BatchPart): Counts {
@@ -151,6 +188,7 @@ export class Writer {
       }
       const series = this.#seriesOf(known, record)
       this.#sight(series, s, ns, record)
+      if (series.gpu !== undefined) this.#owners.sight(series.gpu, record as GpuRecord, s, ns)
       const row = ids.push(series.id) - 1
       seconds.push(s)
       nanoseconds.push(ns)
@@ -176,7 +214,7 @@ export class Writer {
   }
 
   #seriesOf(known: Known, record: PointRecord): SeriesState {
-    const key = record.kind === 'gpu' ? gpuSeriesKey(record) : `\0${metricSeriesKey(record)}`
+    const key = seriesKeyOf(record)
     const found = known.series.get(key)
     if (found !== undefined) return found
     const gpu = record.kind === 'gpu' ? this.#gpuOf(known, record) : undefined
@@ -203,7 +241,7 @@ export class Writer {
     const key = gpuKey(record)
     const found = known.gpus.get(key)
     if (found !== undefined) return found
-    const gpu: GpuState = { id: known.nextGpuId++, attributes: attributesOf(record), s: -1, ns: 0 }
+    const gpu: GpuState = { id: known.nextGpuId++, attributes: attributesOf(record), s: -1, ns: 0, holder: noHolder() }
     this.#insertGpu.run(gpu.id, record.uuid, record.gpu_i_id ?? '', ...attributeValues(gpu.attributes))
     known.gpus.set(key, gpu)
     return gpu

@@ -1,0 +1,30 @@
+import type { SQLInputValue } from 'node:sqlite'
+import type { Moment } from './instants.ts'
+
+/** Conditions joined by AND, with their values; what is `undefined` is no condition. */
+export class Where {
+  readonly #conditions: string[] = []
+  readonly values: SQLInputValue[] = []
+
+  equal(column: string, value: string | undefined): this {
+    if (value === undefined) return this
+    this.#conditions.push(`${column} = ?`)
+    this.values.push(value)
+    return this
+  }
+
+  and(condition: string | undefined): this {
+    if (condition !== undefined) this.#conditions.push(condition)
+    return this
+  }
+
+  moment(condition: string, { s, ns }: Moment, ...more: SQLInputValue[]): this {
+    this.#conditions.push(condition)
+    this.values.push(s, ns, ...more)
+    return this
+  }
+
+  get sql(): string {
+    return this.#conditions.length === 0 ? '' : `WHERE ${this.#conditions.join(' AND ')}`
+  }
+}

@@ -62,15 +62,19 @@ export class Recogniser {
   /** The points with their series; those that get none are put to the refusals. */
   async place<Item extends PointItem>(items: readonly Item[], refusals: Refusals): Promise<Placed<Item>[]> {
     const { series } = this.#memory
-    const keyed = items.map((item) => ({ item, key: seriesKeyOf(item.record) }))
-    const unknown = keyed.filter(({ key }) => !series.has(key))
-    const troubles = unknown.length === 0 ? undefined : await this.#learn(unknown)
-    const placed = keyed.flatMap(({ item, key }): Placed<Item>[] => {
-      const state = series.get(key)
-      if (state !== undefined) return [[item, state]]
-      refusals.add(item, troubles?.get(key) ?? '')
-      return []
+    const keys = items.map(({ record }) => seriesKeyOf(record))
+    const unknown = items.flatMap((item, index) => {
+      const key = keys[index] as string
+      return series.has(key) ? [] : [{ item, key }]
     })
+    const troubles = unknown.length === 0 ? undefined : await this.#learn(unknown)
+    const placed: Placed<Item>[] = []
+    for (const [index, item] of items.entries()) {
+      const key = keys[index] as string
+      const state = series.get(key)
+      if (state === undefined) refusals.add(item, troubles?.get(key) ?? '')
+      else placed.push([item, state])
+    }
     await this.#completeOwners(placed)
     return placed
   }
@@ -111,6 +115,7 @@ export class Recogniser {
         gpu: record.kind === 'gpu' ? this.#gpuOf(record, learnt) : undefined,
         newest: row?.at ?? before(since),
         hasValue: row?.hasValue,
+        row: undefined,
       })
     }
     return troubles

@@ -136,9 +136,12 @@ export class Writer {
   }
 
   #itemsOf({ logId, records, offsets }: BatchPart, next: number): Item[] {
+    // Most records have the time of the one before, as a text and so as an object.
+    let text = ''
+    let at: Instant | undefined
     return records.map((record, index) => {
-      const at = parseTime(record.time)
-      if (at === undefined) throw new Error(`a record of time ${record.time} got past readRecord`)
+      if (record.time !== text) at = parseTime((text = record.time))
+      if (at === undefined) throw new Error(`a record of time ${text} got past readRecord`)
       const offset = offsets[index] as number
       return { record, at, logId, offset, isSettled: offset < next, outcome: 'd' }
     })

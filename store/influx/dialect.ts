@@ -79,7 +79,9 @@ function influx1({ token }: Access): Dialect {
     async create(http, database) {
       const body = parameters({ q: `CREATE DATABASE ${named(database)}` })
       const headers = { ...authorization, 'content-type': 'application/x-www-form-urlencoded' }
-      const response = await http.send({ method: 'POST', path: '/query', body, headers })
+      // 403: a user that was granted the database, and may make none. Whether it is there is seen when it is used.
+      const response = await http.send({ method: 'POST', path: '/query', body, headers, accepts: [403] })
+      if (!response.ok) return
       // A statement that fails does so under status 200.
       const said = (await http.json(response)) as { results?: { error?: string }[] } | undefined
       const error = said?.results?.[0]?.error

@@ -12,6 +12,8 @@ export interface Scope {
 
 export interface EngineUnderTest {
   readonly name: string
+  /** Of each property, where a new store costs more than a file does; default 40. */
+  readonly runs?: number
   /** A new, empty store; it is closed and removed with the test. */
   open(t: Scope, limits?: Limits): Promise<OpenedStore>
 }

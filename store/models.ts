@@ -55,7 +55,7 @@ export function storeModels(engine: EngineUnderTest): void {
         await store.close()
       },
     )
-    await fc.assert(property, { numRuns: 40 })
+    await fc.assert(property, { numRuns: engine.runs ?? 40 })
   })
 
   test(name('the ledger counts each record of a log once, however often it is delivered'), async (t) => {
@@ -112,7 +112,7 @@ export function storeModels(engine: EngineUnderTest): void {
       assert.deepEqual(Object.fromEntries(values), Object.fromEntries(expected))
       await store.close()
     })
-    await fc.assert(property, { numRuns: 40 })
+    await fc.assert(property, { numRuns: engine.runs ?? 40 })
   })
 }
 

@@ -23,13 +23,13 @@ export interface InfluxServer {
   /** tap's `skip` option. */
   readonly skip: string | false
   /** @param folder where its data is; by another start with it the server comes back as it was */
-  start(t: Scope, folder?: string, port?: number): Promise<StartedInflux>
+  start(t: Scope, folder?: string, port?: number, env?: Readonly<Record<string, string>>): Promise<StartedInflux>
 }
 
 export const influx1: InfluxServer = {
   name: 'influx1',
   skip: skipWithout(tools.influxdb1),
-  async start(t, folder = temporaryFolder(t), port = 0) {
+  async start(t, folder = temporaryFolder(t), port = 0, env = {}) {
     const config = join(folder, 'influxdb.conf')
     writeFileSync(
       config,
@@ -49,7 +49,7 @@ export const influx1: InfluxServer = {
         store-enabled = false
       `,
     )
-    const started = start(t, 'influxd', ['-config', config])
+    const started = start(t, 'influxd', ['-config', config], { env })
     const listening = await started.waitFor(/Listening on HTTP/)
     const address = /addr=(\S+)/.exec(listening)?.[1]
     return { ...started, settings: { influxdbUrl: `http://${address}` } }
@@ -101,7 +101,8 @@ export const influx3: InfluxServer = {
   },
 }
 
-function freePort(): number {
+/** For servers that do not tell which port they were given. */
+export function freePort(): number {
   const script = `const s = require('net').createServer().listen(0, '127.0.0.1', () => { console.log(s.address().port); s.close() })`
   return Number(spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' }).stdout)
 }

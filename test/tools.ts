@@ -54,6 +54,10 @@ export const tools = {
     skipped: 'the store on InfluxDB 2 (store/influx)',
   },
   influxdb3: { name: 'influxdb3', skipped: 'the store on InfluxDB 3 (store/influx)' },
+  victoriaMetrics: {
+    name: 'victoria-metrics',
+    skipped: 'our line protocol read by VictoriaMetrics (store/influx/lines.proc.test.ts)',
+  },
   strace: { name: 'strace', skipped: 'a disk that fails to sync (test/disk.proc.test.ts)' },
 } as const satisfies Record<string, Tool>
 

@@ -35,18 +35,26 @@ export interface Access {
   readonly org: string | undefined
 }
 
+/** What a server says that it is. */
+export interface Identity {
+  readonly version: Version
+  /** Such as `2.9.1`. */
+  readonly release: string
+}
+
 /**
  * Asks the server what it is: the header of `/ping` has its version; InfluxDB 3 wants a token for it.
  *
  * @throws StoreError
  */
-export async function detect(http: Http, { token }: Access): Promise<Version> {
+export async function detect(http: Http, { token }: Access): Promise<Identity> {
   let response = await http.send({ method: 'GET', path: '/ping', accepts: [401, 403] })
   if (!response.ok && token !== undefined)
     response = await http.send({ method: 'GET', path: '/ping', headers: { authorization: `Bearer ${token}` } })
   const said = response.headers.get('x-influxdb-version') ?? (await versionIn(http, response))
-  const version = Number(/^v?(\d+)\./.exec(said ?? '')?.[1])
-  if (version === 1 || version === 2 || version === 3) return version
+  const [, release = '', first] = /^v?((\d+)\..*)$/.exec(said ?? '') ?? []
+  const version = Number(first)
+  if (version === 1 || version === 2 || version === 3) return { version, release }
   throw new StoreError(
     'denied',
     `${http.where}: it does not say that it is an InfluxDB 1, 2 or 3 (${said ?? 'nothing'})`,
@@ -71,7 +79,9 @@ function influx1({ token }: Access): Dialect {
     async create(http, database) {
       const body = parameters({ q: `CREATE DATABASE ${named(database)}` })
       const headers = { ...authorization, 'content-type': 'application/x-www-form-urlencoded' }
-      const response = await http.send({ method: 'POST', path: '/query', body, headers })
+      // 403: a user that was granted the database, and may make none. Whether it is there is seen when it is used.
+      const response = await http.send({ method: 'POST', path: '/query', body, headers, accepts: [403] })
+      if (!response.ok) return
       // A statement that fails does so under status 200.
       const said = (await http.json(response)) as { results?: { error?: string }[] } | undefined
       const error = said?.results?.[0]?.error

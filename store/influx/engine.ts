@@ -35,7 +35,6 @@ export interface InfluxOptions {
  * call, and again until there is an answer. Each call makes one attempt.
  */
 export class InfluxStore implements Store {
-  readonly engine = 'InfluxDB'
   readonly #http: Http
   readonly #options: InfluxOptions
   readonly #databases: Databases
@@ -45,11 +44,17 @@ export class InfluxStore implements Store {
   /** Writes stand in line, since each rests on what the one before it left. */
   #writing: Promise<unknown> = Promise.resolve()
   #isClosed = false
+  #engine = 'InfluxDB'
 
   constructor(options: InfluxOptions) {
     this.#http = new Http(options.url)
     this.#options = options
     this.#databases = databasesOf(options.bucket)
+  }
+
+  /** Its release is known once it has answered. */
+  get engine(): string {
+    return this.#engine
   }
 
   write(batch: WriteBatch): Promise<Counts> {
@@ -108,7 +113,7 @@ export class InfluxStore implements Store {
     return readOwners(await this.#met(), this.#databases.state, query)
   }
 
-  /** It does not tell what its retention has removed. */
+  /** What the retention of the server removes, the server does not count. */
   async rows(): Promise<undefined> {
     await this.#met()
     return undefined
@@ -141,10 +146,16 @@ export class InfluxStore implements Store {
 
   #meeting(): Promise<Server> {
     const { token, org, version } = this.#options
-    this.#server ??= Server.meet(this.#http, { token, org }, version).catch((error: unknown) => {
-      this.#server = undefined
-      throw error
-    })
+    this.#server ??= Server.meet(this.#http, { token, org }, version).then(
+      (server) => {
+        this.#engine = `InfluxDB ${server.release}`
+        return server
+      },
+      (error: unknown) => {
+        this.#server = undefined
+        throw error
+      },
+    )
     return this.#server
   }
 

@@ -3,6 +3,7 @@
  * is learnt when a series is first seen, and forgotten when another collector may have written since.
  */
 
+import type { Row } from './rows.ts'
 import { changesBy, nobody, type OwnerChange, ownerOf, withChanges } from '../owners.ts'
 import type { Owner } from '../store.ts'
 import type { GpuRecord, MetricRecord } from '#telemetry/record'
@@ -19,6 +20,8 @@ export interface SeriesState {
   newest: Instant
   /** The row at `newest`, where it is known that there is one: whether it has a value. */
   hasValue: boolean | undefined
+  /** Its newest row in the batch that is being written. */
+  row: Row | undefined
 }
 
 export interface GpuState {
@@ -84,7 +87,7 @@ export class Sightings {
 
   /** Whether the changes that are remembered do not tell whose it was then. */
   static isBeyond(state: GpuState, at: Instant): boolean {
-    const [first] = state.owners
+    const first = state.owners[0]
     return !state.isWhole && first !== undefined && isBefore(at, first.at)
   }
 

@@ -5,11 +5,10 @@ import { type Outcome, Outcomes } from './outcomes.ts'
 
 const outcome = fc.constantFrom<Outcome>('s', 'd', 'n', 'x')
 /** Outcomes by offset, as a list of pairs; gaps are as likely as runs. */
-const pairs = fc
-  .array(fc.tuple(fc.constantFrom(1, 1, 1, 2, 50), outcome), { maxLength: 60 })
-  .map((steps) =>
-    steps.reduce<[number, Outcome][]>((all, [step, o]) => [...all, [(all.at(-1)?.[0] ?? 40) + step, o]], []),
-  )
+const pairs = fc.array(fc.tuple(fc.constantFrom(1, 1, 1, 2, 50), outcome), { maxLength: 60 }).map((steps) => {
+  let offset = 40
+  return steps.map(([step, one]): [number, Outcome] => [(offset += step), one])
+})
 
 function outcomesOf(given: readonly (readonly [number, Outcome])[]): Outcomes {
   const outcomes = new Outcomes()

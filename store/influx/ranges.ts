@@ -136,8 +136,7 @@ function merged({ values, unreported }: Found, windowMs: number, fn: RangeFuncti
 
 function* rowsIn({ values }: Found) {
   for (const [time, value] of values) {
-    const { ms, ns } = instantOf(time)
-    yield { ms, ns, value: numberOf(value) }
+    yield { ...instantOf(time), value: numberOf(value) }
   }
 }
 

@@ -1,6 +1,5 @@
 /** Finds the series of each point: by memory, or by asking the database for those that are not remembered. */
 
-import { StoreError } from '../errors.ts'
 import type { Instant } from '#telemetry/time'
 import { readOwnerChanges, readStates } from './inventory.ts'
 import { gpuTags, headBytesMax, headOf, longTexts, metricTags, textOfTag } from './lines.ts'
@@ -17,16 +16,15 @@ import {
   Sightings,
 } from './memory.ts'
 import type { Databases } from './schema.ts'
+import type { Delivered, Refusals } from './refusals.ts'
 import { type Newcomer, SeriesLimit } from './serieslimit.ts'
 import type { Server } from './server.ts'
 import { textLines } from './texts.ts'
 
 /** A point on its way. */
-export interface PointItem {
+export interface PointItem extends Delivered {
   readonly record: PointRecord
   readonly at: Instant
-  /** Whether it was taken before, and comes again. */
-  readonly isSettled: boolean
 }
 
 /** A point and the series that it belongs to. */
@@ -61,34 +59,41 @@ export class Recogniser {
     return textLines(this.#texts)
   }
 
-  /**
-   * The points with their series; those that were taken once, and would not be taken now, are left out.
-   *
-   * @throws StoreError code `refused`
-   */
-  async place<Item extends PointItem>(items: readonly Item[]): Promise<Placed<Item>[]> {
+  /** The points with their series; those that get none are put to the refusals. */
+  async place<Item extends PointItem>(items: readonly Item[], refusals: Refusals): Promise<Placed<Item>[]> {
     const { series } = this.#memory
-    const keyed = items.map((item) => ({ item, key: seriesKeyOf(item.record) }))
-    const unknown = keyed.filter(({ key }) => !series.has(key))
-    if (unknown.length > 0) await this.#learn(unknown)
-    const placed = keyed.flatMap(({ item, key }): Placed<Item>[] => {
-      const state = series.get(key)
-      return state === undefined ? [] : [[item, state]]
+    const keys = items.map(({ record }) => seriesKeyOf(record))
+    const unknown = items.flatMap((item, index) => {
+      const key = keys[index] as string
+      return series.has(key) ? [] : [{ item, key }]
     })
+    const troubles = unknown.length === 0 ? undefined : await this.#learn(unknown)
+    const placed: Placed<Item>[] = []
+    for (const [index, item] of items.entries()) {
+      const key = keys[index] as string
+      const state = series.get(key)
+      if (state === undefined) refusals.add(item, troubles?.get(key) ?? '')
+      else placed.push([item, state])
+    }
     await this.#completeOwners(placed)
     return placed
   }
 
-  async #learn(unknown: readonly { readonly item: PointItem; readonly key: string }[]): Promise<void> {
+  /** @returns what is wrong with those of the series that cannot be taken, by key */
+  async #learn(unknown: readonly { readonly item: PointItem; readonly key: string }[]): Promise<Map<string, string>> {
+    const troubles = new Map<string, string>()
     const first = new Map<string, PointItem>()
-    let from: Instant | undefined
-    for (const { item, key } of unknown) {
-      if (!first.has(key)) first.set(key, item)
-      if (from === undefined || isBefore(item.at, from)) from = item.at
+    for (const { item, key } of unknown) if (!first.has(key)) first.set(key, item)
+    const met = new Map<string, Newcomer & { readonly record: PointRecord }>()
+    for (const [key, { record }] of first) {
+      const newcomer = this.#seriesOf(record)
+      const bytes = Buffer.byteLength(newcomer.head)
+      if (bytes <= headBytesMax) met.set(key, { ...newcomer, record })
+      else troubles.set(key, `its tags take ${bytes} bytes: want at most ${headBytesMax}`)
     }
-    const since = from as Instant
-    const met = new Map([...first].map(([key, item]) => [key, { item, ...this.#seriesOf(item) }]))
-    const records = [...first.values()].map(({ record }) => record)
+    if (met.size === 0) return troubles
+    const since = unknown.map(({ item }) => item.at).reduce((a, b) => (isBefore(b, a) ? b : a))
+    const records = [...met.values()].map(({ record }) => record)
     const uuids = new Set(records.flatMap((record) => (record.kind === 'gpu' ? [record.uuid] : [])))
     const [newest, states] = await Promise.all([
       readNewest(this.#server, this.#databases.data, records, since),
@@ -96,36 +101,29 @@ export class Recogniser {
         ? []
         : readStates(this.#server, this.#databases.state, uuids.size > namesMax ? undefined : [...uuids]),
     ])
-    const newcomers = [...met.values()].filter(({ head }) => !newest.has(head))
-    const tooMany = await this.#limit.refuse(newcomers)
+    const tooMany = await this.#limit.refuse([...met.values()].filter(({ head }) => !newest.has(head)))
     const learnt = this.#gpusOf(states, newest.values())
-    for (const [key, { item, head }] of met) {
+    for (const [key, { record, head }] of met) {
       if (tooMany.has(head)) {
-        if (item.isSettled) continue
-        const { record } = item
-        const what = `${record.metric}${record.kind === 'gpu' ? ` of ${record.uuid}` : ''}`
-        throw new StoreError(
-          'refused',
-          `${what} is a new series, and there are SERIES_MAX of them: raise it, or drop labels`,
-        )
+        troubles.set(key, `it begins a new series, and there are ${this.#limit.max} already: raise SERIES_MAX`)
+        continue
       }
       const row = newest.get(head)
-      for (const text of longTexts(item.record, !this.#server.dialect.takesTags).values()) this.#texts.add(text)
+      for (const text of longTexts(record, !this.#server.dialect.takesTags).values()) this.#texts.add(text)
       this.#memory.series.set(key, {
         head,
-        gpu: item.record.kind === 'gpu' ? this.#gpuOf(item.record, learnt) : undefined,
+        gpu: record.kind === 'gpu' ? this.#gpuOf(record, learnt) : undefined,
         newest: row?.at ?? before(since),
         hasValue: row?.hasValue,
+        row: undefined,
       })
     }
+    return troubles
   }
 
-  #seriesOf({ record }: PointItem): Newcomer {
+  #seriesOf(record: PointRecord): Newcomer {
     const tags = record.kind === 'gpu' ? gpuTags(record) : metricTags(record, !this.#server.dialect.takesTags)
-    const head = headOf(record.kind, tags)
-    const bytes = Buffer.byteLength(head)
-    if (bytes <= headBytesMax) return { measurement: record.kind, tags, head }
-    throw new StoreError('refused', `the tags of ${record.metric} take ${bytes} bytes: want at most ${headBytesMax}`)
+    return { measurement: record.kind, tags, head: headOf(record.kind, tags) }
   }
 
   /** GPUs as the database has them, by key; a row may be newer than the sighting that changed the attributes. */

@@ -5,7 +5,8 @@ import { timeDigits } from './lines.ts'
 import { isBefore, isSameInstant, type SeriesState } from './memory.ts'
 import type { Outcome } from './outcomes.ts'
 
-interface Row {
+/** A row of a batch. */
+export interface Row {
   readonly state: SeriesState
   readonly at: Instant
   /** `null`: not reported. */
@@ -16,17 +17,10 @@ interface Row {
   readonly hadValue: boolean
 }
 
-/** Of one series in this batch. */
-interface OfSeries {
-  newest: Row
-  readonly rows: Row[]
-  /** By the digits of the time; made with the first row that is not the newest. */
-  byTime: Map<string, Row> | undefined
-}
-
 export class Rows {
   readonly #rows: Row[] = []
-  readonly #series = new Map<SeriesState, OfSeries>()
+  /** The rows of series of which not all come in order, by the digits of their times. */
+  readonly #byTime = new Map<SeriesState, Map<string, Row>>()
 
   /**
    * Takes a record in.
@@ -34,8 +28,7 @@ export class Rows {
    * @param inDatabase whether the row there has a value; `undefined`: there is no such row
    */
   add(state: SeriesState, at: Instant, value: number | null, inDatabase: boolean | undefined): Outcome {
-    const known = this.#series.get(state)
-    const same = known === undefined ? undefined : rowAt(known, at)
+    const same = this.#rowAt(state, at)
     if (same !== undefined) {
       if (value === null) return 'd'
       same.value = value
@@ -46,12 +39,8 @@ export class Rows {
     const isWanted = value !== null || inDatabase === undefined
     const row: Row = { state, at, value, isWanted, hadValue: inDatabase === true }
     this.#rows.push(row)
-    if (known === undefined) this.#series.set(state, { newest: row, rows: [row], byTime: undefined })
-    else {
-      known.rows.push(row)
-      known.byTime?.set(timeDigits(at), row)
-      if (isBefore(known.newest.at, at)) known.newest = row
-    }
+    if (this.#byTime.size > 0) this.#byTime.get(state)?.set(timeDigits(at), row)
+    if (state.row === undefined || isBefore(state.row.at, at)) state.row = row
     if (inDatabase !== undefined) return 'd'
     return value === null ? 'n' : 's'
   }
@@ -59,28 +48,41 @@ export class Rows {
   /** As line protocol. */
   lines(): string[] {
     const lines: string[] = []
+    // Most rows have the time of the one before.
+    let last: Instant | undefined
+    let digits = ''
     for (const { state, at, value, isWanted } of this.#rows) {
-      if (isWanted)
-        lines.push(`${state.head} ${value === null ? 'reported=false' : `value=${value}`} ${timeDigits(at)}`)
+      if (!isWanted) continue
+      if (at !== last) digits = timeDigits((last = at))
+      lines.push(value === null ? `${state.head} reported=false ${digits}` : `${state.head} value=${value} ${digits}`)
     }
     return lines
   }
 
   /** What is written now is known from here on. */
   commit(): void {
-    for (const [state, { newest }] of this.#series) {
+    for (const { state } of this.#rows) {
+      const newest = state.row
+      if (newest === undefined) continue
+      state.row = undefined
       if (isBefore(newest.at, state.newest)) continue
       const hadValue = isSameInstant(newest.at, state.newest) && state.hasValue === true
       state.newest = newest.at
       state.hasValue = hadValue || newest.hadValue || newest.value !== null
     }
   }
-}
 
-/** The row of this batch at a time. Nearly every record is newer than all before it, and is told so without a search. */
-function rowAt(known: OfSeries, at: Instant): Row | undefined {
-  if (isBefore(known.newest.at, at)) return undefined
-  if (isSameInstant(known.newest.at, at)) return known.newest
-  known.byTime ??= new Map(known.rows.map((row) => [timeDigits(row.at), row]))
-  return known.byTime.get(timeDigits(at))
+  /** The row of this batch at a time. Nearly every record is newer than all before it, and is told so without a search. */
+  #rowAt(state: SeriesState, at: Instant): Row | undefined {
+    const newest = state.row
+    if (newest === undefined || isBefore(newest.at, at)) return undefined
+    if (isSameInstant(newest.at, at)) return newest
+    let own = this.#byTime.get(state)
+    if (own === undefined) {
+      own = new Map()
+      for (const row of this.#rows) if (row.state === state) own.set(timeDigits(row.at), row)
+      this.#byTime.set(state, own)
+    }
+    return own.get(timeDigits(at))
+  }
 }

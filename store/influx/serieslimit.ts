@@ -15,14 +15,15 @@ export interface Newcomer {
 export class SeriesLimit {
   readonly #server: Server
   readonly #database: string
-  readonly #max: number
+  /** Series that there may be. */
+  readonly max: number
   /** At least as many as there are; `undefined` before they were counted. */
   #count: number | undefined
 
   constructor(server: Server, database: string, max: number) {
     this.#server = server
     this.#database = database
-    this.#max = max
+    this.max = max
   }
 
   /** Those of some series that would be too many, by head. The others are counted as there. */
@@ -31,12 +32,12 @@ export class SeriesLimit {
     if (newcomers.length === 0 || !this.#server.dialect.showsSeries) return new Set()
     let fresh = newcomers
     this.#count ??= await this.#read()
-    if (this.#count + fresh.length > this.#max) {
+    if (this.#count + fresh.length > this.max) {
       // The count has those twice that were written and forgotten here, and lacks those of other collectors.
       this.#count = await this.#read()
-      if (this.#count + fresh.length > this.#max) fresh = await this.#absent(newcomers)
+      if (this.#count + fresh.length > this.max) fresh = await this.#absent(newcomers)
     }
-    const room = Math.max(0, this.#max - this.#count)
+    const room = Math.max(0, this.max - this.#count)
     this.#count += Math.min(room, fresh.length)
     return new Set(fresh.slice(room).map(({ head }) => head))
   }

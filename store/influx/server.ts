@@ -17,15 +17,20 @@ const chunkRows = 10_000
 export class Server {
   readonly http: Http
   readonly dialect: Dialect
+  /** Such as `2.9.1`, or `2` where it was not asked. */
+  readonly release: string
 
   /** @param forced its version, where it is not asked */
   static async meet(http: Http, access: Access, forced: Version | undefined): Promise<Server> {
-    return new Server(http, dialectOf(forced ?? (await detect(http, access)), access))
+    const { version, release } =
+      forced === undefined ? await detect(http, access) : { version: forced, release: String(forced) }
+    return new Server(http, dialectOf(version, access), release)
   }
 
-  private constructor(http: Http, dialect: Dialect) {
+  private constructor(http: Http, dialect: Dialect, release: string) {
     this.http = http
     this.dialect = dialect
+    this.release = release
   }
 
   /**

@@ -12,13 +12,14 @@ import { readExisting } from './lookup.ts'
 import { type GpuState, isBefore, isSameInstant, type PointRecord, Sightings } from './memory.ts'
 import type { Outcome } from './outcomes.ts'
 import { type Placed, Recogniser } from './recogniser.ts'
+import { Refusals } from './refusals.ts'
 import { Rows } from './rows.ts'
 import type { Databases } from './schema.ts'
 import type { Server } from './server.ts'
 import { textLines } from './texts.ts'
 import { planTransfers, tagTextsOf } from './transfers.ts'
 import type { TelemetryRecord, TransferRecord } from '#telemetry/record'
-import { type Instant, parseTime } from '#telemetry/time'
+import { formatTime, type Instant, parseTime } from '#telemetry/time'
 
 export interface WriterOptions {
   readonly databases: Databases
@@ -34,6 +35,8 @@ export interface WriterOptions {
 interface Item {
   readonly record: TelemetryRecord
   readonly at: Instant
+  readonly logId: string
+  readonly offset: number
   /** Whether the ledger has counted it: it was delivered again. */
   readonly isSettled: boolean
   outcome: Outcome
@@ -72,8 +75,13 @@ export class Writer {
     const server = this.#server
     const accounts = await this.#accounts(topic, parts)
     const byPart = parts.map((part) => this.#itemsOf(part, (accounts.get(part.logId) as Account).row.next))
-    const items = this.#taken(byPart.flat())
-    const placed = await this.#recogniser.place(items.filter((item): item is PointItem => isPoint(item)))
+    const refusals = new Refusals()
+    const items = this.#taken(byPart.flat(), refusals)
+    const placed = await this.#recogniser.place(
+      items.filter((item): item is PointItem => item.record.kind !== 'transfer'),
+      refusals,
+    )
+    refusals.throwIfAny(server.http.where)
     const rows = await this.#rowsOf(placed)
     const transfers = items.filter((item): item is TransferItem => item.record.kind === 'transfer')
     const { lines, removals } = await planTransfers(server, databases.data, transfers)
@@ -127,24 +135,30 @@ export class Writer {
     return accounts
   }
 
-  #itemsOf({ records, offsets }: BatchPart, next: number): Item[] {
+  #itemsOf({ logId, records, offsets }: BatchPart, next: number): Item[] {
+    // Most records have the time of the one before, as a text and so as an object.
+    let text = ''
+    let at: Instant | undefined
     return records.map((record, index) => {
-      const at = parseTime(record.time)
-      if (at === undefined) throw new Error(`a record of time ${record.time} got past readRecord`)
-      return { record, at, isSettled: (offsets[index] as number) < next, outcome: 'd' }
+      if (record.time !== text) at = parseTime((text = record.time))
+      if (at === undefined) throw new Error(`a record of time ${text} got past readRecord`)
+      const offset = offsets[index] as number
+      return { record, at, logId, offset, isSettled: offset < next, outcome: 'd' }
     })
   }
 
-  /** Those that are not too old. One that was taken in its time, and comes again, is left as it is. */
-  #taken(items: readonly Item[]): Item[] {
+  /** Those that can be taken. One that was taken in its time, and comes again, is left as it is. */
+  #taken(items: readonly Item[], refusals: Refusals): Item[] {
     const { retentionMs, nowMs } = this.#options
-    if (retentionMs === 0) return [...items]
-    const since = nowMs() - retentionMs
-    const old = items.find(({ at, isSettled }) => at.ms < since && !isSettled)
-    if (old === undefined) return items.filter(({ at }) => at.ms >= since)
-    const what = old.record.kind === 'transfer' ? `transfer ${old.record.id}` : old.record.metric
-    const want = new Date(since).toISOString()
-    throw new StoreError('refused', `${what} of ${old.record.time} is older than RETENTION: want ${want} or later`)
+    const sinceMs = retentionMs === 0 ? 0 : Math.ceil(nowMs() - retentionMs)
+    return items.filter((item) => {
+      const { record, at } = item
+      if (record.kind !== 'transfer' && record.value !== null && !Number.isFinite(record.value))
+        return refusals.add(item, `its value is ${record.value}: want a finite number`)
+      if (at.ms >= sinceMs) return true
+      const since = formatTime({ ms: sinceMs, ns: 0 })
+      return refusals.add(item, `it is older than RETENTION keeps records: want a time from ${since} on`)
+    })
   }
 
   async #rowsOf(placed: readonly Placed<PointItem>[]): Promise<Rows> {
@@ -180,10 +194,6 @@ function sightingsOf(placed: readonly Placed<PointItem>[]): Map<Sightings, strin
     return attributes === sightings.state.attributes ? undefined : attributes
   }
   return new Map([...byGpu.values()].map((sightings) => [sightings, changed(sightings)]))
-}
-
-function isPoint({ record }: Item): boolean {
-  return record.kind !== 'transfer'
 }
 
 /** The ledger rests on the order of a log: what is below its next offset is settled. */

@@ -1,0 +1,47 @@
+/** Who may write: an InfluxDB 1 with authorisation, and the two that want tokens. */
+
+import { test } from 'tap'
+import { openStore } from '../open.ts'
+import { batchOf, gpuRecord, partOf } from '../samples.ts'
+import { influx1, influx2 } from '#test/influx'
+
+const batch = batchOf(partOf([gpuRecord()]))
+
+test('influx1: a user writes who may make the databases, or was granted them', { skip: influx1.skip }, async (t) => {
+  const { settings } = await influx1.start(t, undefined, 0, { INFLUXDB_HTTP_AUTH_ENABLED: 'true' })
+  const as = async (influxdbToken: string) => {
+    const store = await openStore({ ...settings, influxdbToken, dataDir: '' })
+    t.teardown(async () => store.close())
+    return store
+  }
+  const query = async (q: string, user = ''): Promise<void> => {
+    const headers = { authorization: `Basic ${Buffer.from(user).toString('base64')}` }
+    const answer = await fetch(`${settings.influxdbUrl}/query?${new URLSearchParams({ q }).toString()}`, {
+      method: 'POST',
+      headers,
+    })
+    t.equal(answer.status, 200, q)
+  }
+  await query("CREATE USER root WITH PASSWORD 'r:t' WITH ALL PRIVILEGES")
+  await query("CREATE USER penstock WITH PASSWORD 'p'", 'root:r:t')
+  const penstock = await as('penstock:p')
+  await t.rejects(penstock.write(batch), { code: 'denied', retry: true })
+  await t.rejects((await as('penstock:wrong')).write(batch), { code: 'denied' })
+  await t.rejects((await openStore({ ...settings, dataDir: '' })).totals(), { code: 'denied' })
+  t.match(await (await as('root:r:t')).write(batch), { stored: 1 })
+  await query('GRANT ALL ON telemetry TO penstock; GRANT ALL ON telemetry_state TO penstock', 'root:r:t')
+  t.match(await penstock.write(batchOf(partOf([gpuRecord()], 1))), { duplicate: 1 }, 'without another start')
+})
+
+test('influx2: a wrong token is denied, a right one makes what it needs', { skip: influx2.skip }, async (t) => {
+  const { settings } = await influx2.start(t)
+  const open = async (influxdbToken: string) => {
+    const store = await openStore({ ...settings, influxdbToken, dataDir: '' })
+    t.teardown(async () => store.close())
+    return store
+  }
+  await t.rejects((await open('wrong')).write(batch), { code: 'denied', retry: true })
+  const all = await open(settings.influxdbToken ?? '')
+  t.match(await all.write(batch), { stored: 1 })
+  t.match(all.engine, /^InfluxDB 2\./)
+})

@@ -45,8 +45,10 @@ export function changesBy(
     const next = known[0]
     // Seen without an owner before anything is known: nothing to tell.
     if (next === undefined && isSameOwner(owner, nobody)) return []
+    // It was seen since, and with nobody, of which nothing was told.
+    const isLate = next === undefined && lastSeen !== undefined && isBefore(at, lastSeen)
     // Times between two sightings belong to the former, so the first one of all reaches up to what is known.
-    return [sighting]
+    return isLate ? [sighting, { at: behind(at), owner: nobody }] : [sighting]
   }
   if (isSameOwner(holder.owner, owner)) return []
   const next = known[index + 1]

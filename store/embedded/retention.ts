@@ -52,8 +52,10 @@ function removeBlocks(db: DatabaseSync, cutHour: number): boolean {
     .get(hour, blocksMax)
   const toSeries = (end?.series ?? Infinity) as number
   inOne(db, () => {
-    note(db, countSealed(db, hour, toSeries))
+    const rows = countSealed(db, hour, toSeries)
+    note(db, rows)
     db.prepare('DELETE FROM blocks WHERE hour = ? AND series < ?').run(hour, toSeries)
+    db.prepare('UPDATE hours SET samples = samples - ? WHERE hour = ?').run(rows, hour)
     if (end === undefined) db.prepare('DELETE FROM hours WHERE hour = ?').run(hour)
   })
   return true

@@ -1,4 +1,4 @@
-/** Who may write: an InfluxDB 1 with authorisation, and the two that want tokens. */
+/** Who may write, and what: authorisation, and the server's own retention. */
 
 import { test } from 'tap'
 import { openStore } from '../open.ts'
@@ -32,6 +32,28 @@ test('influx1: a user writes who may make the databases, or was granted them', {
   await query('GRANT ALL ON telemetry TO penstock; GRANT ALL ON telemetry_state TO penstock', 'root:r:t')
   t.match(await penstock.write(batchOf(partOf([gpuRecord()], 1))), { duplicate: 1 }, 'without another start')
 })
+
+test(
+  'influx1: what the server refuses is told in its words, and its neighbours go in without it',
+  { skip: influx1.skip },
+  async (t) => {
+    const { settings } = await influx1.start(t)
+    const q = 'CREATE DATABASE telemetry WITH DURATION 1h'
+    await fetch(`${settings.influxdbUrl}/query?${new URLSearchParams({ q }).toString()}`, { method: 'POST' })
+    const store = await openStore({ ...settings, dataDir: '' })
+    t.teardown(async () => store.close())
+    const old = gpuRecord({ time: new Date(Date.now() - 7_200_000).toISOString() })
+    const fresh = gpuRecord({ time: new Date(Date.now() - 60_000).toISOString() })
+    await t.rejects(store.write(batchOf(partOf([old, fresh]))), {
+      code: 'refused',
+      retry: false,
+      message: /beyond retention/,
+    })
+    t.equal((await store.totals()).received, 0)
+    const without = partOf([undefined, fresh])
+    t.match(await store.write(batchOf(without)), { stored: 1, duplicate: 0, dead: 1 }, 'its point was there by now')
+  },
+)
 
 test('influx2: a wrong token is denied, a right one makes what it needs', { skip: influx2.skip }, async (t) => {
   const { settings } = await influx2.start(t)

@@ -71,8 +71,8 @@ export const influx2: InfluxServer = {
       `--http-bind-address=127.0.0.1:${port}`,
       '--reporting-disabled',
     ])
-    const listening = JSON.parse(await started.waitFor(/"msg":"Listening"/)) as { port: number }
-    const influxdbUrl = `http://127.0.0.1:${listening.port}`
+    const listening = await started.waitFor(/msg=Listening .*transport=http/, 30_000)
+    const influxdbUrl = `http://127.0.0.1:${/ port=(\d+)/.exec(listening)?.[1]}`
     if (isNew) {
       const body = JSON.stringify({ username: 'tests', password: 'of-the-tests', org, bucket: 'first', token })
       const answer = await fetch(`${influxdbUrl}/api/v2/setup`, { method: 'POST', body })

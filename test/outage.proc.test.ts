@@ -18,9 +18,9 @@ const isFull = process.env['PENSTOCK_TEST_FULL'] === '1'
 
 file.setTimeout(isFull ? 1_200_000 : 600_000)
 
-/** How long a store is away, with a visibility of 2 s: long enough to be delivered again several times. */
-const awayMs = isFull ? 60_000 : 8_000
-const visibility = { VISIBILITY_TIMEOUT: '2s' }
+/** How long a store is away, with a visibility of 5 s: long enough to be delivered again several times. */
+const awayMs = isFull ? 60_000 : 12_000
+const visibility = { VISIBILITY_TIMEOUT: '5s' }
 const topics = { TOPICS: 'telemetry:partitions=4:durability=disk,transfers:partitions=1:durability=disk' }
 
 test('a store that is away for longer than the visibility: nothing is delivered twice, nothing is lost', async (t) => {

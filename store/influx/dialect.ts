@@ -55,6 +55,10 @@ export async function detect(http: Http, { token }: Access): Promise<Identity> {
   const [, release = '', first] = /^v?((\d+)\..*)$/.exec(said ?? '') ?? []
   const version = Number(first)
   if (version === 1 || version === 2 || version === 3) return { version, release }
+  // One that was built out of its sources has no number; only a 2 has this path.
+  const setup = await http.send({ method: 'GET', path: '/api/v2/setup', accepts: [404, 405] })
+  const answer = (await http.json(setup)) as { allowed?: unknown } | undefined | null
+  if (typeof answer?.allowed === 'boolean') return { version: 2, release: `2 (${said ?? 'unknown'})` }
   throw new StoreError(
     'denied',
     `${http.where}: it does not say that it is an InfluxDB 1, 2 or 3 (${said ?? 'nothing'})`,

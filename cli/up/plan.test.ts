@@ -36,9 +36,12 @@ test('a demo has a data folder of its own', async (t) => {
 })
 
 test('settings of a role reach that role, and no other', async (t) => {
-  const { brokers, collector } = plan({ csv: 'a.csv', 'visibility-timeout': '5s', 'service-token': 's' })
+  const flags = { csv: 'a.csv', 'visibility-timeout': '5s', 'segment-bytes': '1MiB', 'service-token': 's' }
+  const { brokers, collector } = plan(flags)
+  t.equal(brokers[1]?.settings['SEGMENT_BYTES'], '1MiB')
+  t.equal(collector.settings['SEGMENT_BYTES'], undefined)
   t.equal(brokers[1]?.settings['VISIBILITY_TIMEOUT'], '5s')
-  t.equal(collector.settings['VISIBILITY_TIMEOUT'], undefined)
+  t.equal(collector.settings['VISIBILITY_TIMEOUT'], '5s', 'a setting of both')
   t.equal(collector.settings['SERVICE_TOKEN'], 's')
 })
 

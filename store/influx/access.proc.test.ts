@@ -65,5 +65,6 @@ test('influx2: a wrong token is denied, a right one makes what it needs', { skip
   await t.rejects((await open('wrong')).write(batch), { code: 'denied', retry: true })
   const all = await open(settings.influxdbToken ?? '')
   t.match(await all.write(batch), { stored: 1 })
-  t.match(all.engine, /^InfluxDB 2\./)
+  // One that was built out of its sources has no number.
+  t.match(all.engine, /^InfluxDB 2/)
 })

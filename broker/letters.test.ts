@@ -97,6 +97,19 @@ test('a retry sends the record to the partition that it came from, and keeps wha
   t.match((await list(local)).letters, [{ id: '0/0/1' }, { id: '0/0/2' }])
 })
 
+test('a retry into a partition that is full is refused as a whole, and the letters stay', async (t) => {
+  const local = await startBroker(t, { topics: new Map([['work', { partitions: 2, maxBytes: 1_000 }]]) })
+  await local.call('POST', '/produce?topic=work&partition=1', JSON.stringify({ filler: 'x'.repeat(2_000) }), {
+    'content-type': 'application/x-ndjson',
+  })
+  await bury(local, { reason: 'a', row: record(1), origin: '0/0/0' }, { reason: 'b', row: record(2), origin: '0/1/0' })
+  const { body } = await local.call('POST', '/dead/retry?topic=work', { all: true })
+  t.match(body, { code: 'partition_full', detail: /partition 1 of work/ })
+  t.equal(local.broker.topic('work')?.logs[0]?.end, 0, 'nothing was sent')
+  t.match(await list(local), { open: 2 })
+  t.match((await local.call('POST', '/dead/retry?topic=work', { ids: ['0/0/0'] })).body, { retried: 1, open: 1 })
+})
+
 test('two retries at one time send each record once', async (t) => {
   const local = await startBroker(t, { topics })
   await bury(local, ...Array.from({ length: 50 }, (_, n) => ({ reason: 'r', row: record(n), origin: `0/0/${n}` })))

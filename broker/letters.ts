@@ -17,7 +17,7 @@ import type { Log } from './log/log.ts'
 import { readRecords, type Records } from './log/records.ts'
 import { textsOf } from './log/texts.ts'
 import type { StoredBatch } from './log/types.ts'
-import { notWritten, type OnProduced, refuseWhenFull, topicOf } from './produce.ts'
+import { notWritten, type OnProduced, refuseWhenFull, topicOf, write } from './produce.ts'
 import { deskGroup, type Topic } from './topic.ts'
 
 /** A list of 10,000 ids of the longest kind. */
@@ -93,7 +93,6 @@ export async function retryLetters(
   onProduced: OnProduced,
 ): Promise<Answer> {
   return deal(broker, request, body, 'retried', async (topic, found) => {
-    refuseWhenFull(broker, topic, topic.logs[0] as Log)
     const kept: { readonly id: string; readonly why: string }[] = []
     const sent: Found[] = []
     const byLog = new Map<Log, Buffer[]>()
@@ -107,16 +106,11 @@ export async function retryLetters(
       byLog.set(log, [...(byLog.get(log) ?? []), row.bytes])
       sent.push(each)
     }
+    // Before the first of them, since what is written to one would be sent again when another refuses.
+    for (const log of byLog.keys()) refuseWhenFull(broker, topic, log)
     for (const [log, rows] of byLog) {
       const records = readRecords(joined(rows), 'ndjson', recordBytesMax) as Records
-      const { count } = records
-      const appended = log.append(records, undefined, broker.clock.wallMs())
-      if (typeof appended === 'string') throw notWritten(appended)
-      if ('expected' in appended) throw new Error('a record without a number was out of turn')
-      broker.floor.take(records.bytes.length)
-      const outcome = await appended.done
-      if (outcome !== 'durable') throw notWritten(outcome)
-      onProduced(topic.name, count)
+      await write(broker, topic, log, records, undefined, onProduced)
     }
     return { done: sent, kept }
   })

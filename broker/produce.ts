@@ -7,7 +7,7 @@ import { Problem } from '#wire/problems'
 
 import type { Broker } from './broker.ts'
 import type { Log } from './log/log.ts'
-import type { NotWritten, Numbered } from './log/types.ts'
+import type { Appended, NotWritten, Numbered } from './log/types.ts'
 import { readRecords, type BodyKind, type Records } from './log/records.ts'
 import type { Topic } from './topic.ts'
 
@@ -116,6 +116,19 @@ async function append(
     throw new Problem('bad_sequence', 'a producer numbers its records for one partition: name it by partition=P')
   }
   refuseWhenFull(broker, topic, log)
+  const { first, count, duplicate } = await write(broker, topic, log, records, numbered, onProduced)
+  return { json: answerOf(topic, log, first, count, duplicate) }
+}
+
+/** Appends records to a log of a topic; resolves when they are as durable as the topic says. */
+export async function write(
+  broker: Broker,
+  topic: Topic,
+  log: Log,
+  records: Records,
+  numbered: Numbered | undefined,
+  onProduced: OnProduced,
+): Promise<Appended> {
   const count = records.count
   const appended = log.append(records, numbered, broker.clock.wallMs())
   if (typeof appended === 'string') throw notWritten(appended)
@@ -128,7 +141,7 @@ async function append(
   const outcome = await appended.done
   if (outcome !== 'durable') throw notWritten(outcome)
   if (!appended.duplicate) onProduced(topic.name, count)
-  return { json: answerOf(topic, log, appended.first, appended.count, appended.duplicate) }
+  return appended
 }
 
 /** Nothing is taken over a limit; whoever reads and acknowledges goes on, and so makes room. */

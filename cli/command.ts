@@ -2,7 +2,7 @@
 
 import type { Readable } from 'node:stream'
 import { helpOf, readSettings, type Settings, type SettingTable } from '#lib/settings'
-import { readArgs } from './args.ts'
+import { didYouMean, readArgs, UsageError } from './args.ts'
 
 /** What a command has of the world. */
 export interface Io {
@@ -79,6 +79,24 @@ export function command<Table extends SettingTable>(options: CommandOptions<Tabl
         return 2
       }
       return options.run(settings, io, args)
+    },
+  }
+}
+
+/** A command whose first word picks one of several. */
+export function commandOf(parts: Readonly<Record<string, Command>>, help: string): Command {
+  return {
+    help,
+    async run(argv, io) {
+      const [name = '--help', ...rest] = argv
+      if (name === '--help' || name === '-h') {
+        io.stdout.write(help)
+        return 0
+      }
+      const part = Object.hasOwn(parts, name) ? parts[name] : undefined
+      if (part !== undefined) return part.run(rest, io)
+      const known = Object.keys(parts)
+      throw new UsageError([`want ${known.join(', ')}, not ${JSON.stringify(name)}${didYouMean(name, known)}`])
     },
   }
 }

@@ -24,8 +24,9 @@ export interface Work {
   readonly gates: Readonly<Record<string, Gate>>
 }
 
-export async function statusOf({ store, group, collectors, ...work }: Work): Promise<Partial<CollectorStatus>> {
-  const ready = readyOf({ store, group, collectors, ...work })
+export async function statusOf(work: Work): Promise<Partial<CollectorStatus>> {
+  const { store, group, collectors } = work
+  const ready = readyOf(work)
   const trouble = ready === true ? undefined : { trouble: ready }
   if (store === undefined) return { group, ...trouble }
   // Asked first: a record that is settled meanwhile is then counted twice for a moment, and never missed.

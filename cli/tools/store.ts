@@ -3,8 +3,7 @@
 import { commonSettings } from '#lib/settings'
 import { backUp, checkStore, reportOf, type TableReport, vacuum } from '#store/embedded/care'
 import { embeddedPath } from '#store/open'
-import { didYouMean, UsageError } from '../args.ts'
-import { type Command, command } from '../command.ts'
+import { command, commandOf } from '../command.ts'
 import { type Column, formatBytes, formatNumber, formatTable } from '../table.ts'
 
 const settings = { dataDir: commonSettings.dataDir }
@@ -85,10 +84,9 @@ takes as much space again until it is done.
   },
 })
 
-const parts: Readonly<Record<string, Command>> = { report, check, backup, vacuum: compact }
-
-export const store: Command = {
-  help: `penstock store report|check|backup|vacuum [flags]
+export const store = commandOf(
+  { report, check, backup, vacuum: compact },
+  `penstock store report|check|backup|vacuum [flags]
 
 The file of the embedded store, DATA_DIR/store/penstock.db.
 
@@ -99,18 +97,7 @@ The file of the embedded store, DATA_DIR/store/penstock.db.
 
 penstock store check --help shows the settings.
 `,
-  async run(argv, io) {
-    const [name = '--help', ...rest] = argv
-    if (name === '--help' || name === '-h') {
-      io.stdout.write(store.help)
-      return 0
-    }
-    const part = Object.hasOwn(parts, name) ? parts[name] : undefined
-    if (part !== undefined) return part.run(rest, io)
-    const known = Object.keys(parts)
-    throw new UsageError([`want ${known.join(', ')}, not ${JSON.stringify(name)}${didYouMean(name, known)}`])
-  },
-}
+)
 
 function perSample(bytes: number, samples: number | undefined): string | undefined {
   return samples === undefined || samples === 0 ? undefined : (bytes / samples).toFixed(2)

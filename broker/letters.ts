@@ -141,6 +141,7 @@ async function deal(
   const dead = deadOf(broker, asked.topic)
   const topic = topicOf(broker, asked.topic)
   const ids = idsIn(body, broker, dead)
+  // A turn that failed was told to who asked for it, and is no reason not to take the next.
   const turn = (turns.get(dead) ?? Promise.resolve())
     .catch(() => {})
     .then(async () => {

@@ -8,18 +8,23 @@ import type { Metrics } from '#lib/metrics'
 import { version } from '#lib/version'
 import { Problem } from '#wire/problems'
 import { Transport } from '#wire/transport'
-import { Feed } from './feed.ts'
-import { givenKey, Keys } from './keys.ts'
-import { letterHandlers } from './letters.ts'
-import { Live } from './live.ts'
-import { addPages, dashboardDist } from './pages.ts'
-import { PipelineWatch } from './pipeline.ts'
-import { telemetryHandler } from './produce.ts'
-import { storeQueries } from './queries.ts'
-import { StoreReader } from './reader.ts'
-import { createApi } from './server.ts'
+import { Feed } from './live/feed.ts'
+import { givenKey, Keys } from './server/keys.ts'
+import { letterHandlers } from './pipeline/letters.ts'
+import { Live } from './live/live.ts'
+import { addPages, dashboardDist } from './server/pages.ts'
+import { PipelineWatch } from './pipeline/pipeline.ts'
+import { telemetryHandler } from './intake/produce.ts'
+import { Inventory } from './ask/inventory.ts'
+import { StoreReader } from './ask/reader.ts'
+import { fleetHandlers } from './handlers/fleet.ts'
+import { gpuHandlers } from './handlers/gpus.ts'
+import { metricHandlers } from './handlers/metrics.ts'
+import { telemetryHandlers } from './handlers/telemetry.ts'
+import { transferHandlers } from './handlers/transfers.ts'
+import { createApi } from './server/server.ts'
 import type { ApiSettings } from './settings.ts'
-import { serveStream, streamOptions } from './stream.ts'
+import { serveStream, streamOptions } from './live/stream.ts'
 
 export interface ApiParts {
   readonly app: FastifyInstance
@@ -39,6 +44,7 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
   const { log, metrics, wallMs = systemClock.wallMs, dashboardDir = dashboardDist } = surroundings
   const { msgQueueAddr: url, serviceToken: token, msgQueueTopic } = settings
   const reader = new StoreReader(settings)
+  const inventory = new Inventory(reader, settings.staleAfterMs)
   const watch = new PipelineWatch(settings, reader)
   const live = new Live(randomBytes(4).toString('hex'), settings.streamBytes)
   const feed = new Feed(settings, live, log)
@@ -54,7 +60,11 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
     rateLimit: settings.rateLimit,
     wallMs,
     handlers: {
-      ...storeQueries(reader, settings),
+      ...gpuHandlers(inventory),
+      ...telemetryHandlers(reader, inventory),
+      ...fleetHandlers(reader, inventory, settings.demo),
+      ...metricHandlers,
+      ...transferHandlers(reader),
       getPipeline: ({ nowMs }) => watch.read(nowMs),
       ...letterHandlers({ url, token }, msgQueueTopic),
       postTelemetry: telemetryHandler(transport, msgQueueTopic),

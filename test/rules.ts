@@ -85,18 +85,26 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
   'streamer/feed.ts': { may: ['http'], why: 'the readers of GET /stream, a sink each' },
   'streamer/outlet.ts': { may: ['problems'], why: 'sends by the client, and tells the refusals of a broker apart' },
   'collector/settle.ts': { may: ['problems'], why: 'tells which refusals of a broker are worth another try' },
-  'api/server.ts': { may: ['problems', 'http'], why: 'Fastify: what stands between the network and the handlers' },
-  'api/pages.ts': { may: ['problems'], why: 'what needs no key: the page, Swagger UI, and the doors of every role' },
-  'api/requests.ts': {
+  'api/server/server.ts': {
+    may: ['problems', 'http'],
+    why: 'Fastify: what stands between the network and the handlers',
+  },
+  'api/server/pages.ts': {
+    may: ['problems'],
+    why: 'what needs no key: the page, Swagger UI, and the doors of every role',
+  },
+  'api/server/requests.ts': {
     may: ['problems', 'http'],
     why: 'reads the parts of a request and refuses them with a code of the table',
   },
-  'api/queries.ts': { may: ['problems'], why: 'the handlers that ask the store' },
-  'api/produce.ts': { may: ['problems'], why: 'the handler that sends records to the broker' },
-  'api/letters.ts': { may: ['problems'], why: 'the handlers that pass on what the broker keeps' },
-  'api/pipeline.ts': { may: ['problems'], why: 'asks the other roles how they are' },
-  'api/feed.ts': { may: ['problems', 'timers'], why: 'follows the broker while somebody reads the live stream' },
-  'api/stream.ts': {
+  'api/ask/inventory.ts': { may: ['problems'], why: 'finds the GPU that an id means, or says which it could mean' },
+  'api/ask/parameters.ts': { may: ['problems'], why: 'refuses what a schema cannot, with a code of the table' },
+  'api/handlers/gpus.ts': { may: ['problems'], why: 'a GPU may be gone between two questions' },
+  'api/intake/produce.ts': { may: ['problems'], why: 'the handler that sends records to the broker' },
+  'api/pipeline/letters.ts': { may: ['problems'], why: 'the handlers that pass on what the broker keeps' },
+  'api/pipeline/pipeline.ts': { may: ['problems'], why: 'asks the other roles how they are' },
+  'api/live/feed.ts': { may: ['problems', 'timers'], why: 'follows the broker while somebody reads the live stream' },
+  'api/live/stream.ts': {
     may: ['problems', 'http', 'timers'],
     why: 'one reader of the live stream: its sink and its timers',
   },

@@ -6,7 +6,7 @@ import { metricOf } from '#telemetry/catalogue'
 import type { TelemetryRecord } from '#telemetry/record'
 import { Problem } from '#wire/problems'
 import { formatEvent } from '#wire/sse'
-import type { QueryOf } from './contract.ts'
+import type { QueryOf } from '../contract.ts'
 import type { Feed } from './feed.ts'
 import type { Live, Outlet, Wants } from './live.ts'
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import { parseLabels } from './intake.ts'
-import { readTime } from './times.ts'
-import { cursorOf, readCursor } from './cursor.ts'
+import { readTime } from '../ask/times.ts'
+import { cursorOf, readCursor } from '../ask/cursor.ts'
 
 test('labels_raw as the sources write it', (t) => {
   t.same(parseLabels(''), {})

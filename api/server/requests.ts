@@ -10,7 +10,7 @@ import { Compile, type Validator } from 'typebox/compile'
 import { nearest } from '#lib/http/query'
 import { parseInteger } from '#lib/quantity'
 import { Problem } from '#wire/problems'
-import type { Endpoint } from './contract.ts'
+import type { Endpoint } from '../endpoint.ts'
 
 type Schema = Readonly<Record<string, unknown>>
 type Given = Readonly<Record<string, unknown>>

@@ -1,6 +1,6 @@
 /** What a set of GPUs is doing, in a handful of numbers. A GPU that does not report a metric takes no part in its number. */
 
-import type { Fleet, Gpu, Host, Site, Transfer } from './contract.ts'
+import type { Fleet, Gpu, Host, Site, Transfer } from '../contract.ts'
 import type { SiteRow, TransferRow } from '#store/store'
 import { ageS } from './times.ts'
 

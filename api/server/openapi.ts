@@ -1,8 +1,9 @@
 /** The contract as an OpenAPI 3.1 file. Schemas with a `$id` become components, wherever they are used. */
 
 import type { TSchema } from 'typebox'
-import { type Endpoint, contract } from './contract.ts'
-import { problem } from './schemas/records.ts'
+import { contract } from '../contract.ts'
+import type { Endpoint } from '../endpoint.ts'
+import { problem } from '../schemas/records.ts'
 
 type Json = Record<string, unknown>
 

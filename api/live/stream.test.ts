@@ -4,7 +4,7 @@ import { test } from 'tap'
 import { gpuRecord, transferRecord } from '#store/samples'
 import { SseParser, type SseEvent } from '#wire/sse'
 import { Compile } from 'typebox/compile'
-import { contract } from './contract.ts'
+import { contract } from '../contract.ts'
 import { stubBroker, testApi } from '#test/api'
 
 type Api = Awaited<ReturnType<typeof testApi>>

@@ -2,7 +2,7 @@ import { Compile } from 'typebox/compile'
 import { test } from 'tap'
 import { noCounts } from '#store/store'
 import { type Findings, membersOf, pipelineOf } from './parts.ts'
-import { pipeline } from './schemas/pipeline.ts'
+import { pipeline } from '../schemas/pipeline.ts'
 
 const isPipeline = Compile(pipeline)
 const store = { ...noCounts, stored: 7, bytes: 4096, error: null }

@@ -1,7 +1,7 @@
 /** Who may ask: the keys, compared without telling by the time it takes how much of one was right. */
 
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { Scope } from './contract.ts'
+import type { Scope } from '../endpoint.ts'
 
 export interface Key {
   /** Names the key in logs and limits, and does not give it away. */

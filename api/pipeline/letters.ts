@@ -2,8 +2,8 @@
 
 import { Client } from '#wire/client'
 import { Problem } from '#wire/problems'
-import type { Handlers } from './call.ts'
-import type { AnswerOf } from './contract.ts'
+import type { Handlers } from '../call.ts'
+import type { AnswerOf } from '../contract.ts'
 
 export function letterHandlers(
   broker: { readonly url: string; readonly token: string | undefined },

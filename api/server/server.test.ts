@@ -5,10 +5,11 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { SettingsError } from '#lib/settings'
-import { contract, type Endpoint } from './contract.ts'
+import { contract } from '../contract.ts'
+import type { Endpoint } from '../endpoint.ts'
 import { testApi, testKey } from '#test/api'
 import { temporaryFolder } from '#test/start'
-import { apiHostOf } from './settings.ts'
+import { apiHostOf } from '../settings.ts'
 
 const paths = Object.values<Endpoint>(contract).flatMap((row) => [row.path, ...(row.also ?? [])])
 

@@ -4,7 +4,7 @@ import { isRefused, type Labels, readRecord, type GpuRecord } from '#telemetry/r
 import { formatTime, sourceTime } from '#telemetry/time'
 import { normalise } from '#telemetry/normalise'
 import { partitionKeyOf } from '#telemetry/identity'
-import type { BodyOf } from './contract.ts'
+import type { BodyOf } from '../contract.ts'
 
 type Input = Exclude<BodyOf<'postTelemetry'>, unknown[]>
 

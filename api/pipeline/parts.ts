@@ -2,7 +2,7 @@
 
 import type { Counts } from '#store/store'
 import { deadSuffix } from '#wire/ids'
-import type { BrokerPart, Pipeline, TopicPart } from './contract.ts'
+import type { BrokerPart, Pipeline, TopicPart } from '../contract.ts'
 
 /** What came of asking a role. */
 export type Asked =

@@ -19,7 +19,7 @@ export interface PageOptions {
 }
 
 /** Beside this folder in a checkout, and beside its compiled form in the package. */
-export const dashboardDist = join(import.meta.dirname, '..', 'dashboard', 'dist')
+export const dashboardDist = join(import.meta.dirname, '..', '..', 'dashboard', 'dist')
 
 /** The files that @fastify/swagger-ui brings; its plugin is not used, because it wants @fastify/swagger beside it. */
 const swaggerFiles = join(dirname(fileURLToPath(import.meta.resolve('@fastify/swagger-ui'))), 'static')

@@ -12,11 +12,12 @@ import type { Metrics } from '#lib/metrics'
 import { requestId } from '#lib/trace'
 import { StoreError } from '#store/errors'
 import { Problem } from '#wire/problems'
-import type { Call, Handlers } from './call.ts'
-import { contract, type Endpoint, type Operation, type QueryOf } from './contract.ts'
+import type { Call, Handlers } from '../call.ts'
+import { contract, type Operation, type QueryOf } from '../contract.ts'
+import type { Endpoint } from '../endpoint.ts'
 import { anyone, givenKey, type Key, type Keys, mayDo } from './keys.ts'
 import { requestReader } from './requests.ts'
-import { isLoopback } from './settings.ts'
+import { isLoopback } from '../settings.ts'
 
 export interface ApiOptions {
   readonly keys: Keys

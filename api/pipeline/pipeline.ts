@@ -3,10 +3,10 @@
 import { noCounts } from '#store/store'
 import { Problem } from '#wire/problems'
 import { Transport } from '#wire/transport'
-import type { Pipeline } from './contract.ts'
+import type { Pipeline } from '../contract.ts'
 import { type Asked, type Body, type Findings, membersOf, pipelineOf, type ProxyMember } from './parts.ts'
-import type { StoreReader } from './reader.ts'
-import type { ApiSettings } from './settings.ts'
+import type { StoreReader } from '../ask/reader.ts'
+import type { ApiSettings } from '../settings.ts'
 
 /** A role that has not told by then is taken for down: the page must not wait longer. */
 const askMsMax = 1_500

@@ -4,7 +4,7 @@ import { type Partition, partitionOfKey } from '#wire/ids'
 import { Problem } from '#wire/problems'
 import { type RetryOptions, retry } from '#wire/retry'
 import { retryAfterMs, type Transport } from '#wire/transport'
-import type { Handler } from './call.ts'
+import type { Handler } from '../call.ts'
 import { type Intake, intakeOf } from './intake.ts'
 
 /** How long a topic's number of partitions is taken for known: it may be raised, and keys map anew then. */

@@ -8,7 +8,7 @@ import { Problem } from '#wire/problems'
 import { sleep } from '#wire/retry'
 import { Transport } from '#wire/transport'
 import type { Live } from './live.ts'
-import type { ApiSettings } from './settings.ts'
+import type { ApiSettings } from '../settings.ts'
 
 /** How long the broker is still read after the last reader left: pages are reloaded. */
 const lingerMs = 30_000

@@ -2,7 +2,7 @@
 
 import { metricOf } from '#telemetry/catalogue'
 import type { GpuAttributes, GpuRow, LatestRow } from '#store/store'
-import type { Gpu, GpuReference, LatestValue } from './contract.ts'
+import type { Gpu, GpuReference, LatestValue } from '../contract.ts'
 import { ageS } from './times.ts'
 
 /** When an answer is made, and from which age on its values are stale. */

@@ -1,0 +1,58 @@
+/** Hosts, namespaces, the catalogue, and the fleet as a whole. */
+
+import { Type } from 'typebox'
+import type { Endpoint } from '../endpoint.ts'
+import * as fleet from '../schemas/fleet.ts'
+import { closed } from '../schemas/kit.ts'
+import { duration, name, when } from './kit.ts'
+
+export const fleetEndpoints = {
+  listHosts: {
+    method: 'GET',
+    path: '/api/v1/hosts',
+    scope: 'read',
+    summary: 'Hosts with what their GPUs are doing',
+    query: closed({}),
+    answer: fleet.hostList,
+  },
+  listNamespaces: {
+    method: 'GET',
+    path: '/api/v1/namespaces',
+    scope: 'read',
+    summary: 'Namespaces with their GPUs and pods',
+    query: closed({}),
+    answer: fleet.namespaceList,
+  },
+  getFleet: {
+    method: 'GET',
+    path: '/api/v1/fleet',
+    scope: 'read',
+    summary: 'Totals of the whole fleet',
+    query: closed({}),
+    answer: fleet.fleet,
+  },
+  getFleetHistory: {
+    method: 'GET',
+    path: '/api/v1/fleet/history',
+    scope: 'read',
+    summary: 'One metric of the whole fleet over time',
+    description: 'Of each GPU the mean in a window, then `fn` over the GPUs. At most 1,000 windows.',
+    query: closed({
+      metric: Type.Optional(name('Default: DCGM_FI_DEV_POWER_USAGE')),
+      fn: Type.Optional(fleet.fleetHistory.properties.fn),
+      start: Type.Optional(when('Included; default: 15 minutes before `end`')),
+      end: Type.Optional(when('Not included; default: behind the newest value')),
+      window: Type.Optional(duration('Default: a 90th of the range, 1 s at least')),
+    }),
+    answer: fleet.fleetHistory,
+    problems: ['unknown_metric'],
+  },
+  listMetrics: {
+    method: 'GET',
+    path: '/api/v1/metrics',
+    scope: 'read',
+    summary: 'The catalogue: name, unit, meaning and plausible range of each metric',
+    query: closed({}),
+    answer: fleet.metricList,
+  },
+} as const satisfies Record<string, Endpoint>

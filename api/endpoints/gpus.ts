@@ -1,0 +1,59 @@
+/** GPUs, their newest values, and their values over time. */
+
+import { Type } from 'typebox'
+import type { Endpoint } from '../endpoint.ts'
+import * as gpus from '../schemas/gpus.ts'
+import { closed } from '../schemas/kit.ts'
+import { duration, gpuFilter, limit, name, when } from './kit.ts'
+
+const gpuParams = closed({
+  id: name('A uuid, `host:gpu` (mtv5-dgx1-hgpu-031:5) or a device_id (nvidia5); of a MIG slice `uuid:gpu_i_id`'),
+})
+
+export const gpusEndpoints = {
+  listGpus: {
+    method: 'GET',
+    path: '/api/v1/gpus',
+    scope: 'read',
+    summary: 'GPUs with their newest values',
+    description: 'By host and index. A metric that was named without a value has `reported: false` and the value null.',
+    query: closed(gpuFilter),
+    answer: gpus.gpuList,
+  },
+  getGpu: {
+    method: 'GET',
+    path: '/api/v1/gpus/{id}',
+    scope: 'read',
+    summary: 'One GPU with its newest values',
+    params: gpuParams,
+    query: closed({}),
+    answer: gpus.gpuDetail,
+    problems: ['unknown_gpu', 'ambiguous_gpu'],
+  },
+  getGpuTelemetry: {
+    method: 'GET',
+    path: '/api/v1/gpus/{id}/telemetry',
+    scope: 'read',
+    summary: 'Values of one GPU over time',
+    description:
+      'Without `start` it is the hour before `end`, and without `end` up to the newest value. A series that has more ' +
+      'than `limit` values is cut there, says `truncated`, and names the `next_start`.',
+    params: gpuParams,
+    query: closed({
+      start: Type.Optional(when('Included')),
+      end: Type.Optional(when('Not included')),
+      metric: Type.Optional(
+        Type.Array(name('Canonical name or an alias'), {
+          maxItems: 64,
+          description: 'May be repeated (also as `metric[]`); default: all metrics of the GPU',
+        }),
+      ),
+      window: Type.Optional(duration('One value a window of this length')),
+      fn: Type.Optional(gpus.windowFunction),
+      fill: Type.Optional(gpus.windowFill),
+      limit: Type.Optional(limit(10_000, 1_000, 'Values of a series')),
+    }),
+    answer: gpus.telemetry,
+    problems: ['unknown_gpu', 'ambiguous_gpu', 'unknown_metric'],
+  },
+} as const satisfies Record<string, Endpoint>

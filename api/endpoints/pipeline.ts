@@ -1,0 +1,55 @@
+/** How the parts of Penstock are, and what they could not store. */
+
+import { Type } from 'typebox'
+import type { Endpoint } from '../endpoint.ts'
+import * as letters from '../schemas/letters.ts'
+import { pipeline } from '../schemas/pipeline.ts'
+import { closed } from '../schemas/kit.ts'
+import { limit, name, topicName } from './kit.ts'
+
+export const pipelineEndpoints = {
+  getPipeline: {
+    method: 'GET',
+    path: '/api/v1/pipeline',
+    scope: 'read',
+    summary: 'How the parts of Penstock are: brokers, lag, stored, dead, pending',
+    query: closed({}),
+    answer: pipeline,
+  },
+  listLetters: {
+    method: 'GET',
+    path: '/api/v1/dead',
+    scope: 'read',
+    summary: 'Dead letters: records that could not be stored, and rows that could not be read',
+    description: 'Those that nobody has dealt with, the oldest first.',
+    query: closed({
+      topic: Type.Optional(topicName),
+      after: Type.Optional(name('`next` of the answer before')),
+      limit: Type.Optional(limit(1000, 100, 'Letters')),
+    }),
+    answer: letters.letterList,
+    problems: ['unknown_topic', 'unavailable'],
+  },
+  retryLetters: {
+    method: 'POST',
+    path: '/api/v1/dead/retry',
+    scope: 'admin',
+    summary: 'Send the records of dead letters again',
+    description: 'They go to the topic that they came from. A row of a file is no record, and is kept with the reason.',
+    query: closed({ topic: Type.Optional(topicName) }),
+    body: letters.letterChoice,
+    answer: letters.lettersRetried,
+    problems: ['unknown_topic', 'unavailable', 'disk_full'],
+  },
+  dropLetters: {
+    method: 'POST',
+    path: '/api/v1/dead/drop',
+    scope: 'admin',
+    summary: 'Put dead letters away',
+    description: 'They are listed no more; the broker keeps them as long as its retention says.',
+    query: closed({ topic: Type.Optional(topicName) }),
+    body: letters.letterChoice,
+    answer: letters.lettersDropped,
+    problems: ['unknown_topic', 'unavailable'],
+  },
+} as const satisfies Record<string, Endpoint>

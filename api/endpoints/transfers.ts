@@ -1,0 +1,33 @@
+/** Transfers and sites. */
+
+import { Type } from 'typebox'
+import type { Endpoint } from '../endpoint.ts'
+import * as transfers from '../schemas/transfers.ts'
+import { closed } from '../schemas/kit.ts'
+import { limit, name, when } from './kit.ts'
+
+export const transfersEndpoints = {
+  listTransfers: {
+    method: 'GET',
+    path: '/api/v1/transfers',
+    scope: 'read',
+    summary: 'Transfers, newest first',
+    query: closed({
+      site: Type.Optional(name('Of this site only')),
+      status: Type.Optional(name('With this status only')),
+      start: Type.Optional(when('Included')),
+      end: Type.Optional(when('Not included')),
+      limit: Type.Optional(limit(1_000, 100, 'Transfers')),
+      cursor: Type.Optional(name('Of the page before')),
+    }),
+    answer: transfers.transferList,
+  },
+  listSites: {
+    method: 'GET',
+    path: '/api/v1/sites',
+    scope: 'read',
+    summary: 'Sites with what they transferred',
+    query: closed({}),
+    answer: transfers.siteList,
+  },
+} as const satisfies Record<string, Endpoint>

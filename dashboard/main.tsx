@@ -9,6 +9,7 @@ import { firstState, Store } from './state.ts'
 const store = new Store(firstState(Date.now()))
 const actions = new Actions(store, {
   fetch: (url, init) => fetch(url, init),
+  origin: location.origin,
   sleep,
   random: Math.random,
   wallMs: () => Date.now(),

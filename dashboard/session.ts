@@ -1,5 +1,6 @@
 /** Everything that is asked with one key, from the moment that it is given until the API refuses it or the page ends. */
 
+import type { Api } from '#api/client'
 import type { Pipeline } from '#api/contract'
 import type { Sleep } from '#wire/retry'
 import { metricNames, quantities, type Focus } from './model/metrics.ts'
@@ -7,13 +8,15 @@ import { Outages } from './model/outages.ts'
 import { flowBetween, troublesOf } from './model/pipeline.ts'
 import { pointsOf, ranges, windowS } from './model/series.ts'
 import { isStale } from './model/fleet.ts'
-import { Api, type Fetch, Refused } from './net/api.ts'
+import { type Fetch, isForbidden, isWrongKey, openApi, reasonOf } from './net/api.ts'
 import { Poll } from './net/poll.ts'
 import { follow } from './net/stream.ts'
 import type { Store } from './state.ts'
 
 export interface World {
   readonly fetch: Fetch
+  /** Where the page came from, and the API is. */
+  readonly origin: string
   readonly sleep: Sleep
   readonly random: () => number
   readonly wallMs: () => number
@@ -62,7 +65,7 @@ export class Session {
   constructor(store: Store, world: World, key: string | undefined) {
     this.#store = store
     this.#world = world
-    this.#api = new Api(world.fetch, key)
+    this.#api = openApi(world.fetch, world.origin, key)
     // While there is nothing yet, whoever waits for the first value does not want to wait a minute.
     this.#list = this.#poll(
       () => (store.state.fleet.size === 0 ? emptyMs : listMs),
@@ -115,9 +118,11 @@ export class Session {
         await this.#askList(signal)
         return
       } catch (error) {
+        // A key that may not even list the GPUs is of no use here; later, one that may not see everything is.
+        if (isForbidden(error)) this.#askForKey(error)
         this.#refused(error)
         if (signal.aborted) return
-        this.#tell({ pipelineError: messageOf(error) })
+        this.#tell({ pipelineError: reasonOf(error) })
         await this.#world.sleep(firstMs, signal).catch(() => {})
       }
     }
@@ -131,14 +136,16 @@ export class Session {
 
   /** A wrong key ends the session and brings the form back; anything else passes. */
   #refused(error: unknown): void {
-    if (!(error instanceof Refused) || (error.status !== 401 && error.status !== 403)) return
-    if (this.#end.signal.aborted) return
+    if (isWrongKey(error) && !this.#end.signal.aborted) this.#askForKey(error)
+  }
+
+  #askForKey(error: unknown): void {
     this.end()
-    this.#store.set({ phase: 'key', keyProblem: error.message })
+    this.#store.set({ phase: 'key', keyProblem: reasonOf(error) })
   }
 
   async #askList(signal: AbortSignal): Promise<void> {
-    const list = await this.#api.ask('listGpus', {}, signal)
+    const list = await this.#api.get('/api/v1/gpus', { signal })
     this.#heard(list.as_of)
     const { fleet } = this.#store.state
     fleet.replace(list)
@@ -147,11 +154,11 @@ export class Session {
 
   async #askPipeline(signal: AbortSignal): Promise<void> {
     try {
-      const pipeline = await this.#api.ask('getPipeline', {}, signal)
+      const pipeline = await this.#api.get('/api/v1/pipeline', { signal })
       this.#heard(pipeline.as_of)
       this.#tell({ pipeline, pipelineError: undefined, flow: this.#flowTo(pipeline) })
     } catch (error) {
-      if (!signal.aborted) this.#tell({ pipelineError: messageOf(error) })
+      if (!signal.aborted) this.#tell({ pipelineError: reasonOf(error) })
       throw error
     }
   }
@@ -164,13 +171,13 @@ export class Session {
   }
 
   async #askSites(signal: AbortSignal): Promise<void> {
-    const { sites } = await this.#api.ask('listSites', {}, signal)
+    const { sites } = await this.#api.get('/api/v1/sites', { signal })
     this.#store.set({ sites })
   }
 
   async #askFleetHistory(signal: AbortSignal): Promise<void> {
-    const ask = async (metric: string, fn: string) => {
-      const { values } = await this.#api.ask('getFleetHistory', { metric, fn }, signal)
+    const ask = async (metric: string, fn: 'sum' | 'mean') => {
+      const { values } = await this.#api.get('/api/v1/fleet/history', { query: { metric, fn }, signal })
       return values.map(({ time, value }) => ({ timeMs: Date.parse(time), value }))
     }
     const [power, utilisation] = await Promise.all([
@@ -194,12 +201,12 @@ export class Session {
       window: `${windowS(range)}s`,
     }
     try {
-      const { series } = await this.#api.telemetry(picked, query, signal)
+      const { series } = await this.#api.get('/api/v1/gpus/{id}/telemetry', { params: { id: picked }, query, signal })
       const { state } = this.#store
       if (state.picked !== picked || state.range !== range) return
       this.#store.set({ chart: { gpu: picked, range, endMs, points: pointsOf(series) }, chartError: undefined })
     } catch (error) {
-      if (!signal.aborted) this.#store.set({ chartError: messageOf(error) })
+      if (!signal.aborted) this.#store.set({ chartError: reasonOf(error) })
       throw error
     }
   }
@@ -215,8 +222,9 @@ export class Session {
       if (state === undefined) continue
       const start = new Date(state.lastSeenMs - historySpanS * 1000).toISOString()
       try {
-        const query = { metric: names, start, window: '5s', limit: '200' }
-        const { series } = await this.#api.telemetry(gpu, query, this.#end.signal)
+        const query = { metric: names, start, window: '5s', limit: 200 }
+        const ask = { params: { id: gpu }, query, signal: this.#end.signal }
+        const { series } = await this.#api.get('/api/v1/gpus/{id}/telemetry', ask)
         state.history[focus]?.prepend(pointsOf(series)[focus])
         this.#store.set({})
       } catch (error) {
@@ -272,8 +280,4 @@ export class Session {
   #heard(asOf: Pipeline['as_of']): void {
     this.#offsetMs = Date.parse(asOf) - this.#world.wallMs()
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -21,6 +21,7 @@ const network = Object.fromEntries(
 
 /** A program of somebody else, in TypeScript, that knows nothing of Node's types. */
 const program = `
+import { Api } from 'penstock/api'
 import { Client, Problem, type Message } from 'penstock/client'
 
 declare const process: { readonly argv: readonly string[] }
@@ -41,7 +42,12 @@ stop.abort()
 
 const refusal = await client.producer({ topic: 'no-such-topic' }).send([{ data: '{}' }]).catch((error: unknown) => error)
 const code: string | undefined = refusal instanceof Problem ? refusal.code : String(refusal)
-console.log(JSON.stringify({ seen: seen.map((message) => message.data), code }))
+// A broker is no API; what it would have answered is known all the same.
+const gpus = await new Api({ url: process.argv[2] ?? '' }).get('/api/v1/gpus', { query: { host: 'a' } }).then(
+  (answer): string => answer.gpus.map((gpu) => gpu.uuid).join(),
+  (error: unknown) => (error instanceof Problem ? error.code : String(error)),
+)
+console.log(JSON.stringify({ seen: seen.map((message) => message.data), code, gpus }))
 `
 
 test('the packed package installs and runs', { skip: skipWithout(tools.npm) }, async (t) => {
@@ -110,7 +116,11 @@ test('the packed package installs and runs', { skip: skipWithout(tools.npm) }, a
     await succeeds(t, 'tsc', [...strict, 'main.ts'], app)
 
     const { stdout } = await succeeds(t, process.execPath, ['main.ts', broker.url], app)
-    t.strictSame(JSON.parse(stdout.at(-1) ?? ''), { seen: ['{"n":1}', '{"n":2}'], code: 'unknown_topic' })
+    t.strictSame(JSON.parse(stdout.at(-1) ?? ''), {
+      seen: ['{"n":1}', '{"n":2}'],
+      code: 'unknown_topic',
+      gpus: 'not_found',
+    })
     t.match(await broker.kill('SIGTERM'), { code: 0 }, 'the broker stops cleanly')
   })
 })

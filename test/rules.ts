@@ -42,11 +42,11 @@ export const rooms: Readonly<Record<string, Room>> = {
   bench: { imports: everything, process: true },
 }
 
-/** The one file that another room sees of `api`. */
-const onlyDoor: Readonly<Record<string, string>> = { api: 'api/contract.ts' }
+/** The files that another room sees of `api`. */
+const onlyDoors: Readonly<Record<string, readonly string[]>> = { api: ['api/contract.ts', 'api/client.ts'] }
 
-/** What `npm install penstock` offers to others; it may re-export, and whatever it needs is shared by definition. */
-const published = 'wire/client.ts'
+/** What `npm install penstock` offers to others; they may re-export, and whatever they need is shared by definition. */
+const published = ['wire/client.ts', 'api/client.ts']
 
 /** The files of a role that are not its core. */
 const doorFiles = ['main.ts', 'settings.ts', 'routes.ts']
@@ -151,8 +151,8 @@ export const directions: Rule = ({ files }) => {
     else if (!mayImport(file, to)) {
       const allowed = rooms[file.room]?.imports.join(', ') || 'nothing'
       findings.push(`${at}: ${file.room}/ must not import ${to}/ ('${specifier}'); it may import ${allowed}`)
-    } else if (onlyDoor[to] !== undefined && target !== onlyDoor[to] && !rooms[file.room]?.process) {
-      findings.push(`${at}: of ${to}/ only ${onlyDoor[to]} may be imported, not '${specifier}'`)
+    } else if (onlyDoors[to]?.includes(target) === false && !rooms[file.room]?.process) {
+      findings.push(`${at}: of ${to}/ only ${onlyDoors[to].join(' and ')} may be imported, not '${specifier}'`)
     }
   }
   return findings
@@ -230,7 +230,7 @@ export const exportsByName: Rule = ({ files }) => [
     found(file, /^export default\b|^export \{[^}]*\bas default\b/gm).map((what) => `${what}: export it by its name`),
   ),
   ...allImports(files)
-    .filter(({ file, isReexport }) => isReexport && file.path !== published)
+    .filter(({ file, isReexport }) => isReexport && !published.includes(file.path))
     .map(({ file, line, specifier }) => `${file.path}:${line}: hands on '${specifier}': import it where it is used`),
 ]
 
@@ -238,7 +238,7 @@ export const sharedByTwo: Rule = ({ files }) => {
   const shared = files.filter((file) => rooms[file.room]?.shared && !file.isTest)
   return shared.flatMap((file) => {
     const users = usersOf(file.path, files)
-    if (users.has(published) || users.size >= 2) return []
+    if (published.some((path) => users.has(path)) || users.size >= 2) return []
     const who = users.size === 0 ? 'no folder needs it' : `only ${[...users].join()}/ needs it`
     return [`${file.path}: ${who}: move it there, or delete it (${file.room}/ is for what two folders share)`]
   })
@@ -279,7 +279,7 @@ function usersOf(path: string, files: readonly SourceFile[]): Set<string> {
   const users = new Set<string>()
   const reached = new Set([path])
   for (const target of reached) {
-    if (target === published) users.add(published)
+    if (published.includes(target)) users.add(target)
     for (const file of files) {
       if (file.isTest || file.room === 'bench' || !file.imports.some((one) => one.target === target)) continue
       if (file.room === room) reached.add(file.path)

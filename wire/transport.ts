@@ -25,8 +25,8 @@ export interface ClientOptions {
 
 /** What one request adds to its path. */
 export interface Call {
-  /** Query parameters; those that are `undefined` are left out. */
-  readonly query?: Readonly<Record<string, string | number | undefined>> | undefined
+  /** Query parameters; those that are `undefined` are left out, a list is repeated. */
+  readonly query?: Readonly<Record<string, string | number | readonly string[] | undefined>> | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body?: string | Uint8Array<ArrayBuffer> | undefined
   readonly signal?: AbortSignal | undefined
@@ -67,7 +67,7 @@ export class Transport {
     try {
       return (text === '' ? undefined : JSON.parse(text)) as T
     } catch {
-      throw new Problem('unavailable', `${this.url}${path} does not answer in JSON: is it a broker or proxy?`)
+      throw new Problem('unavailable', `${this.url}${path} does not answer in JSON: is the address right?`)
     }
   }
 
@@ -157,7 +157,11 @@ async function refusal(response: Response): Promise<Problem> {
 
 function queryText(query: Call['query']): string {
   const given = new URLSearchParams()
-  for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) given.set(name, String(value))
+  for (const [name, value] of Object.entries(query ?? {})) {
+    for (const one of typeof value === 'object' ? value : value === undefined ? [] : [value]) {
+      given.append(name, String(one))
+    }
+  }
   const text = given.toString()
   return text === '' ? '' : `?${text}`
 }

@@ -7,7 +7,7 @@ import type { StreamGap, StreamRecord, StreamState } from '#api/contract'
 import { backoffMs, type Sleep } from '#wire/retry'
 import { type SseEvent, SseParser } from '#wire/sse'
 import type { Link } from '../model/pipeline.ts'
-import { Refused } from './api.ts'
+import { isWrongKey, reasonOf } from './api.ts'
 
 export interface StreamHandlers {
   onRecords(records: readonly StreamRecord[]): void
@@ -18,7 +18,7 @@ export interface StreamHandlers {
 }
 
 export interface StreamOptions {
-  /** @throws Refused */
+  /** @throws Problem */
   readonly open: (lastId: string, signal: AbortSignal) => Promise<Response>
   readonly signal: AbortSignal
   readonly sleep: Sleep
@@ -33,7 +33,7 @@ const backoffBounds = { firstMs: 500, longestMs: 10_000 }
 /**
  * Follows the stream until the signal is aborted.
  *
- * @throws Refused when the key is not taken (401, 403): trying again would change nothing
+ * @throws Problem when the key is not taken: trying again would change nothing
  */
 export async function follow(handlers: StreamHandlers, options: StreamOptions): Promise<void> {
   const { signal, sleep, random, wallMs } = options
@@ -52,8 +52,8 @@ export async function follow(handlers: StreamHandlers, options: StreamOptions): 
         dispatch(event, handlers)
       })
     } catch (error) {
-      if (error instanceof Refused && (error.status === 401 || error.status === 403)) throw error
-      reason = error instanceof Error ? error.message : String(error)
+      if (isWrongKey(error)) throw error
+      reason = reasonOf(error)
     }
     if (signal.aborted) return
     brokenSinceMs ??= wallMs()

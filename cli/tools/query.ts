@@ -1,11 +1,13 @@
-/** `penstock query`: the newest values, read straight from the store while a collector may be writing to it. */
+/** `penstock query`: the newest values, straight from the store while a collector may be writing to it; or what the API answers. */
 
 import { commonSettings, setting } from '#lib/settings'
 import { openStore } from '#store/open'
 import { isEmbedded, storePlace } from '#store/settings'
 import type { LatestRow } from '#store/store'
+import { UsageError } from '../args.ts'
 import { command } from '../command.ts'
 import { formatTable, type Column } from '../table.ts'
+import { apiSettings, queryApi, questions } from './query_api.ts'
 
 const settings = {
   dataDir: commonSettings.dataDir,
@@ -15,19 +17,38 @@ const settings = {
   metric: setting.text('METRIC', { help: 'only this metric, by its canonical name' }),
   namespace: setting.text('NAMESPACE', { help: 'only the GPUs of this namespace' }),
   json: setting.boolean('JSON', { help: 'a JSON object a line instead of a table', default: 'false' }),
+  ...apiSettings,
 }
+
+/** Of the newest values only; a question to the API has parameters. */
+const storeFilters = ['host', 'gpu', 'metric', 'namespace', 'json']
+
+const widest = questions.reduce((most, { path }) => Math.max(most, path.length), 0)
+const list = questions.map(({ path, summary }) => `  ${path.padEnd(widest)}  ${summary}\n`).join('')
 
 export const query = command({
   name: 'query',
+  usage: '[QUESTION [NAME=VALUE ...]]',
   about: `Shows the newest value of each series in the store of DATA_DIR, or of INFLUXDB_URL, beside a collector that writes.
-A dash is a value that the source named and did not report.
-`,
+A dash is a value that the source named and did not report. With a QUESTION it asks the API instead:
+
+${list}`,
   more: `  penstock query --host node-001 --metric DCGM_FI_DEV_GPU_TEMP
   penstock query --data-dir data/demo --gpu 3 --json
+  penstock query gpus host=node-001
+  penstock query gpus/node-001:3/telemetry metric=DCGM_FI_DEV_POWER_USAGE start=-1h window=1m
+  penstock query transfers status=failed --format csv
 `,
+  positionals: { max: 100 },
   settings,
-  reads: ['DATA_DIR', ...Object.values(storePlace).map(({ name }) => name)],
-  async run({ host, gpu, metric, namespace, json, ...place }, io) {
+  reads: ['DATA_DIR', 'API_URL', 'API_KEY', ...Object.values(storePlace).map(({ name }) => name)],
+  async run({ host, gpu, metric, namespace, json, apiUrl, apiKey, format, ...place }, io, { positionals, flags }) {
+    if (positionals.length > 0) {
+      const filter = storeFilters.find((name) => flags[name] !== undefined)
+      if (filter === undefined) return queryApi({ apiUrl, apiKey, format }, positionals, io)
+      const instead = filter === 'json' ? '--format json' : `${filter}=${flags[filter]} behind the question`
+      throw new UsageError([`--${filter} is for the store: write ${instead}`])
+    }
     const store = await openStore(place, { readOnly: true })
     try {
       const isUuid = gpu?.includes('-') === true

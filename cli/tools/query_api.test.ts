@@ -1,0 +1,54 @@
+import { test } from 'tap'
+import { gpuRecord, transferRecord } from '#store/samples'
+import { testApi, testKey } from '#test/api'
+import type { Io } from '../command.ts'
+import { query } from './query.ts'
+
+const nowMs = Date.parse('2025-07-18T20:43:00Z')
+const power = 'DCGM_FI_DEV_POWER_USAGE'
+const records = [
+  ...[100, 700, 400].map((value, at) => gpuRecord({ metric: power, value, time: `2025-07-18T20:4${at}:00Z` })),
+  gpuRecord({ value: 50 }),
+  gpuRecord({ uuid: 'GPU-b', gpu_id: '1', device_id: 'nvidia1', metric: power, value: null }),
+  transferRecord({ error: 'no route\u001b[2J' }),
+]
+
+/** Runs the command, and returns what it printed. */
+async function run(words: readonly string[], env: Record<string, string> = {}) {
+  const printed = { out: '', err: '' }
+  const into = (name: 'out' | 'err') => ({ write: (text: string) => void (printed[name] += text) })
+  const io = { env, stdout: into('out'), stderr: into('err'), signal: new AbortController().signal } as unknown as Io
+  const code = await query.run(words, io)
+  return { code, ...printed }
+}
+
+test('a question to the API is answered as a table, or as the API sends it', async (t) => {
+  const { url } = await testApi(t, { nowMs, records })
+  const env = { API_URL: url, API_KEY: `${testKey},another-key` }
+  const gpus = await run(['gpus'], env)
+  t.match(gpus.out, /^ID +UUID .*HOSTNAME .*GPU_UTIL +POWER_USAGE$/m, 'a metric is a column')
+  t.match(gpus.out, /^GPU-a .* 50 +400$/m)
+  t.match(gpus.out, /^GPU-b .* - +-$/m, 'not reported is no zero')
+
+  const over = ['gpus/host-1:0/telemetry', `metric=${power}`, 'start=-1h', 'window=1m', 'fn=max']
+  t.match((await run(over, env)).out, /^POWER_USAGE +W +▁█▅ +100 +400 +700 +400 +2025-07-18T20:42:00Z$/m)
+  t.match((await run(['fleet'], env)).out, /^gpus +2$/m, 'what is no list is told a member a line')
+  t.match((await run(['/api/v1/transfers'], env)).out, /no route\\u001b\[2J/, 'a terminal obeys nothing of it')
+  t.same(JSON.parse((await run(['fleet', '--format', 'json'], env)).out).gpus, 2)
+
+  const cut = await run(['gpus/GPU-a/telemetry', `metric=${power}`, 'start=-1h', 'limit=1'], env)
+  t.match(cut.err, /there is more/, 'an answer that is cut says so')
+  t.match(await run(['gpus', 'host=nowhere'], env), { code: 0, out: '', err: 'nothing fits\n' })
+})
+
+test('what is wrong is said with what would be right', async (t) => {
+  const { url } = await testApi(t, { nowMs, records })
+  const env = { API_URL: url, API_KEY: testKey }
+  await t.rejects(run(['gpu'], env), /there is no "gpu" to ask for \(did you mean gpus\?\): want one of gpus, /)
+  await t.rejects(run(['gpus', 'host'], env), /"host" is no parameter: want name=value/)
+  await t.rejects(run(['gpus', '--host', 'a'], env), /--host is for the store: write host=a behind the question/)
+  await t.rejects(run(['gpus', 'hots=a'], env), /hots is not known: did you mean host\?/)
+  await t.rejects(run(['gpus/GPU-x'], env), /there is no GPU GPU-x/)
+  await t.rejects(run(['gpus'], { API_URL: url }), /send a key.*; set API_KEY, or give one with --api-key/)
+  await t.rejects(run(['gpus'], { API_URL: 'http://127.0.0.1:9' }), /no API answers at .*: start one with penstock up/)
+})

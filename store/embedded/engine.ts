@@ -4,6 +4,7 @@ import type { AcrossQuery, GpuFilter, LatestFilter, OwnerQuery, RangeQuery, Tran
 import { StoreError } from '../errors.ts'
 import { type Database, guarded, openDatabase, type OpenOptions } from './database.ts'
 import { countRows } from './count.ts'
+import { Directory } from './directory.ts'
 import { readLedger } from './known.ts'
 import * as inventory from './inventory.ts'
 import type { Limits } from './limits.ts'
@@ -33,6 +34,7 @@ export class EmbeddedStore implements Store {
   readonly #sealer: Sealer | undefined
   readonly #limits: Limits
   readonly #clock: Clock
+  readonly #directory: Directory
 
   /** @throws StoreError */
   static async open(path: string, options: EmbeddedOptions = {}): Promise<EmbeddedStore> {
@@ -62,6 +64,7 @@ export class EmbeddedStore implements Store {
     this.#writer = writer
     this.#limits = limits
     this.#clock = clock
+    this.#directory = new Directory(database.db)
   }
 
   async write(batch: WriteBatch): Promise<Counts> {
@@ -69,19 +72,19 @@ export class EmbeddedStore implements Store {
   }
 
   async latest(filter: LatestFilter = {}) {
-    return this.#read((db) => inventory.readLatest(db, filter))
+    return this.#read((db) => inventory.readLatest(db, this.#directory, filter))
   }
 
   async gpus(filter: GpuFilter = {}) {
-    return this.#read((db) => inventory.readGpus(db, filter))
+    return this.#read((db) => inventory.readGpus(db, this.#directory, filter))
   }
 
   async hosts() {
-    return this.#read(inventory.readHosts)
+    return this.#read((db) => inventory.readHosts(db, this.#directory))
   }
 
   async namespaces() {
-    return this.#read(inventory.readNamespaces)
+    return this.#read(() => inventory.readNamespaces(this.#directory))
   }
 
   async range(query: RangeQuery) {

@@ -4,7 +4,7 @@
  */
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { BlockReader, sealedHours } from './blocks.ts'
+import { BlockReader, RollupReader, sealedHours } from './blocks.ts'
 import type { Moment } from './instants.ts'
 import type { Rollup } from './rollup.ts'
 import { between, hourNs, hourS, merged, noRows, type Rows, RowsBuilder } from './rows.ts'
@@ -18,7 +18,7 @@ export interface Hour {
   readonly ms: number
   /** Those that are in the range. */
   rows(series: number): Rows
-  /** With the first of its columns; `undefined` where the rows have to be read. */
+  /** With the first of its columns; `undefined` where the rows have to be read. It stands until the next one is asked for. */
   rollup(series: number, columns: number): Rollup | undefined
 }
 
@@ -41,7 +41,8 @@ export function* readHours(
     WHERE second.s <= :toS
   `)
   statement.setReturnArrays(true)
-  const parameters = ids.length <= idsMax ? {} : { metric }
+  const parameters: Record<string, string> = ids.length <= idsMax ? {} : { metric }
+  const rollups = new RollupReader(db, wanted, parameters)
   for (const hour of [...new Set([...sealed, ...loose])].sort((a, b) => a - b)) {
     const startS = hour * hourS
     const looseRows = loose.has(hour) ? readLoose(statement, startS, parameters) : new Map<number, Rows>()
@@ -57,7 +58,7 @@ export function* readHours(
         return isWhole ? rows : between(rows, fromNs, toNs)
       },
       rollup(series, columns) {
-        return isWhole && isSealed && !looseRows.has(series) ? blocks.rollup(hour, series, columns) : undefined
+        return isWhole && isSealed && !looseRows.has(series) ? rollups.rollup(hour, series, columns) : undefined
       },
     }
   }

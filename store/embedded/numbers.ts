@@ -143,17 +143,18 @@ export class ByteReader {
     return value % 2 === 1 ? -(value + 1) / 2 : value / 2
   }
 
-  numbers(count: number): Float64Array {
+  /** @param values where they go; left out: into a list of their own */
+  numbers(count: number, values: Float64Array = new Float64Array(count)): Float64Array {
     const tag = this.whole()
-    if (tag === bitsTag) return this.#bits(count)
-    if (tag === equalTag) return new Float64Array(count).fill(this.numbers(1)[0] as number)
+    if (tag === bitsTag) return this.#bits(values)
+    if (tag === equalTag) return values.fill(this.numbers(1)[0] as number)
     if (tag > decimalsMax) throw new RangeError(`a list of numbers with tag ${tag}`)
-    return this.#wholes(count, 10 ** tag)
+    return this.#wholes(values, scales[tag] as number)
   }
 
-  #wholes(count: number, scale: number): Float64Array {
+  #wholes(values: Float64Array, scale: number): Float64Array {
     const bytes = this.#bytes
-    const values = new Float64Array(count)
+    const count = values.length
     let at = this.#at
     let whole = 0
     for (let index = 0; index < count; index++) {
@@ -177,11 +178,11 @@ export class ByteReader {
     return values
   }
 
-  #bits(count: number): Float64Array {
+  #bits(values: Float64Array): Float64Array {
+    const count = values.length
     const end = this.#at + count * 8
     if (end > this.#bytes.length) throw new RangeError('the bytes end within a list of numbers')
-    const values = new Float64Array(count)
-    const words = new Uint32Array(values.buffer)
+    const words = new Uint32Array(values.buffer, values.byteOffset, 2 * count)
     let low = 0
     let high = 0
     for (let index = 0; index < count; index++) {

@@ -126,6 +126,19 @@ export const migrations: readonly Migration[] = [
       );
     `,
   },
+  {
+    // How often they changed: what tells a reader whether what it knows of them still holds.
+    name: 'changes of the inventory',
+    sql: `
+      CREATE TABLE changes (gpus INTEGER NOT NULL, series INTEGER NOT NULL);
+      INSERT INTO changes VALUES (0, 0);
+      CREATE TRIGGER gpus_inserted AFTER INSERT ON gpus BEGIN UPDATE changes SET gpus = gpus + 1; END;
+      CREATE TRIGGER gpus_updated AFTER UPDATE ON gpus BEGIN UPDATE changes SET gpus = gpus + 1; END;
+      CREATE TRIGGER gpus_deleted AFTER DELETE ON gpus BEGIN UPDATE changes SET gpus = gpus + 1; END;
+      CREATE TRIGGER series_inserted AFTER INSERT ON series BEGIN UPDATE changes SET series = series + 1; END;
+      CREATE TRIGGER series_deleted AFTER DELETE ON series BEGIN UPDATE changes SET series = series + 1; END;
+    `,
+  },
 ]
 
 /** `PRAGMA application_id` of our files ("PENS"): tells them from another program's database. */

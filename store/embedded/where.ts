@@ -28,3 +28,24 @@ export class Where {
     return this.#conditions.length === 0 ? '' : `WHERE ${this.#conditions.join(' AND ')}`
   }
 }
+
+export type Row = Record<string, string | number | null>
+
+/** The columns of `gpus g` that say what a GPU is. */
+export const gpuTexts = [
+  'uuid',
+  'gpu_i_id',
+  'hostname',
+  'gpu_id',
+  'device_id',
+  'model_name',
+  'container',
+  'pod',
+  'namespace',
+]
+  .map((name) => `g.${name}`)
+  .join(', ')
+
+/** By host, then by the number that the index is. */
+export const gpuOrder =
+  'g.hostname, CAST(g.gpu_id AS INTEGER), g.gpu_id, g.uuid, CAST(g.gpu_i_id AS INTEGER), g.gpu_i_id'

@@ -2,7 +2,7 @@
 
 import { percentiles, rankOf, type Window } from '../windows.ts'
 import type { RangeFunction } from '../store.ts'
-import { columnsFor, minuteNs, type Rollup } from './rollup.ts'
+import { columnsFor, minuteNs, type Rollup, rollupColumns } from './rollup.ts'
 import type { Rows } from './rows.ts'
 
 /** Takes the rows or the rollups of one series, hour after hour. */
@@ -63,11 +63,13 @@ export class WindowsBuilder {
   }
 
   addRollup(hourMs: number, rollup: Rollup, from: number, to: number): void {
+    const hasEdges = this.columns === rollupColumns.length
     for (let entry = from; entry < to; entry++) {
       this.#enter(hourMs, (rollup.minutes[entry] as number) * minuteNs)
       const count = rollup.counts[entry] as number
       if (count === 0) continue
       this.#add(count, rollup.sums[entry] as number, rollup.mins[entry] as number, rollup.maxs[entry] as number)
+      if (!hasEdges) continue
       const firstTime = rollup.firstTimes[entry] as number
       const lastTime = rollup.lastTimes[entry] as number
       this.#rise(hourMs, rollup.firsts[entry] as number, firstTime)

@@ -9,7 +9,7 @@ export interface Measurement {
   readonly work: string
   readonly unit: string
   readonly value: number
-  /** What it is held against in the same run: a program, or a limit such as `memcpy`. */
+  /** What it is held against in the same run: a program, or a limit such as `memcpy`. Without a value: what it was done by. */
   readonly peer?: string
   readonly peer_value?: number
   /** value / peer_value. */
@@ -49,7 +49,7 @@ export function tableOf(measurements: readonly Measurement[]): string {
     each.work,
     `${round(each.value)} ${each.unit}`,
     each.spread === undefined ? '' : `${Math.round(100 * each.spread)} %`,
-    each.peer === undefined ? '' : `${each.peer} ${round(each.peer_value ?? NaN)}`,
+    each.peer_value === undefined ? (each.peer ?? '') : `${each.peer} ${round(each.peer_value)}`,
     each.ratio === undefined ? '' : `${each.ratio.toFixed(2)} x`,
   ])
   const head = ['work', 'measured', 'spread', 'peer', 'ratio']

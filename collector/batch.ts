@@ -60,6 +60,11 @@ export class Batch {
     return this.#openedMs
   }
 
+  /** Of the records' texts, as {@link BatchLimits} counts them. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   get isEmpty(): boolean {
     return this.#records === 0
   }
@@ -85,6 +90,19 @@ export class Batch {
       this.#bytes += message.data.length
     }
     this.#records += messages.length
+  }
+
+  /** Whether this batch and that one are within the limits together. */
+  hasRoomFor({ records, bytes }: Batch): boolean {
+    return this.#records + records <= this.#limits.records && this.#bytes + bytes <= this.#limits.bytes
+  }
+
+  /** Takes in a batch of other logs; nothing is added to either afterwards. */
+  join({ parts, records, bytes, openedMs }: Batch): void {
+    this.#openedMs = this.isEmpty ? openedMs : Math.min(this.#openedMs, openedMs)
+    this.#parts.push(...parts)
+    this.#records += records
+    this.#bytes += bytes
   }
 
   #partFor(message: Delivered, logIdOf: (place: string) => string): Gathered {

@@ -309,7 +309,10 @@ interface Bench {
   until(holds: () => boolean): Promise<void>
 }
 
-async function benchOf(t: Scope, given: { records?: number; waitMs?: number } = {}): Promise<Bench> {
+async function benchOf(
+  t: Scope,
+  given: { records?: number; waitMs?: number; writesAtOnce?: number } = {},
+): Promise<Bench> {
   const dataDir = mkdtempSync(join(tmpdir(), 'penstock-collector-'))
   const real = await openStore({ dataDir })
   t.teardown(async () => {
@@ -378,6 +381,7 @@ async function benchOf(t: Scope, given: { records?: number; waitMs?: number } = 
           limits: { records: given.records ?? 100, bytes: 1_000_000 },
           waitMs: given.waitMs ?? 5,
           visibilityMs: 30_000,
+          writesAtOnce: given.writesAtOnce ?? 1,
         },
       )
       const running = collector.run(bench.stop.signal)

@@ -1,5 +1,6 @@
 /**
- * One topic's way from the broker to the store: gather, settle, then acknowledge.
+ * One topic's way from the broker to the store: gather, settle, then acknowledge. Each log in its order, several beside each
+ * other where the store gains by that.
  *
  * What is in memory is bounded: the broker delivers no more than a consumer may hold unacknowledged, and beyond some bytes
  * nothing is read. While the store is away the broker keeps the rest, and is asked for more time for what was delivered.
@@ -8,7 +9,8 @@
 import type { Clock } from '#lib/clock'
 import type { Log } from '#lib/log'
 import type { Backoff } from '#wire/retry'
-import { Batch, type BatchLimits, type Delivered, settlementOf } from './batch.ts'
+import { Backlog, placeOf, runsOf, type Taken } from './backlog.ts'
+import { type BatchLimits, type Delivered, settlementOf } from './batch.ts'
 import { Bell } from './bell.ts'
 import type { Figures } from './figures.ts'
 import { Leases } from './leases.ts'
@@ -42,36 +44,40 @@ export interface CollectorOptions {
   readonly waitMs: number
   /** How long the broker waits for an acknowledgement. */
   readonly visibilityMs: number
+  /** How many writes may be under way at once. */
+  readonly writesAtOnce: number
 }
 
-/** So many full batches wait at most for the one that is written; nothing more is read meanwhile. */
+/** So many full batches wait at most for those that are written; nothing more is read meanwhile. */
 const backlogBatches = 4
 
 export class TopicCollector {
   readonly #parts: CollectorParts
   readonly #options: CollectorOptions
-  readonly #arrived = new Bell()
+  /** Something arrived, or a write is over. */
+  readonly #stirred = new Bell()
   readonly #room = new Bell()
   readonly #leases: Leases
+  readonly #backlog: Backlog
   /** Offsets that the ledger has counted up to, by log. */
   #settled = new Map<string, number>()
-  /** In the order of arrival; the last one is being filled. */
-  #queue: [Batch, ...Batch[]]
   #writing = 0
+  readonly #writes = new Set<Promise<void>>()
+  #acknowledged: Promise<void> = Promise.resolve()
   #isEnding = false
-  /** Ends the wait for a batch to fill. */
-  #hurry = new AbortController()
+  /** The oldest record waits for others to be written with it. */
+  #isGathering = false
 
   constructor(parts: CollectorParts, options: CollectorOptions) {
     this.#parts = parts
     this.#options = options
     this.#leases = new Leases(options.visibilityMs)
-    this.#queue = [new Batch(options.limits)]
+    this.#backlog = new Backlog(options.limits, options.waitMs)
   }
 
   /** Records received and not yet written. */
   get pending(): number {
-    return this.#queue.reduce((sum, { records }) => sum + records, this.#writing)
+    return this.#backlog.records + this.#writing
   }
 
   /**
@@ -88,8 +94,7 @@ export class TopicCollector {
     const over = new AbortController()
     const end = (): void => {
       this.#isEnding = true
-      this.#hurry.abort()
-      this.#arrived.ring()
+      this.#stirred.ring()
       this.#room.ring()
     }
     signal.addEventListener('abort', end, { once: true })
@@ -119,65 +124,89 @@ export class TopicCollector {
 
   async #read(): Promise<void> {
     const { subscription, figures, clock } = this.#parts
+    const logIdOf = (place: string): string => {
+      const log = subscription.logs.get(place)
+      if (log === undefined) throw new Error(`the broker sent a record of ${place} and did not name its log`)
+      return log.logId
+    }
     for await (const messages of subscription.batches()) {
       // What comes after a stop stays unacknowledged, and is delivered again.
       if (this.#isEnding) return
       const nowMs = clock.monotonicMs()
-      const open = this.#queue.at(-1) as Batch
-      const logIdOf = (place: string): string => {
-        const log = subscription.logs.get(place)
-        if (log === undefined) throw new Error(`the broker sent a record of ${place} and did not name its log`)
-        return log.logId
+      this.#backlog.add(messages, logIdOf, nowMs)
+      for (const run of runsOf(messages)) {
+        const last = run.at(-1) as Delivered
+        this.#leases.delivered(placeOf(last), last.id, last.offset, nowMs)
       }
-      open.add(messages, logIdOf, nowMs)
-      for (const [place, { id, offset }] of newestOf(messages)) this.#leases.delivered(place, id, offset, nowMs)
       figures.consumed(messages.length)
-      if (open.isFull) {
-        this.#queue.push(new Batch(this.#options.limits))
-        this.#hurry.abort()
-      }
-      this.#arrived.ring()
-      while (this.#queue.length > backlogBatches && !this.#isEnding) await this.#room.heard()
+      // A piece of the stream has some 150 records: who waits for a full batch is not woken by each.
+      if (!this.#isGathering || this.#backlog.batches >= 1) this.#stirred.ring()
+      while (this.#backlog.batches >= backlogBatches && !this.#isEnding) await this.#room.heard()
     }
   }
 
   async #writeAll(signal: AbortSignal): Promise<void> {
-    const { clock, backoff, figures, settler } = this.#parts
-    const { topic, group, waitMs } = this.#options
-    let acknowledged: Promise<void> = Promise.resolve()
+    const { clock } = this.#parts
+    const failures: unknown[] = []
+    let hasWaited = false
     for (;;) {
-      if (this.#queue[0].isEmpty) {
-        if (this.#isEnding) break
-        await this.#arrived.heard()
+      if (failures.length > 0) {
+        // What else is under way ends soon once the signal has aborted, and may still succeed.
+        if (signal.aborted) await Promise.all(this.#writes)
+        throw failures[0]
+      }
+      const isFree = this.#writes.size < this.#options.writesAtOnce
+      const next: Taken | number | undefined = isFree
+        ? this.#backlog.take(clock.monotonicMs(), hasWaited || this.#isEnding)
+        : undefined
+      hasWaited = false
+      if (typeof next === 'object') {
+        this.#room.ring()
+        const write = this.#write(next, signal).catch((error: unknown) => void failures.push(error))
+        this.#writes.add(write)
+        void write.then(() => {
+          this.#writes.delete(write)
+          this.#stirred.ring()
+        })
         continue
       }
-      const leftMs = this.#queue[0].openedMs + waitMs - clock.monotonicMs()
-      if (this.#queue.length === 1 && !this.#isEnding && leftMs > 0) {
-        await backoff.sleep(leftMs, this.#hurry.signal).catch(() => undefined)
-      }
-      const batch = this.#take()
-      const settlement = settlementOf(batch, topic, group, (id) => this.#settled.get(id) ?? 0)
-      await settler.settle(settlement, signal)
-      for (const { logId, next } of settlement.write.parts) {
-        this.#settled.set(logId, Math.max(next, this.#settled.get(logId) ?? 0))
-      }
-      this.#writing = 0
-      figures.processed((clock.monotonicMs() - batch.openedMs) / 1000)
-      // The next batch is written while the acknowledgement is on its way; acknowledgements go out in order.
-      const before = acknowledged
-      acknowledged = before.then(() => this.#acknowledge(settlement.upTo))
+      if (this.#isEnding && this.#writes.size === 0) break
+      if (next === undefined) await this.#stirred.heard()
+      else hasWaited = await this.#gather(next)
     }
-    await acknowledged
+    await this.#acknowledged
   }
 
-  #take(): Batch {
-    const [batch, ...rest] = this.#queue
-    const [next, ...others] = rest
-    this.#queue = next === undefined ? [new Batch(this.#options.limits)] : [next, ...others]
-    if (this.#queue.length === 1) this.#hurry = new AbortController()
-    this.#writing = batch.records
-    this.#room.ring()
-    return batch
+  /** Whether the time is over, and not something else happened. */
+  async #gather(leftMs: number): Promise<boolean> {
+    this.#isGathering = true
+    const over = new AbortController()
+    const slept = this.#parts.backoff.sleep(leftMs, over.signal).then(
+      () => true,
+      () => false,
+    )
+    const hasWaited = await Promise.race([slept, this.#stirred.heard().then(() => false)])
+    over.abort()
+    this.#isGathering = false
+    return hasWaited
+  }
+
+  async #write(taken: Taken, signal: AbortSignal): Promise<void> {
+    const { clock, figures, settler } = this.#parts
+    const { topic, group } = this.#options
+    const { batch } = taken
+    this.#writing += batch.records
+    const settlement = settlementOf(batch, topic, group, (id) => this.#settled.get(id) ?? 0)
+    await settler.settle(settlement, signal)
+    for (const { logId, next } of settlement.write.parts) {
+      this.#settled.set(logId, Math.max(next, this.#settled.get(logId) ?? 0))
+    }
+    this.#writing -= batch.records
+    figures.processed((clock.monotonicMs() - batch.openedMs) / 1000)
+    this.#backlog.done(taken)
+    // What follows is written while the acknowledgement is on its way; acknowledgements go out in order.
+    const before = this.#acknowledged
+    this.#acknowledged = before.then(() => this.#acknowledge(settlement.upTo))
   }
 
   /** A lost acknowledgement costs a redelivery, which the ledger knows: it stops nothing. */
@@ -212,21 +241,6 @@ export class TopicCollector {
       }
     }
   }
-}
-
-/** The last message of each log. */
-function newestOf(messages: readonly Delivered[]): ReadonlyMap<string, Delivered> {
-  const newest = new Map<string, Delivered>()
-  let last: Delivered | undefined
-  for (const message of messages) {
-    // They come in runs of one log.
-    if (last !== undefined && (last.partition !== message.partition || last.broker !== message.broker)) {
-      newest.set(`${last.broker}/${last.partition}`, last)
-    }
-    last = message
-  }
-  if (last !== undefined) newest.set(`${last.broker}/${last.partition}`, last)
-  return newest
 }
 
 function messageOf(error: unknown): string {

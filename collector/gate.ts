@@ -78,6 +78,7 @@ export class Gate {
   }
 
   async #attempt<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#failures
     try {
       const value = await work()
       this.#recovered()
@@ -85,6 +86,8 @@ export class Gate {
     } catch (error) {
       const atLeastMs = this.#mayRepeat(error)
       if (atLeastMs === false) this.#recovered()
+      // Those that were under way together fail together: that is one failure, and the longest wait of them counts.
+      else if (this.#failures > before) this.#waitMs = Math.max(this.#waitMs, atLeastMs)
       else {
         this.#failures++
         this.#error = error

@@ -103,8 +103,9 @@ function collectorsOf(settings: CollectorSettings, { store, gates, stream, log, 
   const figuresOf = createFigures(metrics)
   const topics = [...new Set([settings.msgQueueTopic, settings.transfersTopic])]
   return topics.map((topic) => {
-    // What is on its way while a batch is written: enough to fill the next one.
-    const maxInFlight = 3 * batchRecords
+    const writesAtOnce = store.writesAtOnce ?? 1
+    // What is written, and what is on its way meanwhile: enough to fill the next two batches.
+    const maxInFlight = (writesAtOnce + 2) * batchRecords
     const figures = figuresOf(topic)
     const settler = new Settler({
       clock: systemClock,
@@ -123,7 +124,7 @@ function collectorsOf(settings: CollectorSettings, { store, gates, stream, log, 
     const limits = { records: batchRecords, bytes: batchBytes }
     return new TopicCollector(
       { clock: systemClock, backoff: defaultBackoff, settler, subscription, settled, log, figures },
-      { topic, group, limits, waitMs: batchWaitMs, visibilityMs },
+      { topic, group, limits, waitMs: batchWaitMs, visibilityMs, writesAtOnce },
     )
   })
 }

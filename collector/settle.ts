@@ -28,7 +28,7 @@ export interface SettlerParts {
 
 /** For the gate of a store. */
 export function storeMayRepeat(error: unknown): number | false {
-  return error instanceof StoreError && error.retry ? 0 : false
+  return error instanceof StoreError && error.retry ? error.retryAfterMs : false
 }
 
 /** For the gate of the dead letters: everything but a broker that says no, and would say it again. */

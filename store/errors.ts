@@ -32,12 +32,15 @@ export type StoreErrorCode = keyof typeof storeErrors
 /** Thrown by every call of a store. The message says what happened, where, and what to do, in one line. */
 export class StoreError extends Error {
   readonly code: StoreErrorCode
+  /** How long the store asks to be left in peace; 0 where it does not say. */
+  readonly retryAfterMs: number
 
   /** @param what what happened and where, such as `/data/store/penstock.db: the disk is full` */
-  constructor(code: StoreErrorCode, what: string, cause?: unknown) {
+  constructor(code: StoreErrorCode, what: string, cause?: unknown, retryAfterMs = 0) {
     super(`${what}: ${storeErrors[code].hint}`, cause === undefined ? undefined : { cause })
     this.name = 'StoreError'
     this.code = code
+    this.retryAfterMs = retryAfterMs
   }
 
   get retry(): boolean {

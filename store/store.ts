@@ -14,6 +14,8 @@ import type { Instant } from '#telemetry/time'
 export interface Store {
   /** What it is, such as `embedded` or `InfluxDB 2.9.1`. */
   readonly engine: string
+  /** How many writes, each of logs of its own, are faster at once than one after the other; left out: one. */
+  readonly writesAtOnce?: number
   /**
    * Writes a batch and its account in the ledger. When it resolves, the batch survives a power cut. When it rejects, the
    * ledger is as it was, and the same batch may be written again, whole or in pieces.

@@ -5,6 +5,9 @@ import { StoreError, type StoreErrorCode } from '../errors.ts'
 /** A server that says nothing for so long is taken as away. */
 const timeoutMs = 60_000
 
+/** A server that asks for more is asked again after so long: it may have been restarted since. */
+const retryAfterMsMax = 300_000
+
 export interface Request {
   readonly method: 'GET' | 'POST'
   /** From the root of the server, with its query. */
@@ -35,7 +38,8 @@ export class Http {
     if (response.ok || accepts.includes(response.status)) return response
     const text = await this.#guarded(() => response.text())
     const reason = reasonIn(text) || response.headers.get('x-influxdb-error') || response.statusText
-    throw new StoreError(codeOf(response.status), `${this.where}: ${reason} (${response.status})`)
+    const what = `${this.where}: ${reason} (${response.status})`
+    throw new StoreError(codeOf(response.status), what, undefined, retryAfterMs(response))
   }
 
   /** The text of an answer in pieces, as they come. */
@@ -87,6 +91,12 @@ export function parameters(given: Readonly<Record<string, string>>): string {
 function codeOf(status: number): StoreErrorCode {
   if (status === 401 || status === 403 || status === 404) return 'denied'
   return status === 400 || status === 413 || status === 422 ? 'refused' : 'away'
+}
+
+/** `Retry-After` of 429 and 503, as InfluxDB Cloud answers a burst: whole seconds. Dates, which none of them sends, are not read. */
+function retryAfterMs({ headers }: Response): number {
+  const given = headers.get('retry-after') ?? ''
+  return /^\d{1,6}$/.test(given) ? Math.min(Number(given) * 1000, retryAfterMsMax) : 0
 }
 
 /** The server's own words: `error` of 1.x and 3, `message` of 2.x. 3 names each line that it refuses. */

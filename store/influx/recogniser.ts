@@ -19,7 +19,6 @@ import type { Databases } from './schema.ts'
 import type { Delivered, Refusals } from './refusals.ts'
 import { type Newcomer, SeriesLimit } from './serieslimit.ts'
 import type { Server } from './server.ts'
-import { textLines } from './texts.ts'
 
 /** A point on its way. */
 export interface PointItem extends Delivered {
@@ -35,8 +34,10 @@ export class Recogniser {
   readonly #databases: Databases
   readonly #memory = new Memory()
   readonly #limit: SeriesLimit
-  /** Texts of the series that this write met first. */
-  #texts = new Set<string>()
+  /** Texts of series that were met, until they are written. */
+  readonly #texts = new Set<string>()
+  /** Series are learnt one write after the other: of each there must be one state. */
+  #learning: Promise<unknown> = Promise.resolve()
 
   constructor(server: Server, databases: Databases, seriesMax: number) {
     this.#server = server
@@ -50,24 +51,31 @@ export class Recogniser {
     this.#texts.clear()
   }
 
-  /** All of the write is in the database. */
-  commit(): void {
-    this.#texts.clear()
+  /** Texts that a write is to write with its own. */
+  get texts(): readonly string[] {
+    return [...this.#texts]
   }
 
-  textLines(): string[] {
-    return textLines(this.#texts)
+  /** These texts are in the database. */
+  commit(texts: readonly string[]): void {
+    for (const text of texts) this.#texts.delete(text)
   }
 
   /** The points with their series; those that get none are put to the refusals. */
   async place<Item extends PointItem>(items: readonly Item[], refusals: Refusals): Promise<Placed<Item>[]> {
     const { series } = this.#memory
     const keys = items.map(({ record }) => seriesKeyOf(record))
-    const unknown = items.flatMap((item, index) => {
-      const key = keys[index] as string
-      return series.has(key) ? [] : [{ item, key }]
-    })
-    const troubles = unknown.length === 0 ? undefined : await this.#learn(unknown)
+    const unknown = (): { item: Item; key: string }[] =>
+      items.flatMap((item, index) => {
+        const key = keys[index] as string
+        return series.has(key) ? [] : [{ item, key }]
+      })
+    let troubles: ReadonlyMap<string, string> | undefined
+    if (unknown().length > 0) {
+      const learnt = this.#learning.then(() => this.#learn(unknown()))
+      this.#learning = learnt.catch(() => undefined)
+      troubles = await learnt
+    }
     const placed: Placed<Item>[] = []
     for (const [index, item] of items.entries()) {
       const key = keys[index] as string
@@ -75,7 +83,6 @@ export class Recogniser {
       if (state === undefined) refusals.add(item, troubles?.get(key) ?? '')
       else placed.push([item, state])
     }
-    await this.#completeOwners(placed)
     return placed
   }
 
@@ -152,7 +159,7 @@ export class Recogniser {
   }
 
   /** Reads all changes of owner of the GPUs that have a point from before those that are remembered. */
-  async #completeOwners(placed: readonly Placed<PointItem>[]): Promise<void> {
+  async completeOwners(placed: readonly Placed<PointItem>[]): Promise<void> {
     const lacking = new Set<GpuState>()
     for (const [{ at }, { gpu }] of placed) if (gpu !== undefined && Sightings.isBeyond(gpu, at)) lacking.add(gpu)
     if (lacking.size === 0) return

@@ -3,13 +3,13 @@
  * Nothing is tried again here: a write that failed is made again by the collector, whole or in pieces.
  */
 
-import { StoreError } from '../errors.ts'
+import { RefusedRecords, StoreError } from '../errors.ts'
 import { addCounts, type BatchPart, type Counts, noCounts, type WriteBatch } from '../store.ts'
 import { attributesOf, sightingLines } from './inventory.ts'
 import { type Account, accountLine, Draft, newAccount, readAccounts } from './ledger.ts'
 import { timeDigits } from './lines.ts'
 import { readExisting } from './lookup.ts'
-import { type GpuState, isBefore, isSameInstant, type PointRecord, Sightings } from './memory.ts'
+import { type GpuState, isBefore, isSameInstant, type PointRecord, type SeriesState, Sightings } from './memory.ts'
 import type { Outcome } from './outcomes.ts'
 import { type Placed, Recogniser } from './recogniser.ts'
 import { Refusals } from './refusals.ts'
@@ -18,6 +18,7 @@ import type { Databases } from './schema.ts'
 import type { Server } from './server.ts'
 import { textLines } from './texts.ts'
 import { planTransfers, tagTextsOf } from './transfers.ts'
+import { Turns } from './turns.ts'
 import type { TelemetryRecord, TransferRecord } from '#telemetry/record'
 import { formatTime, type Instant, parseTime } from '#telemetry/time'
 
@@ -42,15 +43,32 @@ interface Item {
   outcome: Outcome
 }
 
+/** By log. */
+type Accounts = ReadonlyMap<string, Account>
+
 type PointItem = Item & { readonly record: PointRecord }
 type TransferItem = Item & { readonly record: TransferRecord }
 
+/** Writes with transfers go one after the other. */
+const anyTransfer = 'transfers'
+
+/**
+ * Several writes may be under way. Those that share a log, a GPU, or a series without one, go one after the other, so that
+ * each knows what the one before it wrote; the rest of what they share is what is remembered of series.
+ */
 export class Writer {
   readonly #server: Server
   readonly #options: WriterOptions
   readonly #recogniser: Recogniser
   /** Of the accounts that this collector wrote, which version it left. */
   readonly #left = new Map<string, number>()
+  readonly #logs = new Turns<string>()
+  readonly #states = new Turns<GpuState | SeriesState | typeof anyTransfer>()
+  /** Writes that work with what is remembered. */
+  #working = 0
+  /** What is remembered may be ahead of the database, or behind it: to be forgotten once nobody works with it. */
+  #isStale = false
+  #idle: (() => void)[] = []
 
   constructor(server: Server, options: WriterOptions) {
     this.#server = server
@@ -61,19 +79,38 @@ export class Writer {
   /** @throws StoreError; then the ledger is as it was */
   async write(batch: WriteBatch): Promise<Counts> {
     for (const part of batch.parts) assertRising(part)
+    const release = await this.#logs.take(new Set(batch.parts.map(({ logId }) => `${batch.topic} ${logId}`)))
     try {
-      return await this.#write(batch)
-    } catch (error) {
-      // What is remembered may be ahead of the database, or behind it.
-      this.#recogniser.forget()
-      throw error
+      const accounts = await this.#accounts(batch.topic, batch.parts)
+      for (;;) {
+        const counts = await this.#remembering(() => this.#write(batch, accounts))
+        if (counts !== undefined) return counts
+      }
+    } finally {
+      release()
     }
   }
 
-  async #write({ topic, parts }: WriteBatch): Promise<Counts> {
-    const { databases, id } = this.#options
-    const server = this.#server
-    const accounts = await this.#accounts(topic, parts)
+  /** Works with what is remembered, which nobody may forget meanwhile. */
+  async #remembering<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#isStale && this.#working > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    if (this.#isStale) this.#recogniser.forget()
+    this.#isStale = false
+    this.#working++
+    try {
+      return await work()
+    } catch (error) {
+      // Refused before anything was written: what is remembered is as it was.
+      if (!(error instanceof RefusedRecords)) this.#isStale = true
+      throw error
+    } finally {
+      this.#working--
+      if (this.#working === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    }
+  }
+
+  /** @returns `undefined`: a write that this one waited for failed, so it is to begin anew */
+  async #write({ topic, parts }: WriteBatch, accounts: Accounts): Promise<Counts | undefined> {
     const byPart = parts.map((part) => this.#itemsOf(part, (accounts.get(part.logId) as Account).row.next))
     const refusals = new Refusals()
     const items = this.#taken(byPart.flat(), refusals)
@@ -81,14 +118,40 @@ export class Writer {
       items.filter((item): item is PointItem => item.record.kind !== 'transfer'),
       refusals,
     )
-    refusals.throwIfAny(server.http.where)
-    const rows = await this.#rowsOf(placed)
+    refusals.throwIfAny(this.#server.http.where)
     const transfers = items.filter((item): item is TransferItem => item.record.kind === 'transfer')
+    const states = new Set<GpuState | SeriesState | typeof anyTransfer>()
+    for (const [, state] of placed) states.add(state.gpu ?? state)
+    if (transfers.length > 0) states.add(anyTransfer)
+    const release = await this.#states.take(states)
+    try {
+      return this.#isStale ? undefined : await this.#writePlaced(topic, parts, byPart, placed, transfers, accounts)
+    } catch (error) {
+      // Before others go on with the same series.
+      this.#isStale = true
+      throw error
+    } finally {
+      release()
+    }
+  }
+
+  async #writePlaced(
+    topic: string,
+    parts: readonly BatchPart[],
+    byPart: readonly (readonly Item[])[],
+    placed: readonly Placed<PointItem>[],
+    transfers: readonly TransferItem[],
+    accounts: Accounts,
+  ): Promise<Counts> {
+    const { databases, id } = this.#options
+    const server = this.#server
+    await this.#recogniser.completeOwners(placed)
+    const rows = await this.#rowsOf(placed)
     const { lines, removals } = await planTransfers(server, databases.data, transfers)
 
     const drafts = new Map([...accounts].map(([logId, account]) => [logId, new Draft(account)]))
     for (const [index, part] of parts.entries()) {
-      const own = byPart[index] as Item[]
+      const own = byPart[index] as readonly Item[]
       drafts.get(part.logId)?.add(part, (place) => (own[place] as Item).outcome)
     }
     const { overwrites } = server.dialect
@@ -96,11 +159,12 @@ export class Writer {
       [...drafts.values()].map((draft) => accountLine(accountOf(draft), overwrites))
 
     const sightings = sightingsOf(placed)
+    const { texts } = this.#recogniser
     // Before the points: were they cut off, the same sightings would come again as late ones.
     await server.write(databases.state, [
       ...ledger((draft) => draft.intended(id)),
       ...[...sightings].flatMap(([sighting, attributes]) => sightingLines(sighting, attributes, overwrites)),
-      ...this.#recogniser.textLines(),
+      ...textLines(texts),
       ...textLines(transfers.flatMap(({ record }) => tagTextsOf(record))),
     ])
     await server.query(databases.data, removals)
@@ -111,7 +175,7 @@ export class Writer {
     )
 
     rows.commit()
-    this.#recogniser.commit()
+    this.#recogniser.commit(texts)
     for (const [sighting, attributes] of sightings) sighting.commit(attributes)
     let counts = noCounts
     for (const [logId, draft] of drafts) {
@@ -122,7 +186,7 @@ export class Writer {
   }
 
   /** The accounts of the logs of a batch, by log. What others wrote since is not remembered here. */
-  async #accounts(topic: string, parts: readonly BatchPart[]): Promise<Map<string, Account>> {
+  async #accounts(topic: string, parts: readonly BatchPart[]): Promise<Accounts> {
     const logIds = [...new Set(parts.map(({ logId }) => logId))]
     const stored = await readAccounts(this.#server, this.#options.databases.state, topic, logIds)
     const accounts = new Map(stored.map((account) => [account.row.log_id, account]))
@@ -130,7 +194,7 @@ export class Writer {
       const account = accounts.get(part.logId) ?? newAccount(topic, part)
       accounts.set(part.logId, account)
       const isOurs = account.version === 0 || account.writer === this.#options.id
-      if (!isOurs || account.version !== (this.#left.get(`${topic} ${part.logId}`) ?? 0)) this.#recogniser.forget()
+      if (!isOurs || account.version !== (this.#left.get(`${topic} ${part.logId}`) ?? 0)) this.#isStale = true
     }
     return accounts
   }

@@ -18,8 +18,10 @@ import { telemetryHandler } from './intake/produce.ts'
 import { Inventory } from './ask/inventory.ts'
 import { StoreReader } from './ask/reader.ts'
 import { fleetHandlers } from './handlers/fleet.ts'
+import { freshnessHandlers } from './handlers/freshness.ts'
 import { gpuHandlers } from './handlers/gpus.ts'
 import { metricHandlers } from './handlers/metrics.ts'
+import { modelHandlers } from './handlers/models.ts'
 import { telemetryHandlers } from './handlers/telemetry.ts'
 import { transferHandlers } from './handlers/transfers.ts'
 import { createApi } from './server/server.ts'
@@ -64,6 +66,8 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
       ...telemetryHandlers(reader, inventory),
       ...fleetHandlers(reader, inventory, settings.demo),
       ...metricHandlers,
+      ...modelHandlers(inventory),
+      ...freshnessHandlers(reader, inventory, settings.staleAfterMs),
       ...transferHandlers(reader),
       getPipeline: ({ nowMs }) => watch.read(nowMs),
       ...letterHandlers({ url, token }, msgQueueTopic),

@@ -45,6 +45,8 @@ const elsewhere = [
   'dropLetters',
   'listModels',
   'getFreshness',
+  'getLink',
+  'listTransferErrors',
 ] as const satisfies readonly Operation[]
 
 const ids = (body: any) => body.gpus.map((gpu: any) => gpu.uuid)

@@ -20,6 +20,7 @@ import { StoreReader } from './ask/reader.ts'
 import { fleetHandlers } from './handlers/fleet.ts'
 import { freshnessHandlers } from './handlers/freshness.ts'
 import { gpuHandlers } from './handlers/gpus.ts'
+import { linkHandlers } from './handlers/links.ts'
 import { metricHandlers } from './handlers/metrics.ts'
 import { modelHandlers } from './handlers/models.ts'
 import { telemetryHandlers } from './handlers/telemetry.ts'
@@ -69,6 +70,7 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
       ...modelHandlers(inventory),
       ...freshnessHandlers(reader, inventory, settings.staleAfterMs),
       ...transferHandlers(reader),
+      ...linkHandlers(reader),
       getPipeline: ({ nowMs }) => watch.read(nowMs),
       ...letterHandlers({ url, token }, msgQueueTopic),
       postTelemetry: telemetryHandler(transport, msgQueueTopic),

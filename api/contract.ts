@@ -10,16 +10,20 @@ import { gpusEndpoints } from './endpoints/gpus.ts'
 import { pipelineEndpoints } from './endpoints/pipeline.ts'
 import { recordsEndpoints } from './endpoints/records.ts'
 import { transfersEndpoints } from './endpoints/transfers.ts'
+import { viewsEndpoints } from './endpoints/views.ts'
 import type * as fleet from './schemas/fleet.ts'
 import type * as gpus from './schemas/gpus.ts'
+import type * as links from './schemas/links.ts'
 import type { brokerPart, topicPart } from './schemas/pipeline.ts'
 import type * as records from './schemas/records.ts'
 import type * as transfers from './schemas/transfers.ts'
+import type * as views from './schemas/views.ts'
 
 export const contract = {
   ...gpusEndpoints,
   ...fleetEndpoints,
   ...transfersEndpoints,
+  ...viewsEndpoints,
   ...pipelineEndpoints,
   ...recordsEndpoints,
 } as const satisfies Record<string, Endpoint>
@@ -46,7 +50,11 @@ export type TelemetrySeries = Static<typeof gpus.telemetrySeries>
 export type Host = Static<typeof fleet.host>
 export type Fleet = AnswerOf<'getFleet'>
 export type Metric = Static<typeof fleet.metric>
+export type Model = Static<typeof views.model>
+export type Freshness = Static<typeof views.freshness>
 export type Transfer = Static<typeof transfers.transfer>
+export type Link = AnswerOf<'getLink'>
+export type TransferError = Static<typeof links.transferError>
 export type Site = Static<typeof transfers.site>
 export type Pipeline = AnswerOf<'getPipeline'>
 export type BrokerPart = Static<typeof brokerPart>

@@ -18,8 +18,11 @@ import { telemetryHandler } from './intake/produce.ts'
 import { Inventory } from './ask/inventory.ts'
 import { StoreReader } from './ask/reader.ts'
 import { fleetHandlers } from './handlers/fleet.ts'
+import { freshnessHandlers } from './handlers/freshness.ts'
 import { gpuHandlers } from './handlers/gpus.ts'
+import { linkHandlers } from './handlers/links.ts'
 import { metricHandlers } from './handlers/metrics.ts'
+import { modelHandlers } from './handlers/models.ts'
 import { telemetryHandlers } from './handlers/telemetry.ts'
 import { transferHandlers } from './handlers/transfers.ts'
 import { createApi } from './server/server.ts'
@@ -64,7 +67,10 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
       ...telemetryHandlers(reader, inventory),
       ...fleetHandlers(reader, inventory, settings.demo),
       ...metricHandlers,
+      ...modelHandlers(inventory),
+      ...freshnessHandlers(reader, inventory, settings.staleAfterMs),
       ...transferHandlers(reader),
+      ...linkHandlers(reader),
       getPipeline: ({ nowMs }) => watch.read(nowMs),
       ...letterHandlers({ url, token }, msgQueueTopic),
       postTelemetry: telemetryHandler(transport, msgQueueTopic),

@@ -1,6 +1,7 @@
 /** The suite that every engine passes: what a store does not take, and that its neighbours are not harmed by it. */
 
 import { test } from 'tap'
+import type { GpuRecord } from '#telemetry/record'
 import type { EngineUnderTest } from './contract.ts'
 import { batchOf, gpuRecord, metricRecord, partOf, transferRecord } from './samples.ts'
 
@@ -45,6 +46,8 @@ export function limitContract(engine: EngineUnderTest): void {
     const { stored, not_reported, duplicate } = await again.totals()
     t.same([stored, not_reported, duplicate], [3, 1, 1])
     t.match((await again.rows()) ?? { kept: 4, removed: 0 }, { kept: 4, removed: 0 })
+    await again.write(batchOf(partOf([{ ...(records[1] as GpuRecord), value: 7 }], 4)))
+    t.match((await again.rows()) ?? { kept: 4 }, { kept: 4 }, 'a value for the one that was not reported')
   })
 
   test(name('series beyond the limit are refused, those that are known go on'), async (t) => {

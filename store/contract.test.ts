@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type EngineUnderTest, storeContract } from './contract.ts'
 import { queryContract } from './contract-queries.ts'
 import { limitContract } from './contract-limits.ts'
+import { transferContract } from './contract-transfers.ts'
 import { storeModels } from './models.ts'
 import { openStore } from './open.ts'
 
@@ -30,4 +31,5 @@ const embedded: EngineUnderTest = {
 storeContract(embedded)
 queryContract(embedded)
 limitContract(embedded)
+transferContract(embedded)
 storeModels(embedded)

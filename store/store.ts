@@ -10,6 +10,7 @@
 
 import type { Labels, TelemetryRecord, TransferRecord } from '#telemetry/record'
 import type { Instant } from '#telemetry/time'
+import type { TransferSum, TransferSumQuery } from './transfer-sums.ts'
 
 export interface Store {
   /** What it is, such as `embedded` or `InfluxDB 2.9.1`. */
@@ -37,6 +38,7 @@ export interface Store {
   /** Transfers, newest first. */
   transfers(query?: TransferQuery): Promise<TransferRow[]>
   sites(): Promise<SiteRow[]>
+  transferSums(query: TransferSumQuery): Promise<TransferSum[]>
   /** What the ledger says. */
   totals(): Promise<Totals>
   /** Who had which GPU, and from when to when: by GPU, then by time. */
@@ -91,12 +93,14 @@ export interface Counts {
   readonly dead: number
 }
 
-/** Always: kept + removed = stored + not_reported of {@link Totals}. */
+/** While nobody writes: kept + removed = stored + not_reported of {@link Totals}. */
 export interface Rows {
   /** Points and transfers, those without a value too. */
   readonly kept: number
   /** What retention has removed so far. */
   readonly removed: number
+  /** So many rows at most belong to writes under way, or cut off: they may be there, and are not in the ledger yet. */
+  readonly unsettled?: number
 }
 
 /** The account of one log of a topic. */

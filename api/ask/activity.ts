@@ -91,7 +91,7 @@ export function transferOf(row: TransferRow): Transfer {
   return { ...row, throughput_bytes_per_s: throughput }
 }
 
-function valueOf(gpu: Gpu, metric: string): number | null {
+export function valueOf(gpu: Gpu, metric: string): number | null {
   return gpu.values[metric]?.value ?? null
 }
 
@@ -105,7 +105,7 @@ function perDevice(gpus: readonly Gpu[], metric: string): number[] {
   return [...byDevice.values()].map((own) => max(numbers(own, metric))).filter((value) => value !== null)
 }
 
-function devices(gpus: readonly Gpu[]): number {
+export function devices(gpus: readonly Gpu[]): number {
   return new Set(gpus.map(({ uuid }) => uuid)).size
 }
 

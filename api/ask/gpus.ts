@@ -3,6 +3,7 @@
 import { metricOf } from '#telemetry/catalogue'
 import type { GpuAttributes, GpuRow, LatestRow } from '#store/store'
 import type { Gpu, GpuReference, LatestValue } from '../contract.ts'
+import { missingIn } from './missing.ts'
 import { ageS } from './times.ts'
 
 /** When an answer is made, and from which age on its values are stale. */
@@ -11,8 +12,18 @@ export interface Moment {
   readonly staleAfterMs: number
 }
 
-/** Joins the inventory with the newest values. Both come by host and index. */
-export function gpusOf(inventory: readonly GpuRow[], latest: readonly LatestRow[], moment: Moment): Gpu[] {
+/**
+ * Joins the inventory with the newest values. Both come by host and index.
+ *
+ * @param around all GPUs of the hosts of these
+ */
+export function gpusOf(
+  inventory: readonly GpuRow[],
+  latest: readonly LatestRow[],
+  moment: Moment,
+  around: readonly GpuRow[] = inventory,
+): Gpu[] {
+  const missingSince = missingIn(around, moment.staleAfterMs)
   const rowsOf = new Map<string, LatestRow[]>()
   for (const row of latest) {
     if (row.kind !== 'gpu') continue
@@ -21,10 +32,15 @@ export function gpusOf(inventory: readonly GpuRow[], latest: readonly LatestRow[
     if (rows === undefined) rowsOf.set(id, [row])
     else rows.push(row)
   }
-  return inventory.map((row) => gpuOf(row, rowsOf.get(idOf(row)) ?? [], moment))
+  return inventory.map((row) => gpuOf(row, rowsOf.get(idOf(row)) ?? [], missingSince(row), moment))
 }
 
-function gpuOf(row: GpuRow, latest: readonly LatestRow[], { nowMs, staleAfterMs }: Moment): Gpu {
+function gpuOf(
+  row: GpuRow,
+  latest: readonly LatestRow[],
+  missing_since: string | null,
+  { nowMs, staleAfterMs }: Moment,
+): Gpu {
   const values: Record<string, LatestValue> = {}
   const series: Gpu['series'] = []
   for (const { metric, labels, time, value } of latest) {
@@ -42,6 +58,7 @@ function gpuOf(row: GpuRow, latest: readonly LatestRow[], { nowMs, staleAfterMs 
     labels: { ...labels },
     first_seen,
     last_seen,
+    missing_since,
     age_s,
     stale: age_s * 1000 > staleAfterMs,
     values,

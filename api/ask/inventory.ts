@@ -6,9 +6,12 @@ import type { Gpu } from '../contract.ts'
 import { gpusOf, matching, referenceOf, searchesFor } from './gpus.ts'
 import type { StoreReader } from './reader.ts'
 
-interface FleetRows {
+/** The inventory, and the newest value of each series. */
+export interface FleetRows {
   readonly rows: readonly GpuRow[]
   readonly latest: readonly LatestRow[]
+  /** All GPUs of the hosts of `rows`. */
+  readonly around: readonly GpuRow[]
 }
 
 /** How old an answer about the whole fleet may be: less than any source's interval. */
@@ -16,6 +19,9 @@ const keepMs = 500
 
 /** Of an ambiguous id no more are named than a person would read. */
 const candidatesMax = 100
+
+/** More hosts than this are read by one question for all. */
+const hostsApartMax = 8
 
 export class Inventory {
   readonly #reader: StoreReader
@@ -30,8 +36,8 @@ export class Inventory {
   /** GPUs with their newest values. */
   async gpus(filter: GpuFilter, nowMs: number): Promise<Gpu[]> {
     const isAll = Object.values(filter).every((value) => value === undefined)
-    const { rows, latest } = await (isAll ? this.#wholeFleet(nowMs) : this.#read(filter))
-    return gpusOf(rows, latest, { nowMs, staleAfterMs: this.#staleAfterMs })
+    const { rows, latest, around } = await (isAll ? this.fleet(nowMs) : this.#read(filter))
+    return gpusOf(rows, latest, { nowMs, staleAfterMs: this.#staleAfterMs }, around)
   }
 
   /** @throws Problem `unknown_gpu`, `ambiguous_gpu` */
@@ -48,12 +54,15 @@ export class Inventory {
   }
 
   #read(filter: GpuFilter): Promise<FleetRows> {
-    const read = async (store: Store) => ({ rows: await store.gpus(filter), latest: await store.latest(filter) })
-    return this.#reader.ask(read, { rows: [], latest: [] })
+    const read = async (store: Store) => {
+      const rows = await store.gpus(filter)
+      return { rows, latest: await store.latest(filter), around: await aroundOf(store, filter, rows) }
+    }
+    return this.#reader.ask(read, { rows: [], latest: [], around: [] })
   }
 
   /** A page asks for the list, the hosts and the totals at once: the store is read for all of them together. */
-  #wholeFleet(nowMs: number): Promise<FleetRows> {
+  fleet(nowMs: number): Promise<FleetRows> {
     const last = this.#last
     if (last !== undefined && nowMs >= last.atMs && nowMs - last.atMs < keepMs) return last.rows
     const rows = this.#read({})
@@ -62,4 +71,12 @@ export class Inventory {
     rows.catch(() => (this.#last = undefined))
     return rows
   }
+}
+
+/** The GPUs beside those that a filter found, without which nobody can say that one of them is missing. */
+async function aroundOf(store: Store, filter: GpuFilter, rows: readonly GpuRow[]): Promise<readonly GpuRow[]> {
+  if (filter.uuid === undefined && filter.namespace === undefined) return rows
+  const hosts = [...new Set(rows.map(({ hostname }) => hostname))]
+  if (hosts.length > hostsApartMax) return store.gpus()
+  return (await Promise.all(hosts.map((hostname) => store.gpus({ hostname })))).flat()
 }

@@ -5,7 +5,7 @@ import { closed, nullable, text, count, time, maybeNumber, maybeTime, asOf, age,
 import { windowFunction } from './gpus.ts'
 
 /** What GPUs are doing, summed or averaged over those that report it and are not stale, or over all when all are stale. */
-const activity = {
+export const activity = {
   power_w: maybeNumber('Sum of DCGM_FI_DEV_POWER_USAGE'),
   utilization_pct: maybeNumber('Mean of DCGM_FI_DEV_GPU_UTIL'),
   memory_used_mib: maybeNumber('Sum of DCGM_FI_DEV_FB_USED'),

@@ -43,6 +43,9 @@ export const gpu = closed(
     labels,
     first_seen: time('Of its first value'),
     last_seen: time('Of its newest value'),
+    missing_since: maybeTime(
+      'Its last sighting, where its host has newer values of other GPUs (by more than STALE_AFTER); null: it is not missing',
+    ),
     age_s: age,
     stale,
     values: Type.Record(Type.String(), latestValue, { description: 'By canonical metric name' }),

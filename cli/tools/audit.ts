@@ -1,12 +1,11 @@
 /** `penstock audit`: whether broker, collector and store agree on every record. */
 
 import { commonSettings, setting } from '#lib/settings'
+import { type Account, accountsOf, type BrokerStatus, findingsOf, readStoreSide } from '#store/accounts'
 import { openStore } from '#store/open'
 import { storePlace } from '#store/settings'
-import type { TopicInfo } from '#wire/client'
 import { command } from '../command.ts'
 import { type Column, formatTable } from '../table.ts'
-import { type Account, accountsOf, type BrokerStatus, findingsOf } from './audit_accounts.ts'
 import { brokerAliases, brokerSettings, brokerVariables, withBroker } from './broker.ts'
 
 const columns: readonly Column<Account>[] = [
@@ -45,13 +44,11 @@ It changes nothing, and may run beside a pipeline that works. The status is 1 wh
   reads: [...brokerVariables, 'DATA_DIR', 'GROUP', ...Object.values(storePlace).map(({ name }) => name)],
   run: (settings, io) =>
     withBroker(settings, io, async (client) => {
-      // In this order all may go on meanwhile: an acknowledgement follows its write, and a write what was produced.
       const status = (await client.status()) as unknown as BrokerStatus
       const store = await openStore(settings, { readOnly: true })
       try {
-        const totals = await store.totals()
-        const rows = await store.rows()
-        const topics: readonly TopicInfo[] = await client.topics()
+        const { totals, rows } = await readStoreSide(store, true)
+        const topics = await client.topics()
         const accounts = accountsOf({ topics, status, logs: totals.logs, group: settings.group })
         const findings = findingsOf(accounts, rows)
         if (settings.json) io.stdout.write(`${JSON.stringify({ topics: accounts, rows, findings })}\n`)

@@ -41,6 +41,7 @@ export function gpuOf(sample: SampleGpu): Gpu {
     labels: {},
     first_seen: time,
     last_seen: time,
+    missing_since: null,
     age_s: ageS,
     stale: ageS > 90,
     values: Object.fromEntries(readings) as Gpu['values'],

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { type Counts, type Store, type Totals, totalsOf, type WriteBatch } from '../store.ts'
 import type { AcrossQuery, GpuFilter, LatestFilter, OwnerQuery, RangeQuery, TransferQuery } from '../store.ts'
+import type { TransferSumQuery } from '../transfer-sums.ts'
 import { StoreError } from '../errors.ts'
 import { type Database, guarded, openDatabase, type OpenOptions } from './database.ts'
 import { countRows } from './count.ts'
@@ -12,6 +13,7 @@ import { readOwners } from './owners.ts'
 import { readAcross, readRange } from './ranges.ts'
 import { freePages, removeOld } from './retention.ts'
 import { Sealer } from './sealer.ts'
+import { readTransferSums } from './transfer-sums.ts'
 import { readSites, readTransfers } from './transfers.ts'
 import { Writer } from './writer.ts'
 import { type Clock, systemClock } from '#lib/clock'
@@ -101,6 +103,10 @@ export class EmbeddedStore implements Store {
 
   async sites() {
     return this.#read(readSites)
+  }
+
+  async transferSums(query: TransferSumQuery) {
+    return this.#read((db) => readTransferSums(db, query))
   }
 
   async owners(query: OwnerQuery = {}) {

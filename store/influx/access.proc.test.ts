@@ -31,6 +31,7 @@ test('influx1: a user writes who may make the databases, or was granted them', {
   t.match(await (await as('root:r:t')).write(batch), { stored: 1 })
   await query('GRANT ALL ON telemetry TO penstock; GRANT ALL ON telemetry_state TO penstock', 'root:r:t')
   t.match(await penstock.write(batchOf(partOf([gpuRecord()], 1))), { duplicate: 1 }, 'without another start')
+  t.match(await penstock.rows(), { kept: 1, removed: 0 }, 'and may ask whether anything is removed')
 })
 
 test(
@@ -52,6 +53,7 @@ test(
     t.equal((await store.totals()).received, 0)
     const without = partOf([undefined, fresh])
     t.match(await store.write(batchOf(without)), { stored: 1, duplicate: 0, dead: 1 }, 'its point was there by now')
+    t.equal(await store.rows(), undefined, 'what the server removes, nobody counts')
   },
 )
 
@@ -67,4 +69,11 @@ test('influx2: a wrong token is denied, a right one makes what it needs', { skip
   t.match(await all.write(batch), { stored: 1 })
   // One that was built out of its sources has no number.
   t.match(all.engine, /^InfluxDB 2/)
+  const headers = { authorization: `Token ${settings.influxdbToken}`, 'content-type': 'application/json' }
+  const buckets = `${settings.influxdbUrl}/api/v2/buckets`
+  const found = (await (await fetch(`${buckets}?name=telemetry`, { headers })).json()) as { buckets: { id: string }[] }
+  t.match(await all.rows(), { kept: 1, removed: 0 })
+  const body = JSON.stringify({ retentionRules: [{ type: 'expire', everySeconds: 1e9 }] })
+  await fetch(`${buckets}/${found.buckets[0]?.id}`, { method: 'PATCH', headers, body })
+  t.equal(await all.rows(), undefined, 'what the server removes, nobody counts')
 })

@@ -4,6 +4,7 @@ import tap, { test } from 'tap'
 import { type EngineUnderTest, storeContract } from '../contract.ts'
 import { limitContract } from '../contract-limits.ts'
 import { queryContract } from '../contract-queries.ts'
+import { transferContract } from '../contract-transfers.ts'
 import { storeModels } from '../models.ts'
 import { openStore } from '../open.ts'
 import { influx1, influx2, influx3, type InfluxServer, type StartedInflux } from '#test/influx'
@@ -39,5 +40,6 @@ function suite(server: InfluxServer): void {
   storeContract(engine)
   queryContract(engine)
   limitContract(engine)
+  transferContract(engine)
   storeModels(engine)
 }

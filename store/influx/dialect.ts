@@ -28,6 +28,8 @@ export interface Dialect {
   readonly takesTags: boolean
   /** Whether `SHOW SERIES` is there. */
   readonly showsSeries: boolean
+  /** Whether the server removes nothing of a database by its age; `undefined`: it does not say, or not to us. */
+  keepsAll(http: Http, database: string): Promise<boolean | undefined>
 }
 
 export interface Access {
@@ -95,7 +97,29 @@ function influx1({ token }: Access): Dialect {
     deletes: true,
     takesTags: true,
     showsSeries: true,
+    async keepsAll(http, database) {
+      const asked = parameters({ q: `SHOW RETENTION POLICIES ON ${named(database)}` })
+      const response = await http.send({
+        method: 'GET',
+        path: `/query?${asked}`,
+        headers: authorization,
+        accepts: [403],
+      })
+      const answer = (await http.json(response)) as Policies | undefined
+      const { columns = [], values = [] } = answer?.results?.[0]?.series?.[0] ?? {}
+      // What has no name of a policy goes into, and comes out of, the default one.
+      const policy = values.find((row) => row[columns.indexOf('default')] === true)
+      return policy === undefined ? undefined : policy[columns.indexOf('duration')] === '0s'
+    },
   }
+}
+
+interface Policies {
+  readonly results?: readonly { readonly series?: readonly { columns?: string[]; values?: unknown[][] }[] }[]
+}
+
+interface Bucket {
+  readonly retentionRules?: readonly { readonly everySeconds?: number }[]
 }
 
 function influx2({ token, org }: Access): Dialect {
@@ -126,6 +150,14 @@ function influx2({ token, org }: Access): Dialect {
     deletes: true,
     takesTags: true,
     showsSeries: true,
+    async keepsAll(http, bucket) {
+      const find = parameters({ ...ofOrg, name: bucket })
+      const path = `/api/v2/buckets?${find}`
+      const found = await http.send({ method: 'GET', path, headers, accepts: [401, 403, 404] })
+      const { buckets = [] } = ((await http.json(found)) ?? {}) as { buckets?: readonly Bucket[] }
+      // A rule of 0 s is one that keeps for ever.
+      return buckets[0]?.retentionRules?.every(({ everySeconds = 0 }) => everySeconds === 0)
+    },
   }
 }
 
@@ -155,5 +187,7 @@ function influx3({ token }: Access): Dialect {
     deletes: false,
     takesTags: false,
     showsSeries: false,
+    // Its retention could not be tried out.
+    keepsAll: async () => undefined,
   }
 }

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { StoreError } from '../errors.ts'
-import { type Counts, type Store, type Totals, totalsOf, type WriteBatch } from '../store.ts'
+import { type Counts, type Rows, type Store, type Totals, totalsOf, type WriteBatch } from '../store.ts'
 import type { AcrossQuery, GpuFilter, LatestFilter, OwnerQuery, RangeQuery, TransferQuery } from '../store.ts'
+import type { TransferSumQuery } from '../transfer-sums.ts'
+import { countRows } from './count.ts'
 import type { Version } from './dialect.ts'
 import { Http } from './http.ts'
 import { readOwners } from './inventory.ts'
@@ -10,6 +12,7 @@ import { readAccounts } from './ledger.ts'
 import { readAcross, readRange } from './ranges.ts'
 import { type Databases, databasesOf, dataTables, stateTables } from './schema.ts'
 import { Server } from './server.ts'
+import { readTransferSums } from './transfer-sums.ts'
 import * as transfers from './transfers.ts'
 import { Writer } from './writer.ts'
 
@@ -111,6 +114,10 @@ export class InfluxStore implements Store {
     return transfers.readSites(await this.#met(), this.#databases)
   }
 
+  async transferSums(query: TransferSumQuery) {
+    return readTransferSums(await this.#met(), this.#databases, query)
+  }
+
   async totals(): Promise<Totals> {
     const accounts = await readAccounts(await this.#met(), this.#databases.state)
     return totalsOf(accounts.map(({ row }) => row))
@@ -120,10 +127,11 @@ export class InfluxStore implements Store {
     return readOwners(await this.#met(), this.#databases.state, query)
   }
 
-  /** What the retention of the server removes, the server does not count. */
-  async rows(): Promise<undefined> {
-    await this.#met()
-    return undefined
+  /** What the retention of the server removes, the server does not count: they are told where it has none. */
+  async rows(): Promise<Rows | undefined> {
+    const server = await this.#met()
+    const { data, state } = this.#databases
+    return (await server.dialect.keepsAll(this.#http, data)) === true ? countRows(server, data, state) : undefined
   }
 
   /** The server keeps other data, too. */

@@ -1,6 +1,6 @@
 import { test } from 'tap'
-import type { LedgerRow } from '#store/store'
-import { accountsOf, findingsOf } from './audit_accounts.ts'
+import { accountsOf, findingsOf, readStoreSide } from './accounts.ts'
+import { type LedgerRow, type Rows, type Store, totalsOf } from './store.ts'
 
 const topic = (next: number) => ({
   name: 'telemetry',
@@ -30,8 +30,12 @@ const findings = (
   floor: number,
   logs: readonly LedgerRow[],
   given: object = {},
-  rows: { kept: number; removed: number } | undefined = { kept: 8, removed: 0 },
-) => findingsOf(accountsOf({ topics: [topic(next)], status: status(floor, given), logs, group: 'collector' }), rows)
+  rows: Rows | undefined = { kept: 8, removed: 0 },
+) => {
+  const accounts = accountsOf({ topics: [topic(next)], status: status(floor, given), logs, group: 'collector' })
+  const { stored, not_reported } = totalsOf(logs)
+  return findingsOf(accounts, rows && { ...rows, storedMin: stored + not_reported, storedMax: stored + not_reported })
+}
 
 test('where all agree nothing is found, also in the middle of the work', async (t) => {
   t.strictSame(findings(10, 10, [row()]), [])
@@ -40,6 +44,7 @@ test('where all agree nothing is found, also in the middle of the work', async (
   t.strictSame(findings(0, 0, [], {}, { kept: 0, removed: 0 }), [])
   const [account] = accountsOf({ topics: [topic(12)], status: status(9), logs: [row()], group: 'collector' })
   t.match(account, { produced: 12, pending: 2, removed: 0, counts: { received: 10 } })
+  t.match(account?.logs, [{ log: '0/2', log_id: 'a', end: 12, floor: 9, settled: 10, counts: { stored: 6 } }])
 })
 
 test('each difference is found where it is', async (t) => {
@@ -60,4 +65,26 @@ test('what the broker can explain is no difference', async (t) => {
   t.strictSame(findings(10, 10, [row()], {}, { kept: 3, removed: 5 }), [], 'rows that the retention removed')
   const old = row({ log_id: 'b', next: 4, received: 4, stored: 4, duplicate: 0, not_reported: 0, dead: 0 })
   t.strictSame(findings(10, 10, [row(), old], {}, { kept: 12, removed: 0 }), [], 'a log that no broker has any more')
+})
+
+test('rows are counted while a collector writes: what lies between the ledger before and after is no difference', async (t) => {
+  /** Takes as many rows with each look at its ledger. */
+  const busy = (kept: number, unsettled: number): Pick<Store, 'totals' | 'rows'> => {
+    let stored = 90
+    return {
+      totals: async () => totalsOf([row({ received: (stored += 10) + 4, stored })]),
+      rows: async () => ({ kept, removed: 0, unsettled }),
+    }
+  }
+  for (const [kept, unsettled, isFound] of [
+    [102, 0, false],
+    [112, 0, false],
+    [101, 0, true],
+    [113, 0, true],
+    [115, 3, false],
+  ] as const) {
+    const { rows } = await readStoreSide(busy(kept, unsettled) as Store, true)
+    t.equal(findingsOf([], rows).length > 0, isFound, `${kept} rows, ${unsettled} unsettled`)
+  }
+  t.equal((await readStoreSide(busy(0, 0) as Store, false)).rows, undefined)
 })

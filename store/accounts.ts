@@ -1,7 +1,23 @@
-/** The sums of `penstock audit`: pure. */
+/**
+ * The ledger beside what the broker says: `penstock audit` and `GET /api/v1/audit`. Pure. What both sides say is read in this
+ * order, so that all may go on meanwhile: the groups (an acknowledgement follows its write), the ledger, the rows, the ledger
+ * again, and last how far the logs reach.
+ */
 
-import { addCounts, type Counts, type LedgerRow, noCounts, type Rows } from '#store/store'
-import type { TopicInfo } from '#wire/client'
+import { addCounts, type Counts, type LedgerRow, noCounts, type Rows, type Store, type Totals } from './store.ts'
+
+/** A topic, as `GET /topics` tells, as far as it is read here. */
+export interface TopicLogs {
+  readonly name: string
+  readonly dead_letters?: boolean
+  readonly logs: readonly {
+    readonly broker: number
+    readonly partition: number
+    readonly log_id: string
+    /** The offset after the newest record. */
+    readonly next: number
+  }[]
+}
 
 /** `GET /status` of a broker or proxy, as far as it is read here. */
 export interface BrokerStatus {
@@ -37,8 +53,13 @@ export interface Account {
   readonly gone: readonly string[]
 }
 
-interface LogAccount {
+export interface LogAccount {
+  /** `<broker>/<partition>`. */
   readonly log: string
+  readonly broker: number
+  readonly partition: number
+  readonly log_id: string
+  readonly counts: Counts
   readonly end: number
   /** Below it all is acknowledged; `undefined` where the group does not know the log. */
   readonly floor: number | undefined
@@ -47,7 +68,7 @@ interface LogAccount {
 }
 
 export function accountsOf(given: {
-  readonly topics: readonly TopicInfo[]
+  readonly topics: readonly TopicLogs[]
   readonly status: BrokerStatus
   readonly logs: readonly LedgerRow[]
   readonly group: string
@@ -60,7 +81,9 @@ export function accountsOf(given: {
     const known = new Map(own.map((row) => [row.log_id, row]))
     const accounts = logs.map(({ broker, partition, log_id, next }): LogAccount => {
       const floor = group?.logs.find((log) => log.broker === broker && log.partition === partition)?.floor
-      return { log: `${broker}/${partition}`, end: next, floor, settled: known.get(log_id)?.next ?? 0 }
+      const row = known.get(log_id)
+      const place = { log: `${broker}/${partition}`, broker, partition, log_id }
+      return { ...place, counts: countsOf(row), end: next, floor, settled: row?.next ?? 0 }
     })
     const here = new Set(logs.map(({ log_id }) => log_id))
     const rows = own.filter(({ log_id }) => here.has(log_id))
@@ -79,15 +102,43 @@ export function accountsOf(given: {
   })
 }
 
+/** What a store says of itself. */
+export interface StoreSide {
+  readonly totals: Totals
+  /** What the ledger had before the rows were counted, and after it. */
+  readonly rows: (Rows & { readonly storedMin: number; readonly storedMax: number }) | undefined
+}
+
+/** @param isCounting whether the rows are counted, which takes as long as reading all of them where they are not sealed */
+export async function readStoreSide(store: Store, isCounting: boolean): Promise<StoreSide> {
+  const totals = await store.totals()
+  const rows = isCounting ? await store.rows() : undefined
+  if (rows === undefined) return { totals, rows }
+  const storedMax = rowsOf(await store.totals()) + (rows.unsettled ?? 0)
+  return { totals, rows: { ...rows, storedMin: rowsOf(totals), storedMax } }
+}
+
 /** What differs, one line each; none where all agree. */
-export function findingsOf(accounts: readonly Account[], rows: Rows | undefined): string[] {
+export function findingsOf(accounts: readonly Account[], rows: StoreSide['rows']): string[] {
   const findings = accounts.flatMap(topicFindings)
-  const stored = accounts.reduce((sum, { counts }) => sum + counts.stored + counts.not_reported, 0)
-  if (rows !== undefined && rows.kept + rows.removed !== stored) {
+  if (rows === undefined) return findings
+  const all = rows.kept + rows.removed
+  if (all < rows.storedMin || all > rows.storedMax) {
     const removed = rows.removed === 0 ? '' : ` and has removed ${rows.removed} by its retention`
-    findings.push(`the store holds ${rows.kept} rows${removed}; by its ledger it took ${stored}`)
+    const took = all < rows.storedMin ? rows.storedMin : rows.storedMax
+    findings.push(`the store holds ${rows.kept} rows${removed}; by its ledger it took ${took}`)
   }
   return findings
+}
+
+function rowsOf({ stored, not_reported }: Counts): number {
+  return stored + not_reported
+}
+
+function countsOf(row: LedgerRow | undefined): Counts {
+  if (row === undefined) return noCounts
+  const { received, stored, duplicate, not_reported, dead } = row
+  return { received, stored, duplicate, not_reported, dead }
 }
 
 function topicFindings({ topic, counts, logs, removed, explained }: Account): string[] {

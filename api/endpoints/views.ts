@@ -1,0 +1,69 @@
+/** Views over what the store has: models, how fresh it is, what goes between sites and what fails. */
+
+import { Type } from 'typebox'
+import type { Endpoint } from '../endpoint.ts'
+import { closed } from '../schemas/kit.ts'
+import * as links from '../schemas/links.ts'
+import * as views from '../schemas/views.ts'
+import { duration, limit, name, when } from './kit.ts'
+
+export const viewsEndpoints = {
+  listModels: {
+    method: 'GET',
+    path: '/api/v1/models',
+    scope: 'read',
+    summary: 'Models of GPUs: how many, where, with how much memory, and what they are doing',
+    query: closed({}),
+    answer: views.modelList,
+  },
+  getFreshness: {
+    method: 'GET',
+    path: '/api/v1/freshness',
+    scope: 'read',
+    summary: 'How old the newest value is, by site, host, GPU or metric',
+    description:
+      'Stale is older than three intervals, and than STALE_AFTER (90 s). A GPU whose host has newer values of others is ' +
+      '`missing_since` in `/api/v1/gpus`. That values come and do not move is not seen here.',
+    query: closed({
+      by: Type.Optional(views.freshnessBy),
+      limit: Type.Optional(limit(1_000, 100, 'Rows')),
+      cursor: Type.Optional(name('Of the page before')),
+    }),
+    answer: views.freshnessList,
+  },
+  getLink: {
+    method: 'GET',
+    path: '/api/v1/sites/{source}/{destination}',
+    scope: 'read',
+    summary: 'Transfers from one site to another: how many, how much, how fast, what failed',
+    description:
+      'By `source_site` and `destination_site` of the transfers. Which way a transfer went that does not tell both is not ' +
+      'guessed: it is `untold`. At most 1,000 windows.',
+    params: closed({ source: name('The site that they came from'), destination: name('The site that they went to') }),
+    query: closed({
+      start: Type.Optional(when('Included; default: a day before `end`')),
+      end: Type.Optional(when('Not included; default: now')),
+      window: Type.Optional(duration('Default: a 90th of the range, 1 s at least')),
+    }),
+    answer: links.link,
+  },
+  listTransferErrors: {
+    method: 'GET',
+    path: '/api/v1/transfers/errors',
+    scope: 'read',
+    summary: 'Transfers that failed, by the class of their error',
+    description:
+      'A record that carries an `error_class` keeps it; of others it is read from `error` and `status` ' +
+      '(docs/API.md lists the classes).',
+    query: closed({
+      site: Type.Optional(name('Of this site only')),
+      source_site: Type.Optional(name('From this site only, where that is told')),
+      destination_site: Type.Optional(name('To this site only, where that is told')),
+      start: Type.Optional(when('Included; default: a day before `end`')),
+      end: Type.Optional(when('Not included; default: now')),
+      limit: Type.Optional(limit(1_000, 100, 'Classes')),
+      cursor: Type.Optional(name('Of the page before')),
+    }),
+    answer: links.transferErrorList,
+  },
+} as const satisfies Record<string, Endpoint>

@@ -141,6 +141,7 @@ export interface Settlement {
 /**
  * Turns a batch into what to write, what to dead-letter and what to acknowledge.
  *
+ * @param read makes the record of a text
  * @param settledTo the offset below which the store's ledger has counted the records of a log: their letters were sent
  */
 export function settlementOf(
@@ -148,6 +149,7 @@ export function settlementOf(
   topic: string,
   group: string,
   settledTo: (logId: string) => number,
+  read: typeof transform = transform,
 ): Settlement {
   const letters: Letter[] = []
   const newest = new Map<string, Delivered>()
@@ -157,7 +159,7 @@ export function settlementOf(
     const dead: number[] = []
     const settled = settledTo(logId)
     for (const message of messages) {
-      const record = transform(message.data)
+      const record = read(message.data)
       if (!isRefused(record)) {
         records.push(record)
         offsets.push(message.offset)

@@ -15,6 +15,7 @@ import { Bell } from './bell.ts'
 import type { Figures } from './figures.ts'
 import { Leases } from './leases.ts'
 import type { Settler } from './settle.ts'
+import { Transformer } from './transform.ts'
 
 /** What the collector needs of a consumer (`wire/consumer.ts`). */
 export interface Subscription {
@@ -59,6 +60,7 @@ export class TopicCollector {
   readonly #room = new Bell()
   readonly #leases: Leases
   readonly #backlog: Backlog
+  readonly #transformer = new Transformer()
   /** Offsets that the ledger has counted up to, by log. */
   #settled = new Map<string, number>()
   #writing = 0
@@ -162,12 +164,13 @@ export class TopicCollector {
       hasWaited = false
       if (typeof next === 'object') {
         this.#room.ring()
-        const write = this.#write(next, signal).catch((error: unknown) => void failures.push(error))
+        const write: Promise<void> = this.#write(next, signal)
+          .catch((error: unknown) => void failures.push(error))
+          .finally(() => {
+            this.#writes.delete(write)
+            this.#stirred.ring()
+          })
         this.#writes.add(write)
-        void write.then(() => {
-          this.#writes.delete(write)
-          this.#stirred.ring()
-        })
         continue
       }
       if (this.#isEnding && this.#writes.size === 0) break
@@ -196,7 +199,8 @@ export class TopicCollector {
     const { topic, group } = this.#options
     const { batch } = taken
     this.#writing += batch.records
-    const settlement = settlementOf(batch, topic, group, (id) => this.#settled.get(id) ?? 0)
+    const settledTo = (id: string): number => this.#settled.get(id) ?? 0
+    const settlement = settlementOf(batch, topic, group, settledTo, (text) => this.#transformer.transform(text))
     await settler.settle(settlement, signal)
     for (const { logId, next } of settlement.write.parts) {
       this.#settled.set(logId, Math.max(next, this.#settled.get(logId) ?? 0))

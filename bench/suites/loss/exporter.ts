@@ -73,15 +73,20 @@ export class Exporter implements Load {
     await once(this.#server, 'close')
   }
 
-  /** Those that were taken, and those for which nobody came. */
+  /** Those that were taken, and those for which nobody came, each at its time. */
   #readings(part: Part, fromTick: number, toTick: number): number {
-    const endMs = this.#startMs + toTick * tickMs
+    const isWithin = (atMs: number) => {
+      const tick = (atMs - this.#startMs) / tickMs
+      return tick >= fromTick && tick < toTick
+    }
+    const endMs = this.#startMs + this.ticks * tickMs
     let count = 0
     part.atMs.forEach((atMs, reading) => {
-      const tick = Math.floor((atMs - this.#startMs) / tickMs)
-      if (tick < fromTick || tick >= toTick) return
+      if (isWithin(atMs)) count++
       const nextMs = part.atMs[reading + 1] ?? endMs
-      count += 1 + Math.max(0, Math.round((nextMs - atMs) / tickMs) - 1)
+      for (let missedMs = atMs + tickMs; missedMs < nextMs - tickMs / 2; missedMs += tickMs) {
+        if (isWithin(missedMs)) count++
+      }
     })
     return count
   }

@@ -49,6 +49,66 @@ export function queryContract(engine: EngineUnderTest): void {
     },
   )
 
+  test(name('the increase of a counter in windows adds up to what it rose by, past a reset'), async (t) => {
+    const { store } = await engine.open(t)
+    const values = [
+      [0, 100],
+      [30_000, 160],
+      [90_000, 200],
+      // Begun again at 0, and 50 since.
+      [130_000, 50],
+      [140_000, null],
+      // However long that was: it rose.
+      [1_000_000, 90],
+    ] as const
+    await store.write(batchOf(partOf(values.map(([ms, value]) => gpuRecord({ time: at(ms), value })))))
+    t.same(await valuesOf(store, { windowMs: 60_000, fn: 'increase' }), [60, 40, 50, 40])
+    t.same(await valuesOf(store, { windowMs: 3_600_000, fn: 'increase' }), [190])
+    t.same(await valuesOf(store, { windowMs: 10_000, fn: 'increase' }), [null, 60, 40, 50, null, 40])
+  })
+
+  test(name('the integral of a gauge is of straight lines from value to value, and of no gap'), async (t) => {
+    const { store } = await engine.open(t)
+    const values = [
+      [0, 100],
+      [10_000, 200],
+      [20_000, null],
+      // From the value before the one that was not reported, and of the window in which it ends.
+      [70_000, 100],
+      // 300 s are no gap, a nanosecond more is one.
+      [370_000, 0],
+      [670_000.000001, 1000],
+      [680_000, 1000],
+    ] as const
+    const time = (ms: number) => at(Math.floor(ms), ms === Math.floor(ms) ? 0 : 1)
+    await store.write(batchOf(partOf(values.map(([ms, value]) => gpuRecord({ time: time(ms), value })))))
+    const integrals = async (windowMs: number) =>
+      (await valuesOf(store, { windowMs, fn: 'integral' })).map((value) => (value ? Math.round(value) : value))
+    t.same(await integrals(60_000), [1500, 9000, 15_000, 10_000])
+    t.same(await integrals(3_600_000), [35_500], 'the windows add up to it')
+    t.same(await integrals(10_000), [null, 1500, null, 9000, 15_000, null, 10_000])
+  })
+
+  test(name('the bits of a mask are those of any value in the window'), async (t) => {
+    const { store } = await engine.open(t)
+    const values = [
+      [0, 0x01],
+      [10_000, 0x44],
+      [20_000, null],
+      [60_000, 2 ** 52 + 1],
+      [70_000, 2 ** 31],
+      [120_000, 0.5],
+      [130_000, -1],
+      [180_000, 0],
+    ] as const
+    await store.write(batchOf(partOf(values.map(([ms, value]) => gpuRecord({ time: at(ms), value })))))
+    const [series] = await store.range({ ...utilisation, windowMs: 60_000, fn: 'bits' })
+    t.same(
+      series?.values.map(({ value }) => value),
+      [0x45, 2 ** 52 + 2 ** 31 + 1, null, 0],
+    )
+  })
+
   test(name('windows without a row are filled as asked'), async (t) => {
     const { store } = await engine.open(t)
     await store.write(batchOf(partOf([1, 3].map((n) => gpuRecord({ time: at(n * 10_000), value: n })))))

@@ -9,6 +9,7 @@ import { formatTime, type Instant } from '#telemetry/time'
 import type { EngineUnderTest } from './contract.ts'
 import { batchOf, gpuRecord, partOf, transferRecord } from './samples.ts'
 import { type RangeFunction, rangeFunctions } from './store.ts'
+import { isOfSteps, type StepFunction } from './windows.ts'
 
 const start = Date.parse('2025-07-18T20:00:00Z')
 const utilisation = { metric: 'DCGM_FI_DEV_GPU_UTIL' }
@@ -18,7 +19,7 @@ export function storeModels(engine: EngineUnderTest): void {
 
   test(name('a range and its windows are what a list of the values says'), async (t) => {
     const moment = fc.record({ ms: fc.integer({ min: 0, max: 20_000 }), ns: fc.constantFrom(0, 0, 1, 999_999) })
-    const value = fc.option(fc.integer({ min: -5, max: 100 }))
+    const value = fc.option(fc.oneof(fc.integer({ min: -5, max: 100 }), fc.constantFrom(2 ** 31, 2 ** 40 + 1)))
     const bound = fc.option(moment, { nil: undefined })
     const points = fc.uniqueArray(fc.tuple(moment, value), { maxLength: 60, selector: ([{ ms, ns }]) => `${ms}.${ns}` })
     const windowed = fc.option(fc.constantFrom(1, 10, 1000, 1500, 7000), { nil: undefined })
@@ -129,28 +130,41 @@ function windowsOf(points: readonly (readonly [Instant, number | null])[], windo
   return places.map((place) => {
     const own = points.filter(([{ ms }]) => Math.floor((start + ms) / windowMs) === place)
     const values = own.flatMap(([, value]) => (value === null ? [] : [value]))
-    const value = fn === 'rate' ? rateOf(points, own) : aggregate(values, fn)
+    const value = isOfSteps(fn) ? stepsOf(points, own, fn) : fn === 'bits' ? bitsOf(values) : aggregate(values, fn)
     return { time: formatTime({ ms: place * windowMs, ns: 0 }), value: rounded(value) }
   })
 }
 
 /** What a counter rose by from value to value, of the pairs that end in the window, over the time between them. */
-function rateOf(
+function stepsOf(
   points: readonly (readonly [Instant, number | null])[],
   own: readonly (readonly [Instant, number | null])[],
+  fn: StepFunction,
 ): number | null {
   const reported = points.filter(([, value]) => value !== null) as (readonly [Instant, number])[]
-  let [rose, seconds] = [0, 0]
+  let [rose, seconds, area] = [0, 0, 0]
   for (const [index, [at, value]] of reported.entries()) {
     const before = reported[index - 1]
     if (before === undefined || !own.some(([instant]) => instant === at)) continue
     rose += value < before[1] ? value : value - before[1]
-    seconds += (at.ms - before[0].ms) / 1000 + (at.ns - before[0].ns) / 1e9
+    const took = (at.ms - before[0].ms) / 1000 + (at.ns - before[0].ns) / 1e9
+    seconds += took
+    // None of them is a gap: all of it takes 20 s.
+    area += took * Math.min(before[1], value) + (took * Math.abs(value - before[1])) / 2
   }
-  return seconds > 0 ? rose / seconds : null
+  if (seconds === 0) return null
+  return { rate: rose / seconds, increase: rose, integral: area }[fn]
 }
 
-function aggregate(values: readonly number[], fn: Exclude<RangeFunction, 'rate'>): number | null {
+/** Digit by digit. */
+function bitsOf(values: readonly number[]): number | null {
+  const masks = values.filter((value) => value >= 0).map((value) => value.toString(2).padStart(53, '0'))
+  if (masks.length === 0) return null
+  const bits = Array.from({ length: 53 }, (_, place) => (masks.some((mask) => mask[place] === '1') ? '1' : '0'))
+  return parseInt(bits.join(''), 2)
+}
+
+function aggregate(values: readonly number[], fn: Exclude<RangeFunction, StepFunction | 'bits'>): number | null {
   const total = values.reduce((a, b) => a + b, 0)
   if (fn === 'count') return values.length
   if (values.length === 0) return null

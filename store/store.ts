@@ -173,9 +173,24 @@ export interface NamespaceRow {
 
 /**
  * What the values of a window become. `count` counts values, not rows that were not reported; of n values the percentiles
- * are the floor(n x p + 0.5)th by size, as InfluxQL's; `rate` is by how much a counter rose a second (`windows.ts`).
+ * are the floor(n x p + 0.5)th by size, as InfluxQL's. `rate` and `increase` are by how much a counter rose, a second and in
+ * all; `integral` is the area under a gauge, in its unit x seconds; `bits` are those that any value has (`windows.ts`).
  */
-export const rangeFunctions = ['mean', 'min', 'max', 'sum', 'last', 'count', 'p50', 'p95', 'p99', 'rate'] as const
+export const rangeFunctions = [
+  'mean',
+  'min',
+  'max',
+  'sum',
+  'last',
+  'count',
+  'p50',
+  'p95',
+  'p99',
+  'rate',
+  'increase',
+  'integral',
+  'bits',
+] as const
 export type RangeFunction = (typeof rangeFunctions)[number]
 
 /** What stands in windows without a row: nothing, `null`, 0, or the value of the window before. */

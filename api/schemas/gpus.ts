@@ -64,10 +64,26 @@ export const point = closed(
 )
 
 /** What the values of a window become. */
-export const windowFunctions = ['mean', 'min', 'max', 'sum', 'last', 'count', 'p50', 'p95', 'p99', 'rate'] as const
+export const windowFunctions = [
+  'mean',
+  'min',
+  'max',
+  'sum',
+  'last',
+  'count',
+  'p50',
+  'p95',
+  'p99',
+  'rate',
+  'increase',
+  'integral',
+  'bits',
+] as const
 export const windowFunction = Type.Enum(windowFunctions, {
   $id: 'WindowFunction',
-  description: 'What the values of a window become; a bit mask has no mean, and only a counter has a rate (a second)',
+  description:
+    'What the values of a window become. A counter has a `rate` (a second) and an `increase`, a gauge an `integral` (its ' +
+    'unit x seconds: W become J), a mask `bits`: those that any value has',
 })
 
 export const windowFill = Type.Enum(['none', 'null', 'zero', 'previous'], {

@@ -128,7 +128,7 @@ class WindowValues {
 /** From the rollup where there is one that serves, or else from the rows. */
 function addHour(builder: WindowsBuilder, windowMs: number, hour: Hour, series: number): void {
   const rollup = builder.takesRollups && servesRollups(windowMs) ? hour.rollup(series, builder.columns) : undefined
-  const entries = rollup && entriesFor(rollup, windowMs)
+  const entries = rollup && entriesFor(rollup, windowMs, builder.fn)
   if (rollup !== undefined && entries !== undefined) builder.addRollup(hour.ms, rollup, ...entries)
   else builder.addRows(hour.ms, hour.rows(series))
 }

@@ -10,7 +10,7 @@ import {
   type RangeValue,
   rangeLimitDefault,
 } from '../store.ts'
-import { filled, percentiles, type Window, windowsOf } from '../windows.ts'
+import { filled, isOfSteps, percentiles, type Window, windowsOf } from '../windows.ts'
 import { formatTime, type Instant } from '#telemetry/time'
 import { type Cell, instantOf, quoted, type Series, timeBefore, timeFrom, where } from './influxql.ts'
 import { byPlace, readInventory, readOwnerChanges } from './inventory.ts'
@@ -40,7 +40,7 @@ export async function readRange(server: Server, databases: Databases, query: Ran
     uuid === undefined ? undefined : `uuid = ${quoted(tagText(uuid))}`,
     gpu_i_id === undefined ? undefined : `gpu_i_id = ${quoted(gpu_i_id === '' ? '' : tagText(gpu_i_id))}`,
   ]
-  const isRows = windowMs === undefined || fn === 'rate'
+  const isRows = windowMs === undefined || isOurs(fn)
   const which = where(
     ...series,
     start && timeFrom(start),
@@ -75,7 +75,7 @@ export async function readRange(server: Server, databases: Databases, query: Ran
   const valuesOf = (one: Found): RangeValue[] => {
     if (windowMs === undefined)
       return one.values.map(([time, value]) => ({ time: textOfTime(time), value: numberOf(value) }))
-    const own = fn === 'rate' ? windowsOf(rowsIn(one), windowMs, fn) : merged(one, windowMs, fn)
+    const own = isOurs(fn) ? windowsOf(rowsIn(one), windowMs, fn) : merged(one, windowMs, fn)
     const from = start === undefined ? undefined : Math.floor(start.ms / windowMs)
     const to = end === undefined ? undefined : Math.ceil((end.ms + (end.ns > 0 ? 1 : 0)) / windowMs)
     return filled(own, fill, { from, to, max: limit }).map(({ place, value }) => ({
@@ -117,7 +117,12 @@ async function ordered(
   return series.sort(order).map(({ row }) => row)
 }
 
-function functionOf(fn: Exclude<RangeFunction, 'rate'>): string {
+/** Whether windows are made here of the rows: InfluxQL has no bits, and its counters and integrals are others than ours. */
+function isOurs(fn: RangeFunction): boolean {
+  return isOfSteps(fn) || fn === 'bits'
+}
+
+function functionOf(fn: RangeFunction): string {
   const share = percentiles[fn]
   return share === undefined ? `${fn}(value)` : `percentile(value, ${share * 100})`
 }

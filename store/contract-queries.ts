@@ -3,8 +3,8 @@
 import { test } from 'tap'
 import { formatTime, type Instant } from '#telemetry/time'
 import type { EngineUnderTest } from './contract.ts'
-import { batchOf, gpuRecord, partOf } from './samples.ts'
-import type { AcrossGroup, Fill, RangeFunction, Store } from './store.ts'
+import { batchOf, gpuRecord, metricRecord, partOf } from './samples.ts'
+import { type AcrossGroup, type Fill, lookBackMs, type RangeFunction, type Store } from './store.ts'
 
 const start = Date.parse('2025-07-18T20:00:00Z')
 const at = (ms: number, ns = 0): string => formatTime({ ms: start + ms, ns })
@@ -125,6 +125,66 @@ export function queryContract(engine: EngineUnderTest): void {
     t.equal(series?.values[2]?.time, at(20_000))
     const nothing = { start: instant(900_000), end: instant(920_000) }
     t.same(await filled('zero', nothing), [0, 0], 'a series of which the range has no row')
+  })
+
+  test(name('the newest come first where that is asked for, and windows are filled all the same'), async (t) => {
+    const { store } = await engine.open(t)
+    await store.write(batchOf(partOf([1, 2, 4].map((n) => gpuRecord({ time: at(n * 10_000), value: n * n })))))
+    const newest = async (query: object) => valuesOf(store, { order: 'desc', ...query })
+    t.same(await newest({}), [16, 4, 1])
+    t.same(await newest({ limit: 2, end: instant(40_000) }), [4, 1])
+    const windows = { windowMs: 10_000, fn: 'last', start: instant(0), end: instant(60_000) }
+    t.same(await newest({ ...windows, fill: 'previous' }), [16, 16, 4, 4, 1, null])
+    t.same(await newest({ ...windows, fill: 'previous', limit: 3 }), [16, 16, 4])
+    t.same(await newest({ ...windows, fill: 'zero', limit: 1, end: instant(40_000) }), [0])
+    t.same(await newest({ ...windows, fill: 'previous', limit: 1, end: instant(40_000) }), [4])
+    t.same(await newest({ ...windows, fn: 'increase' }), [12, 3, null])
+    const later = { ...windows, answerFrom: instant(35_000), order: 'asc' }
+    t.same(await newest({ ...later, fill: 'previous' }), [4, 16, 16], 'from the window that has the moment')
+    t.same(await newest({ ...later, fn: 'increase', limit: 1 }), [12], 'those before are looked back to')
+  })
+
+  test(name('a moment in the past: what was newest, whose it was, and for how long it is looked back'), async (t) => {
+    const { store } = await engine.open(t)
+    await store.write(
+      batchOf(
+        partOf([
+          gpuRecord({ time: at(0), value: 1, namespace: 'n', pod: 'p', container: 'c' }),
+          gpuRecord({ time: at(1000), metric: 'B', value: null, namespace: 'n', pod: 'p' }),
+          gpuRecord({ time: at(2000), value: 2, namespace: 'm' }),
+          gpuRecord({ uuid: 'GPU-b', hostname: 'host-2', time: at(0), value: 3 }),
+          metricRecord({ time: at(500), value: 4 }),
+        ]),
+      ),
+    )
+    const rows = async (filter: Parameters<Store['latest']>[0]) =>
+      (await store.latest(filter)).map(({ uuid, metric, value, namespace }) => [uuid, metric, value, namespace])
+    const disk = ['', 'disk_used', 4, '']
+    const [first, b] = [
+      ['GPU-a', 'DCGM_FI_DEV_GPU_UTIL', 1, 'n'],
+      ['GPU-b', 'DCGM_FI_DEV_GPU_UTIL', 3, ''],
+    ]
+    t.same(await rows({ at: instant(-1) }), [])
+    t.same(await rows({ at: instant(0) }), [first, b])
+    t.same(await rows({ at: instant(1999) }), [disk, ['GPU-a', 'B', null, 'n'], first, b])
+    t.same(await rows({ at: instant(1999), namespace: 'n', metric: utilisation.metric }), [first])
+    t.same(await rows({ at: instant(1999), namespace: 'm' }), [])
+    t.same(await rows({ at: instant(1999), hostname: 'host-2' }), [b])
+    t.same(await rows({ at: instant(2000), uuid: 'GPU-a', metric: utilisation.metric }), [
+      ['GPU-a', 'DCGM_FI_DEV_GPU_UTIL', 2, 'm'],
+    ])
+    t.same(
+      (await rows({ at: instant(1000 + lookBackMs) })).map(([uuid, metric]) => [uuid, metric]),
+      [
+        ['GPU-a', 'B'],
+        ['GPU-a', 'DCGM_FI_DEV_GPU_UTIL'],
+      ],
+    )
+    t.same(await rows({ at: instant(2001 + lookBackMs) }), [])
+    t.match(await store.gpus({ at: instant(1500), namespace: 'n' }), [
+      { uuid: 'GPU-a', pod: 'p', first_seen: at(0), last_seen: at(1000), metrics: ['B', 'DCGM_FI_DEV_GPU_UTIL'] },
+    ])
+    t.same(await store.gpus({ at: instant(2001 + lookBackMs) }), [])
   })
 
   test(name('across all GPUs, by host, by model and by namespace'), async (t) => {

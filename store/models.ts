@@ -8,7 +8,7 @@ import type { TelemetryRecord } from '#telemetry/record'
 import { formatTime, type Instant } from '#telemetry/time'
 import type { EngineUnderTest } from './contract.ts'
 import { batchOf, gpuRecord, partOf, transferRecord } from './samples.ts'
-import { type RangeFunction, rangeFunctions } from './store.ts'
+import { lookBackMs, orders, type RangeFunction, rangeFunctions } from './store.ts'
 import { isOfSteps, type StepFunction } from './windows.ts'
 
 const start = Date.parse('2025-07-18T20:00:00Z')
@@ -31,31 +31,89 @@ export function storeModels(engine: EngineUnderTest): void {
         windowed,
         fc.constantFrom(...rangeFunctions),
         fc.integer({ min: 1, max: 70 }),
+        fc.constantFrom(...orders),
+        fc.option(fc.nat(20_000), { nil: undefined }),
       ] as const),
-      async (given, from, to, windowMs, fn, limit) => {
+      async (given, from, to, windowMs, fn, limit, order, answerFrom) => {
         const { store } = await engine.open(t)
         const absolute = (instant: Instant): Instant => ({ ms: start + instant.ms, ns: instant.ns })
         const noise = given.map(([moment]) => gpuRecord({ time: formatTime(absolute(moment)), uuid: 'GPU-other' }))
         const records = given.map(([moment, value]) => gpuRecord({ time: formatTime(absolute(moment)), value }))
         await store.write(batchOf(partOf([...noise, ...records])))
         const bounds = { start: from && absolute(from), end: to && absolute(to) }
-        const [series] = await store.range({ ...utilisation, uuid: 'GPU-a', ...bounds, windowMs, fn, limit })
-        const order = (a: Instant, b: Instant): number => a.ms - b.ms || a.ns - b.ns
+        const first =
+          windowMs === undefined || answerFrom === undefined ? undefined : absolute({ ms: answerFrom, ns: 0 })
+        const asked = { windowMs, fn, limit, order, answerFrom: first, uuids: ['GPU-a', 'GPU-none'] }
+        const [series] = await store.range({ ...utilisation, ...bounds, ...asked })
+        const compare = (a: Instant, b: Instant): number => a.ms - b.ms || a.ns - b.ns
         const inside = given
           .filter(
             ([moment]) =>
-              (from === undefined || order(moment, from) >= 0) && (to === undefined || order(moment, to) < 0),
+              (from === undefined || compare(moment, from) >= 0) && (to === undefined || compare(moment, to) < 0),
           )
-          .sort(([a], [b]) => order(a, b))
+          .sort(([a], [b]) => compare(a, b))
         const expected =
           windowMs === undefined
-            ? inside.map(([moment, value]) => ({ time: formatTime(absolute(moment)), value }))
+            ? inside.map(([moment, value]) => ({ time: formatTime(absolute(moment)), value: rounded(value) }))
             : windowsOf(inside, windowMs, fn)
         const got = (series?.values ?? []).map(({ time, value }) => ({ time, value: rounded(value) }))
-        assert.deepEqual(got, expected.slice(0, limit))
+        const answered =
+          first === undefined
+            ? expected
+            : expected.filter(({ time }) => Date.parse(time) + (windowMs as number) > first.ms)
+        const inOrder = order === 'asc' ? answered : answered.toReversed()
+        assert.deepEqual(got, inOrder.slice(0, limit))
         await store.close()
       },
     )
+    await fc.assert(property, { numRuns: engine.runs ?? 40 })
+  })
+
+  test(name('what was newest at a moment in the past is what a list of the values says'), async (t) => {
+    const hour = 3_600_000
+    const point = fc.record({
+      gpu: fc.constantFrom('GPU-a', 'GPU-b'),
+      metric: fc.constantFrom('A', 'B'),
+      ms: fc.oneof(fc.nat(5), fc.nat(30 * hour)),
+      ns: fc.constantFrom(0, 1),
+      value: fc.option(fc.nat(9)),
+      pod: fc.constantFrom('', 'p', 'q'),
+    })
+    const moments = fc.array(fc.oneof(fc.nat(5), fc.nat(60 * hour)), { minLength: 1, maxLength: 4 })
+    const points = fc.uniqueArray(point, { maxLength: 25, selector: ({ gpu, ms, ns }) => `${gpu} ${ms} ${ns}` })
+    const property = fc.asyncProperty(points, moments, async (given, moments) => {
+      const { store } = await engine.open(t)
+      const all = given.toSorted((a, b) => a.ms - b.ms || a.ns - b.ns)
+      const records = all.map(({ gpu, metric, ms, ns, value, pod }) =>
+        gpuRecord({ uuid: gpu, gpu_id: gpu.slice(-1), metric, value, pod, time: formatTime({ ms: start + ms, ns }) }),
+      )
+      await store.write(batchOf(partOf(records)))
+      for (const ms of moments) {
+        const at = { ms: start + ms, ns: 0 }
+        const until = all.filter((own) => own.ms < ms || (own.ms === ms && own.ns === 0))
+        const inSight = until.filter((own) => own.ms >= ms - lookBackMs)
+        const expected = ['GPU-a', 'GPU-b'].flatMap((gpu) =>
+          ['A', 'B'].flatMap((metric) => {
+            const newest = inSight.findLast((own) => own.gpu === gpu && own.metric === metric)
+            if (newest === undefined) return []
+            const owner = until.findLast((own) => own.gpu === gpu)
+            const time = formatTime({ ms: start + newest.ms, ns: newest.ns })
+            return [{ uuid: gpu, metric, time, value: newest.value, pod: owner?.pod }]
+          }),
+        )
+        const latest = await store.latest({ at })
+        const got = latest.map(({ uuid, metric, time, value, pod }) => ({ uuid, metric, time, value, pod }))
+        assert.deepEqual(got, expected)
+        const gpus = (await store.gpus({ at })).map(({ uuid, last_seen, metrics }) => ({ uuid, last_seen, metrics }))
+        const there = [...new Set(expected.map(({ uuid }) => uuid))].map((uuid) => {
+          const last = inSight.findLast(({ gpu }) => gpu === uuid) as (typeof all)[number]
+          const metrics = expected.filter((own) => own.uuid === uuid).map(({ metric }) => metric)
+          return { uuid, last_seen: formatTime({ ms: start + last.ms, ns: last.ns }), metrics }
+        })
+        assert.deepEqual(gpus, there)
+      }
+      await store.close()
+    })
     await fc.assert(property, { numRuns: engine.runs ?? 40 })
   })
 

@@ -1,6 +1,6 @@
 /** What the values of a window become, where a database does not say; pure, for all engines. */
 
-import type { Fill, RangeFunction } from './store.ts'
+import type { Fill, Order, RangeFunction } from './store.ts'
 
 /** A row of a series: when, as an {@link Instant} is, and what. */
 export interface Row {
@@ -148,7 +148,8 @@ function sumOf(values: readonly number[]): number {
  *
  * @param from the first place; left out: the first window that is there
  * @param to the place behind the last one; left out: behind the last window that is there
- * @param max so many windows at most
+ * @param max so many windows at most, from the end that the order begins with
+ * @param previous the value before the first window that is given
  */
 export function filled(
   windows: readonly Window[],
@@ -157,12 +158,20 @@ export function filled(
     from = windows[0]?.place,
     to = (windows.at(-1)?.place ?? NaN) + 1,
     max,
-  }: { from?: number | undefined; to?: number | undefined; max: number },
+    order = 'asc',
+    previous = null,
+  }: {
+    from?: number | undefined
+    to?: number | undefined
+    max: number
+    order?: Order | undefined
+    previous?: number | null | undefined
+  },
 ): Window[] {
+  if (order === 'desc') return filledUp(windows, fill, { from, to, max, previous }).reverse()
   if (fill === 'none') return windows.slice(0, max)
   const result: Window[] = []
   let next = 0
-  let previous: number | null = null
   for (let place = from ?? to; place < to && result.length < max; place++) {
     const own = windows[next]
     if (own?.place === place) {
@@ -172,4 +181,18 @@ export function filled(
     } else result.push({ place, value: fill === 'zero' ? 0 : fill === 'previous' ? previous : null })
   }
   return result
+}
+
+/** The last `max` windows. */
+function filledUp(
+  windows: readonly Window[],
+  fill: Fill,
+  { from, to, max, previous }: { from?: number | undefined; to: number; max: number; previous: number | null },
+): Window[] {
+  if (fill === 'none') return windows.slice(-max)
+  const first = Math.max(from ?? to, to - max)
+  const next = windows.findIndex(({ place }) => place >= first)
+  const before = next < 0 ? windows.at(-1) : windows[next - 1]
+  const rest = next < 0 ? [] : windows.slice(next)
+  return filled(rest, fill, { from: first, to, max, previous: before === undefined ? previous : before.value })
 }

@@ -2,12 +2,14 @@ import { statSync } from 'node:fs'
 import { type Counts, type Store, type Totals, totalsOf, type WriteBatch } from '../store.ts'
 import type { AcrossQuery, GpuFilter, LatestFilter, OwnerQuery, RangeQuery, TransferQuery } from '../store.ts'
 import { StoreError } from '../errors.ts'
+import { gpusAt } from '../past.ts'
 import { type Database, guarded, openDatabase, type OpenOptions } from './database.ts'
 import { countRows } from './count.ts'
 import { readLedger } from './known.ts'
 import * as inventory from './inventory.ts'
 import type { Limits } from './limits.ts'
 import { readOwners } from './owners.ts'
+import { readLatestAt } from './past.ts'
 import { readAcross, readRange } from './ranges.ts'
 import { freePages, removeOld } from './retention.ts'
 import { Sealer } from './sealer.ts'
@@ -69,11 +71,17 @@ export class EmbeddedStore implements Store {
   }
 
   async latest(filter: LatestFilter = {}) {
-    return this.#read((db) => inventory.readLatest(db, filter))
+    const { at } = filter
+    return this.#read((db) => (at === undefined ? inventory.readLatest(db, filter) : readLatestAt(db, filter, at)))
   }
 
   async gpus(filter: GpuFilter = {}) {
-    return this.#read((db) => inventory.readGpus(db, filter))
+    const { at, namespace, ...others } = filter
+    return this.#read((db) =>
+      at === undefined
+        ? inventory.readGpus(db, filter)
+        : gpusAt(inventory.readGpus(db, others), readLatestAt(db, filter, at)),
+    )
   }
 
   async hosts() {

@@ -11,7 +11,6 @@ export class WindowsBuilder {
   readonly #fn: RangeFunction
   readonly #share: number | undefined
   #windows: Window[] = []
-  #closed = 0
   #place: number | undefined
   #count = 0
   #sum = 0
@@ -36,11 +35,6 @@ export class WindowsBuilder {
     this.#windowMs = windowMs
     this.#fn = fn
     this.#share = percentiles[fn]
-  }
-
-  /** How many windows there are that no further row changes. */
-  get closed(): number {
-    return this.#closed
   }
 
   /** Whether the entries of a rollup say enough. */
@@ -150,7 +144,6 @@ export class WindowsBuilder {
   #close(): void {
     if (this.#place === undefined) return
     this.#windows.push({ place: this.#place, value: this.#value() })
-    this.#closed++
   }
 
   #value(): number | null {

@@ -20,6 +20,8 @@ import { StoreReader } from './ask/reader.ts'
 import { fleetHandlers } from './handlers/fleet.ts'
 import { gpuHandlers } from './handlers/gpus.ts'
 import { metricHandlers } from './handlers/metrics.ts'
+import { ownerHandlers } from './handlers/owners.ts'
+import { questionHandlers } from './handlers/questions.ts'
 import { telemetryHandlers } from './handlers/telemetry.ts'
 import { transferHandlers } from './handlers/transfers.ts'
 import { createApi } from './server/server.ts'
@@ -64,6 +66,8 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
       ...telemetryHandlers(reader, inventory),
       ...fleetHandlers(reader, inventory, settings.demo),
       ...metricHandlers,
+      ...ownerHandlers(reader, inventory),
+      ...questionHandlers(reader, inventory),
       ...transferHandlers(reader),
       getPipeline: ({ nowMs }) => watch.read(nowMs),
       ...letterHandlers({ url, token }, msgQueueTopic),

@@ -3,6 +3,7 @@
 import { metricOf } from '#telemetry/catalogue'
 import type { GpuAttributes, GpuRow, LatestRow } from '#store/store'
 import type { Gpu, GpuReference, LatestValue } from '../contract.ts'
+import { stateOf } from './state.ts'
 import { ageS } from './times.ts'
 
 /** When an answer is made, and from which age on its values are stale. */
@@ -33,6 +34,7 @@ function gpuOf(row: GpuRow, latest: readonly LatestRow[], { nowMs, staleAfterMs 
     else series.push({ metric, labels: { ...labels }, ...reading })
   }
   const age_s = ageS(row.last_seen, nowMs)
+  const stale = age_s * 1000 > staleAfterMs
   const { container, pod, namespace, labels, first_seen, last_seen } = row
   return {
     ...referenceOf(row),
@@ -43,7 +45,8 @@ function gpuOf(row: GpuRow, latest: readonly LatestRow[], { nowMs, staleAfterMs 
     first_seen,
     last_seen,
     age_s,
-    stale: age_s * 1000 > staleAfterMs,
+    stale,
+    state: stateOf({ stale, gpu_i_id: row.gpu_i_id, values }, staleAfterMs),
     values,
     series,
   }

@@ -43,6 +43,7 @@ export function gpuOf(sample: SampleGpu): Gpu {
     last_seen: time,
     age_s: ageS,
     stale: ageS > 90,
+    state: ageS > 90 ? 'stale' : 'unknown',
     values: Object.fromEntries(readings) as Gpu['values'],
     series: [],
   }

@@ -331,8 +331,15 @@ test('stale: what is old says so, and still counts where nothing is fresh', asyn
 
 /** In `stream.test.ts`, `produce.test.ts`, `letters.test.ts`, `handlers/questions.test.ts` and `handlers/owners.test.ts`. */
 const elsewhere = [
-  ...['stream', 'postTelemetry', 'listLetters', 'retryLetters', 'dropLetters'],
-  ...['query', 'getTop', 'listOccupants', 'getUsage'],
+  'stream',
+  'postTelemetry',
+  'listLetters',
+  'retryLetters',
+  'dropLetters',
+  'query',
+  'getTop',
+  'listOccupants',
+  'getUsage',
 ]
 
 test('the table of routes: each has its rows here', (t) => {

@@ -127,6 +127,15 @@ export function queryContract(engine: EngineUnderTest): void {
     t.same(await filled('zero', nothing), [0, 0], 'a series of which the range has no row')
   })
 
+  test(name('a window from 1970 on is one of the whole range'), async (t) => {
+    const { store } = await engine.open(t)
+    await store.write(batchOf(partOf([1, 2, 4].map((n) => gpuRecord({ time: at(n * 10_000), value: n * n })))))
+    const hours = Math.floor(start / 3_600_000) + 1
+    const whole = { windowMs: hours * 3_600_000, start: instant(20_000), end: instant(60_000) }
+    const of = async (fn: RangeFunction) => valuesOf(store, { ...whole, fn })
+    t.same([await of('mean'), await of('p99'), await of('increase'), await of('integral')], [[10], [16], [12], [200]])
+  })
+
   test(name('the newest come first where that is asked for, and windows are filled all the same'), async (t) => {
     const { store } = await engine.open(t)
     await store.write(batchOf(partOf([1, 2, 4].map((n) => gpuRecord({ time: at(n * 10_000), value: n * n })))))

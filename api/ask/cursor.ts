@@ -27,7 +27,7 @@ export function readTexts(cursor: string, count: number): string[] | undefined {
   try {
     const texts: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
     const isOurs = Array.isArray(texts) && texts.length === count && texts.every((text) => typeof text === 'string')
-    return isOurs ? (texts as string[]) : undefined
+    return isOurs ? texts : undefined
   } catch {
     return undefined
   }

@@ -44,7 +44,7 @@ const hours = (amounts: any) => [
   amounts.unknown_gpu_hours,
   amounts.metered_gpu_hours,
 ]
-const joules = (amounts: any) => (amounts.energy_kwh === null ? null : Math.round(amounts.energy_kwh * 3_600_000))
+const joules = (amounts: any): number => Math.round(amounts.energy_kwh * 3_600_000)
 const byGroup = (body: any) => body.groups.map((one: any) => [one.namespace, ...hours(one), joules(one)])
 
 const [filled, bare] = [await testApi(root, { records, nowMs }), await testApi(root, { nowMs })]
@@ -218,7 +218,7 @@ test('usage: whoever had whichever GPU or slice of one, the groups add up to the
       )
       account.add(
         gpus,
-        usageMetrics.flatMap(({ metric }) => slices.map((one) => seriesOf(one, metric))),
+        usageMetrics.flatMap(({ metric }) => slices.map((one) => seriesOf(one, metric, windowMs))),
       )
       const sum = (of: (amounts: Amounts) => number) =>
         account.groups.reduce((all, { amounts }) => all + of(amounts), 0)
@@ -244,13 +244,19 @@ test('usage: whoever had whichever GPU or slice of one, the groups add up to the
       )
     }),
   )
-
-  function seriesOf({ uuid, gpu_i_id, values }: fc.TypeOf<typeof slice>, metric: string): RangeSeries {
-    const own = new Map(values.filter((one) => one.metric === metric).map(({ place, value }) => [place, value]))
-    const rows = [...own].map(([place, value]) => ({
-      time: formatTime({ ms: startMs + place * windowMs, ns: 0 }),
-      value,
-    }))
-    return { kind: 'gpu', metric, uuid, gpu_i_id, labels: {}, values: rows }
-  }
 })
+
+interface Slice {
+  readonly uuid: string
+  readonly gpu_i_id: string
+  readonly values: readonly { readonly metric: string; readonly place: number; readonly value: number | null }[]
+}
+
+function seriesOf({ uuid, gpu_i_id, values }: Slice, metric: string, windowMs: number): RangeSeries {
+  const own = new Map(values.filter((one) => one.metric === metric).map(({ place, value }) => [place, value]))
+  const rows = [...own].map(([place, value]) => ({
+    time: formatTime({ ms: startMs + place * windowMs, ns: 0 }),
+    value,
+  }))
+  return { kind: 'gpu', metric, uuid, gpu_i_id, labels: {}, values: rows }
+}

@@ -1,5 +1,6 @@
 /** `/gpus/{id}/occupants` and `/usage`: whose GPUs were, and what they did for them. */
 
+import type { OwnerRow } from '#store/store'
 import { formatTime, type Instant, parseTime } from '#telemetry/time'
 import { readTexts, writeCursor } from '../ask/cursor.ts'
 import { referenceOf } from '../ask/gpus.ts'
@@ -51,12 +52,14 @@ async function occupantsOf(
   return {
     as_of: at(nowMs),
     gpu: referenceOf(row),
-    occupants: page.map(({ namespace, pod, container, hpc_job: job, user, from, to }) => ({
-      ...{ namespace, pod, container, job, user, from, to },
-    })),
+    occupants: page.map(occupantOf),
     truncated,
     cursor: truncated ? writeCursor([page.at(-1)?.from ?? '']) : null,
   }
+}
+
+function occupantOf({ namespace, pod, container, hpc_job: job, user, from, to }: OwnerRow) {
+  return { namespace, pod, container, job, user, from, to }
 }
 
 const usageDimensions = ['namespace', 'pod', 'job', 'user', 'host', 'model'] as const satisfies Dimension[]

@@ -76,11 +76,11 @@ export class EmbeddedStore implements Store {
   }
 
   async gpus(filter: GpuFilter = {}) {
-    const { at, namespace, ...others } = filter
+    const { at } = filter
     return this.#read((db) =>
       at === undefined
         ? inventory.readGpus(db, filter)
-        : gpusAt(inventory.readGpus(db, others), readLatestAt(db, filter, at)),
+        : gpusAt(inventory.readGpus(db, { ...filter, namespace: undefined }), readLatestAt(db, filter, at)),
     )
   }
 

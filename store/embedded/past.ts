@@ -42,18 +42,17 @@ export function readLatestAt(db: DatabaseSync, filter: LatestFilter, at: Instant
   const rows = began.flatMap((row): LatestRow[] => {
     const newest = isBefore(to, row) ? found.get(row.id) : row
     if (newest === undefined || isBefore(newest, from)) return []
-    const { uuid, gpu_i_id, hostname, gpu_id, device_id, model_name, container, pod, namespace, metric } = row
-    return [
-      {
-        kind: row.gpu === null ? 'metric' : 'gpu',
-        ...{ uuid, gpu_i_id, hostname, gpu_id, device_id, model_name, container, pod, namespace, metric },
-        labels: JSON.parse(row.labels) as Labels,
-        time: timeOf(newest.s, newest.ns),
-        value: newest.value,
-      },
-    ]
+    const time = timeOf(newest.s, newest.ns)
+    const labels = JSON.parse(row.labels) as Labels
+    const kind = row.gpu === null ? 'metric' : 'gpu'
+    return [{ kind, ...attributesOf(row), metric: row.metric, labels, time, value: newest.value }]
   })
   return latestAt(rows, readOwners(db, ownersAt(filter.uuid, at)), filter.namespace)
+}
+
+function attributesOf(row: GpuAttributes): GpuAttributes {
+  const { uuid, gpu_i_id, hostname, gpu_id, device_id, model_name, container, pod, namespace } = row
+  return { uuid, gpu_i_id, hostname, gpu_id, device_id, model_name, container, pod, namespace }
 }
 
 const columns = [

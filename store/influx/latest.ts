@@ -93,9 +93,8 @@ export async function readLatestAt(server: Server, databases: Databases, filter:
 
 /** Of a moment in the past. */
 export async function readGpusAt(server: Server, databases: Databases, filter: GpuFilter, at: Instant) {
-  const { namespace, ...others } = filter
   const [inventory, latest] = await Promise.all([
-    readGpus(server, databases, { ...others, at: undefined }),
+    readGpus(server, databases, { ...filter, namespace: undefined, at: undefined }),
     readLatestAt(server, databases, filter, at),
   ])
   return gpusAt(inventory, latest)

@@ -7,7 +7,9 @@ import type { Static, TSchema } from 'typebox'
 import type { Endpoint } from './endpoint.ts'
 import { fleetEndpoints } from './endpoints/fleet.ts'
 import { gpusEndpoints } from './endpoints/gpus.ts'
+import { ownersEndpoints } from './endpoints/owners.ts'
 import { pipelineEndpoints } from './endpoints/pipeline.ts'
+import { questionsEndpoints } from './endpoints/questions.ts'
 import { recordsEndpoints } from './endpoints/records.ts'
 import { transfersEndpoints } from './endpoints/transfers.ts'
 import { viewsEndpoints } from './endpoints/views.ts'
@@ -21,6 +23,8 @@ import type * as views from './schemas/views.ts'
 
 export const contract = {
   ...gpusEndpoints,
+  ...ownersEndpoints,
+  ...questionsEndpoints,
   ...fleetEndpoints,
   ...transfersEndpoints,
   ...viewsEndpoints,

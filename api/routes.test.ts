@@ -47,6 +47,10 @@ const elsewhere = [
   'getFreshness',
   'getLink',
   'listTransferErrors',
+  'query',
+  'getTop',
+  'listOccupants',
+  'getUsage',
 ] as const satisfies readonly Operation[]
 
 const ids = (body: any) => body.gpus.map((gpu: any) => gpu.uuid)
@@ -91,7 +95,7 @@ const rows: Readonly<Record<Exclude<Operation, (typeof elsewhere)[number]>, Row>
       ['/api/v1/gpus/nvidia0', 409, 'ambiguous_gpu', /nvidia0 fits 2 GPUs/],
       ['/api/v1/gpus/GPU-x', 404, 'unknown_gpu', /there is no GPU GPU-x/],
       ['/api/v1/gpus/host-1:9', 404, 'unknown_gpu', /host-1:9/],
-      ['/api/v1/gpus/GPU-a?x=1', 400, 'unknown_parameter', /x is not known: this path takes no parameters/],
+      ['/api/v1/gpus/GPU-a?x=1', 400, 'unknown_parameter', /x is not known/],
     ],
   },
   getGpuTelemetry: {

@@ -23,6 +23,8 @@ import { gpuHandlers } from './handlers/gpus.ts'
 import { linkHandlers } from './handlers/links.ts'
 import { metricHandlers } from './handlers/metrics.ts'
 import { modelHandlers } from './handlers/models.ts'
+import { ownerHandlers } from './handlers/owners.ts'
+import { questionHandlers } from './handlers/questions.ts'
 import { telemetryHandlers } from './handlers/telemetry.ts'
 import { transferHandlers } from './handlers/transfers.ts'
 import { createApi } from './server/server.ts'
@@ -69,6 +71,8 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
       ...metricHandlers,
       ...modelHandlers(inventory),
       ...freshnessHandlers(reader, inventory, settings.staleAfterMs),
+      ...ownerHandlers(reader, inventory),
+      ...questionHandlers(reader, inventory),
       ...transferHandlers(reader),
       ...linkHandlers(reader),
       getPipeline: ({ nowMs }) => watch.read(nowMs),

@@ -8,7 +8,8 @@ import type { TelemetryRecord } from '#telemetry/record'
 import { formatTime, type Instant } from '#telemetry/time'
 import type { EngineUnderTest } from './contract.ts'
 import { batchOf, gpuRecord, partOf, transferRecord } from './samples.ts'
-import { type RangeFunction, rangeFunctions } from './store.ts'
+import { lookBackMs, orders, type RangeFunction, rangeFunctions } from './store.ts'
+import { isOfSteps, type StepFunction } from './windows.ts'
 
 const start = Date.parse('2025-07-18T20:00:00Z')
 const utilisation = { metric: 'DCGM_FI_DEV_GPU_UTIL' }
@@ -18,7 +19,7 @@ export function storeModels(engine: EngineUnderTest): void {
 
   test(name('a range and its windows are what a list of the values says'), async (t) => {
     const moment = fc.record({ ms: fc.integer({ min: 0, max: 20_000 }), ns: fc.constantFrom(0, 0, 1, 999_999) })
-    const value = fc.option(fc.integer({ min: -5, max: 100 }))
+    const value = fc.option(fc.oneof(fc.integer({ min: -5, max: 100 }), fc.constantFrom(2 ** 31, 2 ** 40 + 1)))
     const bound = fc.option(moment, { nil: undefined })
     const points = fc.uniqueArray(fc.tuple(moment, value), { maxLength: 60, selector: ([{ ms, ns }]) => `${ms}.${ns}` })
     const windowed = fc.option(fc.constantFrom(1, 10, 1000, 1500, 7000), { nil: undefined })
@@ -30,31 +31,89 @@ export function storeModels(engine: EngineUnderTest): void {
         windowed,
         fc.constantFrom(...rangeFunctions),
         fc.integer({ min: 1, max: 70 }),
+        fc.constantFrom(...orders),
+        fc.option(fc.nat(20_000), { nil: undefined }),
       ] as const),
-      async (given, from, to, windowMs, fn, limit) => {
+      async (given, from, to, windowMs, fn, limit, order, answerFrom) => {
         const { store } = await engine.open(t)
         const absolute = (instant: Instant): Instant => ({ ms: start + instant.ms, ns: instant.ns })
         const noise = given.map(([moment]) => gpuRecord({ time: formatTime(absolute(moment)), uuid: 'GPU-other' }))
         const records = given.map(([moment, value]) => gpuRecord({ time: formatTime(absolute(moment)), value }))
         await store.write(batchOf(partOf([...noise, ...records])))
         const bounds = { start: from && absolute(from), end: to && absolute(to) }
-        const [series] = await store.range({ ...utilisation, uuid: 'GPU-a', ...bounds, windowMs, fn, limit })
-        const order = (a: Instant, b: Instant): number => a.ms - b.ms || a.ns - b.ns
+        const first =
+          windowMs === undefined || answerFrom === undefined ? undefined : absolute({ ms: answerFrom, ns: 0 })
+        const asked = { windowMs, fn, limit, order, answerFrom: first, uuids: ['GPU-a', 'GPU-none'] }
+        const [series] = await store.range({ ...utilisation, ...bounds, ...asked })
+        const compare = (a: Instant, b: Instant): number => a.ms - b.ms || a.ns - b.ns
         const inside = given
           .filter(
             ([moment]) =>
-              (from === undefined || order(moment, from) >= 0) && (to === undefined || order(moment, to) < 0),
+              (from === undefined || compare(moment, from) >= 0) && (to === undefined || compare(moment, to) < 0),
           )
-          .sort(([a], [b]) => order(a, b))
+          .sort(([a], [b]) => compare(a, b))
         const expected =
           windowMs === undefined
-            ? inside.map(([moment, value]) => ({ time: formatTime(absolute(moment)), value }))
+            ? inside.map(([moment, value]) => ({ time: formatTime(absolute(moment)), value: rounded(value) }))
             : windowsOf(inside, windowMs, fn)
         const got = (series?.values ?? []).map(({ time, value }) => ({ time, value: rounded(value) }))
-        assert.deepEqual(got, expected.slice(0, limit))
+        const answered =
+          first === undefined
+            ? expected
+            : expected.filter(({ time }) => Date.parse(time) + (windowMs as number) > first.ms)
+        const inOrder = order === 'asc' ? answered : answered.toReversed()
+        assert.deepEqual(got, inOrder.slice(0, limit))
         await store.close()
       },
     )
+    await fc.assert(property, { numRuns: engine.runs ?? 40 })
+  })
+
+  test(name('what was newest at a moment in the past is what a list of the values says'), async (t) => {
+    const hour = 3_600_000
+    const point = fc.record({
+      gpu: fc.constantFrom('GPU-a', 'GPU-b'),
+      metric: fc.constantFrom('A', 'B'),
+      ms: fc.oneof(fc.nat(5), fc.nat(30 * hour)),
+      ns: fc.constantFrom(0, 1),
+      value: fc.option(fc.nat(9)),
+      pod: fc.constantFrom('', 'p', 'q'),
+    })
+    const moments = fc.array(fc.oneof(fc.nat(5), fc.nat(60 * hour)), { minLength: 1, maxLength: 4 })
+    const points = fc.uniqueArray(point, { maxLength: 25, selector: ({ gpu, ms, ns }) => `${gpu} ${ms} ${ns}` })
+    const property = fc.asyncProperty(points, moments, async (given, moments) => {
+      const { store } = await engine.open(t)
+      const all = given.toSorted((a, b) => a.ms - b.ms || a.ns - b.ns)
+      const records = all.map(({ gpu, metric, ms, ns, value, pod }) =>
+        gpuRecord({ uuid: gpu, gpu_id: gpu.slice(-1), metric, value, pod, time: formatTime({ ms: start + ms, ns }) }),
+      )
+      await store.write(batchOf(partOf(records)))
+      for (const ms of moments) {
+        const at = { ms: start + ms, ns: 0 }
+        const until = all.filter((own) => own.ms < ms || (own.ms === ms && own.ns === 0))
+        const inSight = until.filter((own) => own.ms >= ms - lookBackMs)
+        const expected = ['GPU-a', 'GPU-b'].flatMap((gpu) =>
+          ['A', 'B'].flatMap((metric) => {
+            const newest = inSight.findLast((own) => own.gpu === gpu && own.metric === metric)
+            if (newest === undefined) return []
+            const owner = until.findLast((own) => own.gpu === gpu)
+            const time = formatTime({ ms: start + newest.ms, ns: newest.ns })
+            return [{ uuid: gpu, metric, time, value: newest.value, pod: owner?.pod }]
+          }),
+        )
+        const latest = await store.latest({ at })
+        const got = latest.map(({ uuid, metric, time, value, pod }) => ({ uuid, metric, time, value, pod }))
+        assert.deepEqual(got, expected)
+        const gpus = (await store.gpus({ at })).map(({ uuid, last_seen, metrics }) => ({ uuid, last_seen, metrics }))
+        const there = [...new Set(expected.map(({ uuid }) => uuid))].map((uuid) => {
+          const last = inSight.findLast(({ gpu }) => gpu === uuid) as (typeof all)[number]
+          const metrics = expected.filter((own) => own.uuid === uuid).map(({ metric }) => metric)
+          return { uuid, last_seen: formatTime({ ms: start + last.ms, ns: last.ns }), metrics }
+        })
+        assert.deepEqual(gpus, there)
+      }
+      await store.close()
+    })
     await fc.assert(property, { numRuns: engine.runs ?? 40 })
   })
 
@@ -129,28 +188,41 @@ function windowsOf(points: readonly (readonly [Instant, number | null])[], windo
   return places.map((place) => {
     const own = points.filter(([{ ms }]) => Math.floor((start + ms) / windowMs) === place)
     const values = own.flatMap(([, value]) => (value === null ? [] : [value]))
-    const value = fn === 'rate' ? rateOf(points, own) : aggregate(values, fn)
+    const value = isOfSteps(fn) ? stepsOf(points, own, fn) : fn === 'bits' ? bitsOf(values) : aggregate(values, fn)
     return { time: formatTime({ ms: place * windowMs, ns: 0 }), value: rounded(value) }
   })
 }
 
 /** What a counter rose by from value to value, of the pairs that end in the window, over the time between them. */
-function rateOf(
+function stepsOf(
   points: readonly (readonly [Instant, number | null])[],
   own: readonly (readonly [Instant, number | null])[],
+  fn: StepFunction,
 ): number | null {
   const reported = points.filter(([, value]) => value !== null) as (readonly [Instant, number])[]
-  let [rose, seconds] = [0, 0]
+  let [rose, seconds, area] = [0, 0, 0]
   for (const [index, [at, value]] of reported.entries()) {
     const before = reported[index - 1]
     if (before === undefined || !own.some(([instant]) => instant === at)) continue
     rose += value < before[1] ? value : value - before[1]
-    seconds += (at.ms - before[0].ms) / 1000 + (at.ns - before[0].ns) / 1e9
+    const took = (at.ms - before[0].ms) / 1000 + (at.ns - before[0].ns) / 1e9
+    seconds += took
+    // None of them is a gap: all of it takes 20 s.
+    area += took * Math.min(before[1], value) + (took * Math.abs(value - before[1])) / 2
   }
-  return seconds > 0 ? rose / seconds : null
+  if (seconds === 0) return null
+  return { rate: rose / seconds, increase: rose, integral: area }[fn]
 }
 
-function aggregate(values: readonly number[], fn: Exclude<RangeFunction, 'rate'>): number | null {
+/** Digit by digit. */
+function bitsOf(values: readonly number[]): number | null {
+  const masks = values.filter((value) => value >= 0).map((value) => value.toString(2).padStart(53, '0'))
+  if (masks.length === 0) return null
+  const bits = Array.from({ length: 53 }, (_, place) => (masks.some((mask) => mask[place] === '1') ? '1' : '0'))
+  return parseInt(bits.join(''), 2)
+}
+
+function aggregate(values: readonly number[], fn: Exclude<RangeFunction, StepFunction | 'bits'>): number | null {
   const total = values.reduce((a, b) => a + b, 0)
   if (fn === 'count') return values.length
   if (values.length === 0) return null

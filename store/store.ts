@@ -123,7 +123,16 @@ export interface GpuFilter {
   readonly hostname?: string | undefined
   readonly uuid?: string | undefined
   readonly namespace?: string | undefined
+  /**
+   * As it was at this moment, for what was seen then or in the {@link lookBackMs} before: the newest value of each series
+   * up to it (included), and pod, namespace and container of that moment. Host, model and labels are those of today, since
+   * what else a GPU was called is not kept.
+   */
+  readonly at?: Instant | undefined
 }
+
+/** What was not seen for longer than this before a moment is not part of that moment. */
+export const lookBackMs = 86_400_000
 
 export interface LatestFilter extends GpuFilter {
   readonly metric?: string | undefined
@@ -179,20 +188,40 @@ export interface NamespaceRow {
 
 /**
  * What the values of a window become. `count` counts values, not rows that were not reported; of n values the percentiles
- * are the floor(n x p + 0.5)th by size, as InfluxQL's; `rate` is by how much a counter rose a second (`windows.ts`).
+ * are the floor(n x p + 0.5)th by size, as InfluxQL's. `rate` and `increase` are by how much a counter rose, a second and in
+ * all; `integral` is the area under a gauge, in its unit x seconds; `bits` are those that any value has (`windows.ts`).
  */
-export const rangeFunctions = ['mean', 'min', 'max', 'sum', 'last', 'count', 'p50', 'p95', 'p99', 'rate'] as const
+export const rangeFunctions = [
+  'mean',
+  'min',
+  'max',
+  'sum',
+  'last',
+  'count',
+  'p50',
+  'p95',
+  'p99',
+  'rate',
+  'increase',
+  'integral',
+  'bits',
+] as const
 export type RangeFunction = (typeof rangeFunctions)[number]
 
 /** What stands in windows without a row: nothing, `null`, 0, or the value of the window before. */
 export const fills = ['none', 'null', 'zero', 'previous'] as const
 export type Fill = (typeof fills)[number]
 
+export const orders = ['asc', 'desc'] as const
+export type Order = (typeof orders)[number]
+
 export interface RangeQuery {
   readonly metric: string
   /** Left out: series of the kind `metric`, and that metric of every GPU. */
   readonly uuid?: string | undefined
   readonly gpu_i_id?: string | undefined
+  /** Only of these GPUs. */
+  readonly uuids?: readonly string[] | undefined
   /** Included; default: from the first value. */
   readonly start?: Instant | undefined
   /** Not included; default: up to the last value. */
@@ -205,6 +234,10 @@ export interface RangeQuery {
   readonly fill?: Fill | undefined
   /** Values a series at most. The next page starts a nanosecond (with windows: a window) after the last one. */
   readonly limit?: number | undefined
+  /** Default `asc`, by time. With `desc` the newest come first, and `limit` leaves out the oldest. */
+  readonly order?: Order | undefined
+  /** With windows: those before the one that has this moment are read, for functions that look back, and not answered. */
+  readonly answerFrom?: Instant | undefined
 }
 
 /** Values of a series that a range answers with when it names no limit. */

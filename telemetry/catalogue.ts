@@ -11,15 +11,26 @@
 export type MetricKind = 'gauge' | 'counter' | 'state' | 'mask' | 'event'
 
 /** What may be computed over a window of a metric's values. */
-export type MetricFunction = 'last' | 'count' | 'min' | 'max' | 'mean' | 'sum' | 'quantile' | 'increase' | 'rate' | 'or'
+export type MetricFunction =
+  | 'last'
+  | 'count'
+  | 'min'
+  | 'max'
+  | 'mean'
+  | 'sum'
+  | 'quantile'
+  | 'integral'
+  | 'increase'
+  | 'rate'
+  | 'bits'
 
 /** The mean of a bit mask means nothing, and neither does the maximum of a counter that resets: both are refused. */
 export const functionsOf: Readonly<Record<MetricKind, readonly MetricFunction[]>> = {
-  gauge: ['last', 'count', 'min', 'max', 'mean', 'sum', 'quantile'],
+  gauge: ['last', 'count', 'min', 'max', 'mean', 'sum', 'quantile', 'integral'],
   counter: ['last', 'count', 'increase', 'rate'],
   event: ['last', 'count', 'increase', 'rate'],
   state: ['last', 'count', 'min', 'max'],
-  mask: ['last', 'count', 'or'],
+  mask: ['last', 'count', 'bits'],
 }
 
 /** How a name of another exporter version maps to the canonical one. */

@@ -98,6 +98,7 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
     why: 'reads the parts of a request and refuses them with a code of the table',
   },
   'api/ask/inventory.ts': { may: ['problems'], why: 'finds the GPU that an id means, or says which it could mean' },
+  'api/ask/pieces.ts': { may: ['timers'], why: 'lets others be answered between two pieces of a long read' },
   'api/ask/parameters.ts': { may: ['problems'], why: 'refuses what a schema cannot, with a code of the table' },
   'api/handlers/gpus.ts': { may: ['problems'], why: 'a GPU may be gone between two questions' },
   'api/intake/produce.ts': { may: ['problems'], why: 'the handler that sends records to the broker' },

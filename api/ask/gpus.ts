@@ -4,6 +4,7 @@ import { metricOf } from '#telemetry/catalogue'
 import type { GpuAttributes, GpuRow, LatestRow } from '#store/store'
 import type { Gpu, GpuReference, LatestValue } from '../contract.ts'
 import { missingIn } from './missing.ts'
+import { stateOf } from './state.ts'
 import { ageS } from './times.ts'
 
 /** When an answer is made, and from which age on its values are stale. */
@@ -49,6 +50,7 @@ function gpuOf(
     else series.push({ metric, labels: { ...labels }, ...reading })
   }
   const age_s = ageS(row.last_seen, nowMs)
+  const stale = age_s * 1000 > staleAfterMs
   const { container, pod, namespace, labels, first_seen, last_seen } = row
   return {
     ...referenceOf(row),
@@ -60,7 +62,8 @@ function gpuOf(
     last_seen,
     missing_since,
     age_s,
-    stale: age_s * 1000 > staleAfterMs,
+    stale,
+    state: stateOf({ stale, gpu_i_id: row.gpu_i_id, values }, staleAfterMs),
     values,
     series,
   }

@@ -33,7 +33,7 @@ export class Inventory {
     this.#staleAfterMs = staleAfterMs
   }
 
-  /** GPUs with their newest values. */
+  /** GPUs with their newest values. @param nowMs what ages count from */
   async gpus(filter: GpuFilter, nowMs: number): Promise<Gpu[]> {
     const isAll = Object.values(filter).every((value) => value === undefined)
     const { rows, latest, around } = await (isAll ? this.fleet(nowMs) : this.#read(filter))

@@ -18,9 +18,19 @@ export function readTime(text: string, nowMs: number): Instant | undefined {
   return source === undefined ? undefined : parseTime(source)
 }
 
+/** The instant of a time that we wrote. */
+export function parsed(text: string | undefined): Instant | undefined {
+  return text === undefined ? undefined : parseTime(text)
+}
+
 /** The moment after this one, in nanoseconds: times are included at the start of a range and not at its end. */
 export function after({ ms, ns }: Instant): Instant {
   return ns === 999_999 ? { ms: ms + 1, ns: 0 } : { ms, ns: ns + 1 }
+}
+
+/** The moment before this one. */
+export function before({ ms, ns }: Instant): Instant {
+  return ns === 0 ? { ms: ms - 1, ns: 999_999 } : { ms, ns: ns - 1 }
 }
 
 export function minus({ ms, ns }: Instant, agoMs: number): Instant {

@@ -6,7 +6,7 @@ import * as gpus from '../schemas/gpus.ts'
 import { closed } from '../schemas/kit.ts'
 import { duration, gpuFilter, limit, name, when } from './kit.ts'
 
-const gpuParams = closed({
+export const gpuParams = closed({
   id: name('A uuid, `host:gpu` (mtv5-dgx1-hgpu-031:5) or a device_id (nvidia5); of a MIG slice `uuid:gpu_i_id`'),
 })
 
@@ -16,8 +16,15 @@ export const gpusEndpoints = {
     path: '/api/v1/gpus',
     scope: 'read',
     summary: 'GPUs with their newest values',
-    description: 'By host and index. A metric that was named without a value has `reported: false` and the value null.',
-    query: closed(gpuFilter),
+    description:
+      'By host and index. A metric that was named without a value has `reported: false` and the value null. With `at` the ' +
+      'newest values of that moment, of the GPUs that were seen then or in the 24 hours before, with the pods and ' +
+      'namespaces of then; what is stale is told by that moment.',
+    query: closed({
+      ...gpuFilter,
+      state: Type.Optional(gpus.gpuState),
+      at: Type.Optional(when('A moment in the past')),
+    }),
     answer: gpus.gpuList,
   },
   getGpu: {
@@ -26,7 +33,7 @@ export const gpusEndpoints = {
     scope: 'read',
     summary: 'One GPU with its newest values',
     params: gpuParams,
-    query: closed({}),
+    query: closed({ at: Type.Optional(when('A moment in the past, as in the list')) }),
     answer: gpus.gpuDetail,
     problems: ['unknown_gpu', 'ambiguous_gpu'],
   },
@@ -36,8 +43,9 @@ export const gpusEndpoints = {
     scope: 'read',
     summary: 'Values of one GPU over time',
     description:
-      'Without `start` it is the hour before `end`, and without `end` up to the newest value. A series that has more ' +
-      'than `limit` values is cut there, says `truncated`, and names the `next_start`.',
+      'Without `start` it is the hour before `end`, and without `end` up to the newest value. Where a series has more ' +
+      'than `limit` values, all series are cut at that time and say `truncated`; `cursor` is of the next page, whose values ' +
+      'are those of one long answer.',
     params: gpuParams,
     query: closed({
       start: Type.Optional(when('Included')),
@@ -51,7 +59,9 @@ export const gpusEndpoints = {
       window: Type.Optional(duration('One value a window of this length')),
       fn: Type.Optional(gpus.windowFunction),
       fill: Type.Optional(gpus.windowFill),
+      order: Type.Optional(Type.Enum(['asc', 'desc'], { description: 'Default: asc; desc: the newest first' })),
       limit: Type.Optional(limit(10_000, 1_000, 'Values of a series')),
+      cursor: Type.Optional(name('Of the page before, with the other parameters as they were')),
     }),
     answer: gpus.telemetry,
     problems: ['unknown_gpu', 'ambiguous_gpu', 'unknown_metric'],

@@ -1,12 +1,13 @@
 /** Hosts, namespaces and the fleet as a whole. */
 
 import { metricOf } from '#telemetry/catalogue'
-import { formatTime, type Instant, parseTime } from '#telemetry/time'
+import { formatTime } from '#telemetry/time'
 import { fleetOf, hostsOf, powerMetric } from '../ask/activity.ts'
 import type { Inventory } from '../ask/inventory.ts'
+import { newest } from '../ask/newest.ts'
 import { at, bad, canonical, rangeOf, timeOf, unknownMetric, windowOf } from '../ask/parameters.ts'
 import type { StoreReader } from '../ask/reader.ts'
-import { after, isBefore, minus } from '../ask/times.ts'
+import { minus } from '../ask/times.ts'
 import { windowMsFor, windowsMax } from '../ask/windows.ts'
 import type { Handlers } from '../call.ts'
 
@@ -61,11 +62,4 @@ export function fleetHandlers(
       }
     },
   }
-}
-
-/** The moment behind the newest value of the store. */
-async function newest(reader: StoreReader): Promise<Instant | undefined> {
-  const hosts = await reader.ask((store) => store.hosts(), [])
-  const times = hosts.map(({ last_seen }) => parseTime(last_seen) as Instant)
-  return times.length === 0 ? undefined : after(times.reduce((a, b) => (isBefore(a, b) ? b : a)))
 }

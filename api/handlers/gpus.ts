@@ -1,24 +1,38 @@
 /** `/gpus` and `/gpus/{id}`. */
 
+import { formatTime, type Instant } from '#telemetry/time'
 import { Problem } from '#wire/problems'
 import { unitsOf } from '../ask/gpus.ts'
 import type { Inventory } from '../ask/inventory.ts'
-import { at } from '../ask/parameters.ts'
+import { at, timeOf } from '../ask/parameters.ts'
 import type { Handlers } from '../call.ts'
 
 export function gpuHandlers(inventory: Inventory): Handlers<'listGpus' | 'getGpu'> {
   return {
-    async listGpus({ query: { host, model, namespace }, nowMs }) {
-      const all = await inventory.gpus({ hostname: host, namespace }, nowMs)
-      const gpus = all.filter((gpu) => gpu.model_name.toLowerCase().includes((model ?? '').toLowerCase()))
-      return { as_of: at(nowMs), units: unitsOf(gpus), gpus }
+    async listGpus({ query: { host, model, namespace, state, at: past }, nowMs }) {
+      const moment = timeOf('at', past, nowMs)
+      const ofMs = moment?.ms ?? nowMs
+      const all = await inventory.gpus({ hostname: host, namespace, at: moment }, ofMs)
+      const gpus = all.filter(
+        (gpu) =>
+          gpu.model_name.toLowerCase().includes((model ?? '').toLowerCase()) &&
+          (state === undefined || gpu.state === state),
+      )
+      return { as_of: asOf(moment, nowMs), units: unitsOf(gpus), gpus }
     },
 
-    async getGpu({ params, nowMs }) {
+    async getGpu({ params, query, nowMs }) {
+      const moment = timeOf('at', query.at, nowMs)
       const { uuid, gpu_i_id } = await inventory.theGpu(params.id)
-      const gpu = (await inventory.gpus({ uuid }, nowMs)).find((each) => each.gpu_i_id === gpu_i_id)
-      if (gpu === undefined) throw new Problem('unknown_gpu', `there is no GPU ${params.id} any more`)
-      return { as_of: at(nowMs), units: unitsOf([gpu]), gpu }
+      const found = await inventory.gpus({ uuid, at: moment }, moment?.ms ?? nowMs)
+      const gpu = found.find((each) => each.gpu_i_id === gpu_i_id)
+      const when = moment === undefined ? 'any more' : `in the 24 hours up to ${formatTime(moment)}`
+      if (gpu === undefined) throw new Problem('unknown_gpu', `there is no GPU ${params.id} ${when}`)
+      return { as_of: asOf(moment, nowMs), units: unitsOf([gpu]), gpu }
     },
   }
+}
+
+function asOf(moment: Instant | undefined, nowMs: number): string {
+  return moment === undefined ? at(nowMs) : formatTime(moment)
 }

@@ -33,6 +33,15 @@ const gpuIdentity = {
 /** A GPU as a candidate of an ambiguous id, and at the head of its telemetry. */
 export const gpuReference = closed(gpuIdentity, { $id: 'GpuReference' })
 
+/** What a GPU is doing, by its newest values. */
+export const gpuState = Type.Enum(['active', 'idle', 'stale', 'not_reported', 'unknown'], {
+  $id: 'GpuState',
+  description:
+    "By the engine's own metric: DCGM_FI_PROF_GR_ENGINE_ACTIVE or, where it has no fresh value, DCGM_FI_DEV_GPU_UTIL (not " +
+    'of a MIG slice). `active`: above 0. `idle`: 0 in the newest value, which proves no duration. `not_reported`: the ' +
+    'source named it and gave no value. `unknown`: the source does not name it. `stale`: nothing of the GPU is fresh.',
+})
+
 /** A GPU (or MIG slice) with its newest values. */
 export const gpu = closed(
   {
@@ -48,15 +57,18 @@ export const gpu = closed(
     ),
     age_s: age,
     stale,
+    state: gpuState,
     values: Type.Record(Type.String(), latestValue, { description: 'By canonical metric name' }),
     series: Type.Array(labelledValue, { description: 'Metrics that have several series in this GPU; usually none' }),
   },
   { $id: 'Gpu' },
 )
 
-export const gpuList = closed({ as_of: asOf, units, gpus: Type.Array(gpu) }, { $id: 'GpuList' })
+const asOfMoment = time('When the answer was made, or the moment `at` that it is of; ages count from here')
 
-export const gpuDetail = closed({ as_of: asOf, units, gpu }, { $id: 'GpuDetail' })
+export const gpuList = closed({ as_of: asOfMoment, units, gpus: Type.Array(gpu) }, { $id: 'GpuList' })
+
+export const gpuDetail = closed({ as_of: asOfMoment, units, gpu }, { $id: 'GpuDetail' })
 
 export const point = closed(
   {
@@ -67,10 +79,26 @@ export const point = closed(
 )
 
 /** What the values of a window become. */
-export const windowFunctions = ['mean', 'min', 'max', 'sum', 'last', 'count', 'p50', 'p95', 'p99', 'rate'] as const
+export const windowFunctions = [
+  'mean',
+  'min',
+  'max',
+  'sum',
+  'last',
+  'count',
+  'p50',
+  'p95',
+  'p99',
+  'rate',
+  'increase',
+  'integral',
+  'bits',
+] as const
 export const windowFunction = Type.Enum(windowFunctions, {
   $id: 'WindowFunction',
-  description: 'What the values of a window become; a bit mask has no mean, and only a counter has a rate (a second)',
+  description:
+    'What the values of a window become. A counter has a `rate` (a second) and an `increase`, a gauge an `integral` (its ' +
+    'unit x seconds: W become J), a mask `bits`: those that any value has',
 })
 
 export const windowFill = Type.Enum(['none', 'null', 'zero', 'previous'], {
@@ -80,12 +108,14 @@ export const windowFill = Type.Enum(['none', 'null', 'zero', 'previous'], {
 export const telemetrySeries = closed(
   {
     metric: text('Canonical name'),
-    unit: nullable(Type.String(), { description: 'null: the catalogue does not know the metric' }),
+    unit: nullable(Type.String(), { description: 'Of the values; null: the catalogue does not know the metric' }),
     labels,
     fn: nullable(windowFunction, { description: 'What each window became; null: values as they came' }),
-    values: Type.Array(point, { description: 'By time' }),
+    values: Type.Array(point, { description: 'By time, in the `order` that was asked for' }),
     truncated,
-    next_start: maybeTime('The `start` that goes on behind the last value; null: nothing follows'),
+    next_start: maybeTime(
+      'The `start` that goes on behind the last value; null: nothing follows, or the newest come first',
+    ),
   },
   { $id: 'TelemetrySeries' },
 )
@@ -99,6 +129,7 @@ export const telemetry = closed(
     window_s: nullable(Type.Number(), { description: 'null: values as they came' }),
     series: Type.Array(telemetrySeries),
     truncated,
+    cursor: nullable(Type.String(), { description: 'Of the next page of all series; null: nothing follows' }),
   },
   { $id: 'Telemetry' },
 )

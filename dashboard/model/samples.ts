@@ -44,6 +44,7 @@ export function gpuOf(sample: SampleGpu): Gpu {
     missing_since: null,
     age_s: ageS,
     stale: ageS > 90,
+    state: ageS > 90 ? 'stale' : 'unknown',
     values: Object.fromEntries(readings) as Gpu['values'],
     series: [],
   }

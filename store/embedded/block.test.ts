@@ -137,7 +137,7 @@ test('windows of rows, and of rollups in their place, are what the rows say one 
           all.push({ ms: hourMs + ms, ns: time - ms * 1e6, value: values[index] as number | null })
         }
         const rollup = decodeRollup(encodeRollup(rollupOf(rows)), builder.columns)
-        const entries = asRollup && builder.takesRollups ? entriesFor(rollup, windowMs) : undefined
+        const entries = asRollup && builder.takesRollups ? entriesFor(rollup, windowMs, fn) : undefined
         if (entries === undefined) builder.addRows(hourMs, rows)
         else builder.addRollup(hourMs, rollup, ...entries)
       }

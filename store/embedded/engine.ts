@@ -3,6 +3,7 @@ import { type Counts, type Store, type Totals, totalsOf, type WriteBatch } from 
 import type { AcrossQuery, GpuFilter, LatestFilter, OwnerQuery, RangeQuery, TransferQuery } from '../store.ts'
 import type { TransferSumQuery } from '../transfer-sums.ts'
 import { StoreError } from '../errors.ts'
+import { gpusAt } from '../past.ts'
 import { type Database, guarded, openDatabase, type OpenOptions } from './database.ts'
 import { countRows } from './count.ts'
 import { Directory } from './directory.ts'
@@ -10,6 +11,7 @@ import { readLedger } from './known.ts'
 import * as inventory from './inventory.ts'
 import type { Limits } from './limits.ts'
 import { readOwners } from './owners.ts'
+import { readLatestAt } from './past.ts'
 import { readAcross, readRange } from './ranges.ts'
 import { freePages, removeOld } from './retention.ts'
 import { Sealer } from './sealer.ts'
@@ -74,11 +76,19 @@ export class EmbeddedStore implements Store {
   }
 
   async latest(filter: LatestFilter = {}) {
-    return this.#read((db) => inventory.readLatest(db, this.#directory, filter))
+    const { at } = filter
+    return this.#read((db) =>
+      at === undefined ? inventory.readLatest(db, this.#directory, filter) : readLatestAt(db, filter, at),
+    )
   }
 
   async gpus(filter: GpuFilter = {}) {
-    return this.#read((db) => inventory.readGpus(db, this.#directory, filter))
+    const { at } = filter
+    return this.#read((db) => {
+      if (at === undefined) return inventory.readGpus(db, this.#directory, filter)
+      const all = inventory.readGpus(db, this.#directory, { ...filter, namespace: undefined })
+      return gpusAt(all, readLatestAt(db, filter, at))
+    })
   }
 
   async hosts() {

@@ -4,6 +4,7 @@
  */
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { Order } from '../store.ts'
 import { BlockReader, RollupReader, sealedHours } from './blocks.ts'
 import type { Moment } from './instants.ts'
 import type { Rollup } from './rollup.ts'
@@ -28,6 +29,7 @@ export function* readHours(
   { metric, ids }: { readonly metric: string; readonly ids: readonly number[] },
   from: Moment,
   to: Moment,
+  order: Order = 'asc',
 ): Generator<Hour> {
   const blocks = new BlockReader(db)
   const first = Math.floor(from.s / hourS)
@@ -43,7 +45,8 @@ export function* readHours(
   statement.setReturnArrays(true)
   const parameters: Record<string, string> = ids.length <= idsMax ? {} : { metric }
   const rollups = new RollupReader(db, wanted, parameters)
-  for (const hour of [...new Set([...sealed, ...loose])].sort((a, b) => a - b)) {
+  const hours = [...new Set([...sealed, ...loose])].sort((a, b) => (order === 'asc' ? a - b : b - a))
+  for (const hour of hours) {
     const startS = hour * hourS
     const looseRows = loose.has(hour) ? readLoose(statement, startS, parameters) : new Map<number, Rows>()
     const isSealed = sealed.has(hour)

@@ -22,7 +22,7 @@ import { formatTime, type Instant } from '#telemetry/time'
 
 export function readRange(db: DatabaseSync, query: RangeQuery): RangeSeries[] {
   const where = new Where().equal('sr.metric', query.metric).equal('g.uuid', query.uuid)
-  where.equal('g.gpu_i_id', query.gpu_i_id)
+  where.equal('g.gpu_i_id', query.gpu_i_id).oneOf('g.uuid', query.uuids)
   const statement = db.prepare(`
     SELECT sr.id, sr.gpu, sr.labels, g.uuid, g.gpu_i_id FROM series sr LEFT JOIN gpus g ON g.id = sr.gpu
     ${where.sql} ORDER BY ${gpuOrder}, sr.key
@@ -42,7 +42,9 @@ export function readRange(db: DatabaseSync, query: RangeQuery): RangeSeries[] {
   const ids = found.map(({ id }) => id)
   const from = query.start === undefined ? { s: 0, ns: 0 } : momentOf(query.start)
   const to = query.end === undefined ? never : momentOf(query.end)
-  for (const hour of readHours(db, { metric: query.metric, ids }, from, to)) {
+  // Windows are made in the order of time, whichever is asked for, since some look back.
+  const order = query.windowMs === undefined ? query.order : 'asc'
+  for (const hour of readHours(db, { metric: query.metric, ids }, from, to, order)) {
     const open = found.filter(({ values }) => !values.isFull)
     if (open.length === 0) break
     for (const { id, values } of open) values.add(hour, id)
@@ -56,10 +58,12 @@ const never: Moment = { s: 9_300_000_000, ns: 0 }
 /** The rows as they are. */
 class PlainValues {
   readonly #limit: number
+  readonly #isReversed: boolean
   readonly #values: RangeValue[] = []
 
-  constructor({ limit = rangeLimitDefault }: RangeQuery) {
+  constructor({ limit = rangeLimitDefault, order }: RangeQuery) {
     this.#limit = limit
+    this.#isReversed = order === 'desc'
   }
 
   get isFull(): boolean {
@@ -69,7 +73,8 @@ class PlainValues {
   add(hour: Hour, series: number): void {
     const { times, values } = hour.rows(series)
     const count = Math.min(times.length, this.#limit - this.#values.length)
-    for (let index = 0; index < count; index++) {
+    for (let done = 0; done < count; done++) {
+      const index = this.#isReversed ? times.length - 1 - done : done
       const time = times[index] as number
       const ms = Math.floor(time / 1e6)
       const value = values[index] as number
@@ -91,6 +96,11 @@ class WindowValues {
   readonly #limit: number
   readonly #builder: WindowsBuilder
   readonly #times: Map<number, string>
+  /** The place of the first window that is answered. */
+  readonly #first: number
+  readonly #windows: Window[] = []
+  /** Of the last window before it. */
+  #previous: number | null = null
 
   /** @param times of windows by place, for all series: writing them takes longer than all else */
   constructor(query: RangeQuery, windowMs: number, times: Map<number, string>) {
@@ -99,35 +109,47 @@ class WindowValues {
     this.#times = times
     this.#limit = query.limit ?? rangeLimitDefault
     this.#builder = new WindowsBuilder(windowMs, query.fn ?? 'mean')
+    this.#first = query.answerFrom === undefined ? -Infinity : Math.floor(query.answerFrom.ms / windowMs)
   }
 
   get isFull(): boolean {
-    return this.#builder.closed >= this.#limit
+    return this.#query.order !== 'desc' && this.#windows.length >= this.#limit
   }
 
   add(hour: Hour, series: number): void {
     addHour(this.#builder, this.#windowMs, hour, series)
+    this.#take(this.#builder.take())
   }
 
   finish(): RangeValue[] {
-    const { start, end, fill = 'none' } = this.#query
+    const { start, end, fill = 'none', answerFrom, order } = this.#query
+    this.#take(this.#builder.finish())
     const places = {
-      from: start && Math.floor(start.ms / this.#windowMs),
+      from: answerFrom === undefined ? start && Math.floor(start.ms / this.#windowMs) : this.#first,
       to: end && placeBehind(end, this.#windowMs),
       max: this.#limit,
+      order,
+      previous: this.#previous,
     }
-    return filled(this.#builder.finish(), fill, places).map(({ place, value }) => {
+    return filled(this.#windows, fill, places).map(({ place, value }) => {
       let time = this.#times.get(place)
       if (time === undefined) this.#times.set(place, (time = windowTime(place, this.#windowMs)))
       return { time, value }
     })
+  }
+
+  #take(windows: readonly Window[]): void {
+    for (const window of windows) {
+      if (window.place >= this.#first) this.#windows.push(window)
+      else this.#previous = window.value
+    }
   }
 }
 
 /** From the rollup where there is one that serves, or else from the rows. */
 function addHour(builder: WindowsBuilder, windowMs: number, hour: Hour, series: number): void {
   const rollup = builder.takesRollups && servesRollups(windowMs) ? hour.rollup(series, builder.columns) : undefined
-  const entries = rollup && entriesFor(rollup, windowMs)
+  const entries = rollup && entriesFor(rollup, windowMs, builder.fn)
   if (rollup !== undefined && entries !== undefined) builder.addRollup(hour.ms, rollup, ...entries)
   else builder.addRows(hour.ms, hour.rows(series))
 }

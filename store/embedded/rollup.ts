@@ -48,7 +48,7 @@ export const rollupColumns = [
 export function columnsFor(fn: RangeFunction): number {
   if (fn === 'count') return 2
   if (fn === 'mean' || fn === 'sum') return 3
-  return fn === 'min' || fn === 'max' ? 5 : rollupColumns.length
+  return fn === 'min' || fn === 'max' || fn === 'bits' ? 5 : rollupColumns.length
 }
 
 export function noRollup(entries: number): Rollup {
@@ -134,8 +134,20 @@ export function servesRollups(windowMs: number): boolean {
 }
 
 /** Which entries serve windows of a length: the hour, the minutes, or none. */
-export function entriesFor({ minutes }: Rollup, windowMs: number): readonly [from: number, to: number] | undefined {
-  if ((windowMs * 1e6) % hourNs === 0) return [0, 1]
-  if ((windowMs * 1e6) % minuteNs === 0 && minutes.length > 1) return [1, minutes.length]
-  return undefined
+export function entriesFor(
+  rollup: Rollup,
+  windowMs: number,
+  fn: RangeFunction,
+): readonly [from: number, to: number] | undefined {
+  const entries = rollup.minutes.length
+  if ((windowMs * 1e6) % hourNs === 0) return serve(rollup, 0, 1, fn)
+  return (windowMs * 1e6) % minuteNs === 0 && entries > 1 ? serve(rollup, 1, entries, fn) : undefined
+}
+
+/** An entry does not tell the bits of values between its least and its largest one. Most masks do not change for hours. */
+function serve({ counts, mins, maxs }: Rollup, from: number, to: number, fn: RangeFunction) {
+  if (fn === 'bits') {
+    for (let entry = from; entry < to; entry++) if (counts[entry] !== 0 && mins[entry] !== maxs[entry]) return undefined
+  }
+  return [from, to] as const
 }

@@ -13,6 +13,13 @@ export class Where {
     return this
   }
 
+  oneOf(column: string, values: readonly string[] | undefined): this {
+    if (values === undefined) return this
+    this.#conditions.push(`${column} IN (SELECT value FROM json_each(?))`)
+    this.values.push(JSON.stringify(values))
+    return this
+  }
+
   and(condition: string | undefined): this {
     if (condition !== undefined) this.#conditions.push(condition)
     return this

@@ -1,6 +1,6 @@
 /** Windows out of rows and rollups: what `store/windows.ts` says of rows one by one, for columns of them. */
 
-import { percentiles, rankOf, type Window } from '../windows.ts'
+import { integralGapMaxS, isOfSteps, joinedBits, maskOf, percentiles, rankOf, type Window } from '../windows.ts'
 import type { RangeFunction } from '../store.ts'
 import { columnsFor, minuteNs, type Rollup, rollupColumns } from './rollup.ts'
 import type { Rows } from './rows.ts'
@@ -11,7 +11,6 @@ export class WindowsBuilder {
   readonly #fn: RangeFunction
   readonly #share: number | undefined
   #windows: Window[] = []
-  #closed = 0
   #place: number | undefined
   #count = 0
   #sum = 0
@@ -20,8 +19,13 @@ export class WindowsBuilder {
   #last = 0
   /** Only for percentiles. */
   #values: number[] = []
+  /** Only for `bits`; -1: none of the values is a mask. */
+  #bits = -1
+  /** Of the steps that end in the window (`Steps` of `store/windows.ts`, without an object a window). */
   #rose = 0
   #seconds = 0
+  #area = 0
+  #joined = 0
   /** The newest value of all, and when that was. */
   #before: number | undefined
   #beforeHourMs = 0
@@ -33,14 +37,13 @@ export class WindowsBuilder {
     this.#share = percentiles[fn]
   }
 
-  /** How many windows there are that no further row changes. */
-  get closed(): number {
-    return this.#closed
-  }
-
   /** Whether the entries of a rollup say enough. */
   get takesRollups(): boolean {
-    return this.#share === undefined
+    return this.#share === undefined && this.#fn !== 'integral'
+  }
+
+  get fn(): RangeFunction {
+    return this.#fn
   }
 
   /** How many columns of a rollup it takes. */
@@ -98,7 +101,8 @@ export class WindowsBuilder {
     if (place !== this.#place) {
       this.#close()
       this.#place = place
-      this.#count = this.#sum = this.#rose = this.#seconds = 0
+      this.#count = this.#sum = this.#rose = this.#seconds = this.#area = this.#joined = 0
+      this.#bits = -1
       if (this.#share !== undefined) this.#values = []
     }
     return ((place + 1) * this.#windowMs - hourMs) * 1e6
@@ -114,12 +118,23 @@ export class WindowsBuilder {
     }
     this.#count += count
     this.#sum += sum
+    // Of several values at once only where they are all the same (`entriesFor`).
+    if (this.#fn === 'bits') this.#mask(min)
+  }
+
+  #mask(value: number): void {
+    const mask = maskOf(value)
+    if (mask !== undefined) this.#bits = this.#bits < 0 ? mask : joinedBits(this.#bits, mask)
   }
 
   #rise(hourMs: number, value: number, time: number): void {
     if (this.#before === undefined) return
+    const seconds = (hourMs - this.#beforeHourMs) / 1000 + (time - this.#beforeTime) / 1e9
     this.#rose += value < this.#before ? value : value - this.#before
-    this.#seconds += (hourMs - this.#beforeHourMs) / 1000 + (time - this.#beforeTime) / 1e9
+    this.#seconds += seconds
+    if (this.#fn !== 'integral' || seconds > integralGapMaxS) return
+    this.#area += ((this.#before + value) / 2) * seconds
+    this.#joined++
   }
 
   #leave(hourMs: number, value: number, time: number): void {
@@ -131,11 +146,10 @@ export class WindowsBuilder {
   #close(): void {
     if (this.#place === undefined) return
     this.#windows.push({ place: this.#place, value: this.#value() })
-    this.#closed++
   }
 
   #value(): number | null {
-    if (this.#fn === 'rate') return this.#seconds > 0 ? this.#rose / this.#seconds : null
+    if (isOfSteps(this.#fn)) return this.#stepped()
     if (this.#fn === 'count') return this.#count
     if (this.#count === 0) return null
     if (this.#share !== undefined) {
@@ -150,8 +164,16 @@ export class WindowsBuilder {
         return this.#max
       case 'sum':
         return this.#sum
+      case 'bits':
+        return this.#bits < 0 ? null : this.#bits
       default:
         return this.#sum / this.#count
     }
+  }
+
+  #stepped(): number | null {
+    if (this.#fn === 'integral') return this.#joined > 0 ? this.#area : null
+    if (this.#seconds <= 0) return null
+    return this.#fn === 'rate' ? this.#rose / this.#seconds : this.#rose
   }
 }

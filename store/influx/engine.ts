@@ -83,11 +83,19 @@ export class InfluxStore implements Store {
   }
 
   async latest(filter: LatestFilter = {}) {
-    return latest.readLatest(await this.#met(), this.#databases, filter)
+    const { at } = filter
+    const server = await this.#met()
+    return at === undefined
+      ? latest.readLatest(server, this.#databases, filter)
+      : latest.readLatestAt(server, this.#databases, filter, at)
   }
 
   async gpus(filter: GpuFilter = {}) {
-    return latest.readGpus(await this.#met(), this.#databases, filter)
+    const { at } = filter
+    const server = await this.#met()
+    return at === undefined
+      ? latest.readGpus(server, this.#databases, filter)
+      : latest.readGpusAt(server, this.#databases, filter, at)
   }
 
   async hosts() {

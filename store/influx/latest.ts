@@ -1,10 +1,12 @@
 /** The reads of the newest and the first rows: the newest values, and who is there. */
 
+import { gpusAt, latestAt, ownersAt } from '../past.ts'
+import { lookBackMs } from '../store.ts'
 import type { GpuFilter, GpuRow, HostRow, LatestFilter, LatestRow, NamespaceRow } from '../store.ts'
 import { formatTime, type Instant } from '#telemetry/time'
-import { type Cell, instantOf, oneOf, quoted, where } from './influxql.ts'
-import { type Gpu, readInventory } from './inventory.ts'
-import { headOf, labelsOf, type Tags, tagText } from './lines.ts'
+import { type Cell, instantOf, oneOf, quoted, timeFrom, where } from './influxql.ts'
+import { type Gpu, readInventory, readOwners } from './inventory.ts'
+import { headOf, labelsOf, type Tags, tagText, timeDigits } from './lines.ts'
 import { namesMax } from './lookup.ts'
 import { gpuKeyOf, isBefore } from './memory.ts'
 import { type Databases, measurements } from './schema.ts'
@@ -47,7 +49,7 @@ export async function readLatest(server: Server, databases: Databases, filter: L
     server,
     databases.data,
     isAll ? measurements : ['gpu'],
-    where(ofMetric, ofGpus(gpus, isAll)),
+    where(ofMetric, ofGpus(gpus, isAll), ...(filter.at === undefined ? [] : upTo(filter.at))),
   )
   const textOf = await readTexts(
     server,
@@ -72,6 +74,30 @@ export async function readLatest(server: Server, databases: Databases, filter: L
   const order = (a: Ordered, b: Ordered): number =>
     a.place - b.place || compare(a.row.metric, b.row.metric) || compare(a.head, b.head)
   return latest.sort(order).map(({ row }) => row)
+}
+
+/** What a moment has: `lookBackMs` of `store/store.ts`. */
+function upTo({ ms, ns }: Instant): string[] {
+  return [timeFrom({ ms: Math.max(0, ms - lookBackMs), ns }), `time <= ${timeDigits({ ms, ns })}`]
+}
+
+/** Of a moment in the past. */
+export async function readLatestAt(server: Server, databases: Databases, filter: LatestFilter, at: Instant) {
+  const { namespace, ...others } = filter
+  const [rows, owners] = await Promise.all([
+    readLatest(server, databases, { ...others, at }),
+    readOwners(server, databases.state, ownersAt(filter.uuid, at)),
+  ])
+  return latestAt(rows, owners, namespace)
+}
+
+/** Of a moment in the past. */
+export async function readGpusAt(server: Server, databases: Databases, filter: GpuFilter, at: Instant) {
+  const [inventory, latest] = await Promise.all([
+    readGpus(server, databases, { ...filter, namespace: undefined, at: undefined }),
+    readLatestAt(server, databases, filter, at),
+  ])
+  return gpusAt(inventory, latest)
 }
 
 function isUnfiltered({ hostname, uuid, namespace }: GpuFilter): boolean {

@@ -10,11 +10,12 @@ import {
   type RangeValue,
   rangeLimitDefault,
 } from '../store.ts'
-import { filled, percentiles, type Window, windowsOf } from '../windows.ts'
+import { filled, isOfSteps, percentiles, type Window, windowsOf } from '../windows.ts'
 import { formatTime, type Instant } from '#telemetry/time'
-import { type Cell, instantOf, quoted, type Series, timeBefore, timeFrom, where } from './influxql.ts'
+import { type Cell, instantOf, oneOf, quoted, type Series, timeBefore, timeFrom, where } from './influxql.ts'
 import { byPlace, readInventory, readOwnerChanges } from './inventory.ts'
 import { headOf, labelsOf, type Tags, tagText } from './lines.ts'
+import { namesMax } from './lookup.ts'
 import { gpuKeyOf } from './memory.ts'
 import { type Databases, measurements } from './schema.ts'
 import type { Server } from './server.ts'
@@ -34,22 +35,30 @@ interface Found {
 
 export async function readRange(server: Server, databases: Databases, query: RangeQuery): Promise<RangeSeries[]> {
   const { metric, uuid, gpu_i_id, start, end, windowMs, fill = 'none', fn = 'mean', limit = rangeLimitDefault } = query
-  const kinds = uuid === undefined && gpu_i_id === undefined ? measurements : (['gpu'] as const)
+  const { order = 'asc', answerFrom } = query
+  const isAll = uuid === undefined && gpu_i_id === undefined && query.uuids === undefined
+  const kinds = isAll ? measurements : (['gpu'] as const)
+  const uuids = query.uuids && new Set(query.uuids.map(tagText))
+  if (uuids?.size === 0) return []
   const series = [
     `metric = ${quoted(tagText(metric))}`,
     uuid === undefined ? undefined : `uuid = ${quoted(tagText(uuid))}`,
     gpu_i_id === undefined ? undefined : `gpu_i_id = ${quoted(gpu_i_id === '' ? '' : tagText(gpu_i_id))}`,
+    uuids === undefined || uuids.size > namesMax ? undefined : oneOf('uuid', uuids),
   ]
-  const isRows = windowMs === undefined || fn === 'rate'
+  const isRows = windowMs === undefined || isOurs(fn)
   const which = where(
     ...series,
     start && timeFrom(start),
     isRows ? end && timeBefore(end) : timeBefore(end ?? beyondAll),
   )
-  const windows = `GROUP BY time(${windowMs}ms), * fill(none) LIMIT ${limit}`
+  const newestFirst = order === 'desc' ? ' ORDER BY time DESC' : ''
+  // Windows that are left out of the answer are few, and cheaper read than asked for by a range of their own.
+  const most = answerFrom === undefined ? `${newestFirst} LIMIT ${limit}` : ''
+  const windows = `GROUP BY time(${windowMs}ms), * fill(none)${most}`
   const statementsOf = (kind: Found['kind']): string[] =>
     isRows
-      ? [`SELECT value, reported FROM ${kind}${which} GROUP BY *${windowMs === undefined ? ` LIMIT ${limit}` : ''}`]
+      ? [`SELECT value, reported FROM ${kind}${which} GROUP BY *${windowMs === undefined ? most : ''}`]
       : [
           `SELECT ${functionOf(fn)} FROM ${kind}${which} ${windows}`,
           `SELECT count(reported) FROM ${kind}${which} ${windows}`,
@@ -65,6 +74,7 @@ export async function readRange(server: Server, databases: Databases, query: Ran
   for (const [index, one] of answers.entries()) {
     const kind = kinds[Math.floor(index / width)] as Found['kind']
     for (const { tags, values } of one) {
+      if (uuids?.has(tags['uuid'] ?? '') === false) continue
       const head = headOf(kind, tags)
       const own = found.get(head) ?? { kind, tags, values: [], unreported: [] }
       found.set(head, own)
@@ -75,10 +85,13 @@ export async function readRange(server: Server, databases: Databases, query: Ran
   const valuesOf = (one: Found): RangeValue[] => {
     if (windowMs === undefined)
       return one.values.map(([time, value]) => ({ time: textOfTime(time), value: numberOf(value) }))
-    const own = fn === 'rate' ? windowsOf(rowsIn(one), windowMs, fn) : merged(one, windowMs, fn)
-    const from = start === undefined ? undefined : Math.floor(start.ms / windowMs)
+    const own = isOurs(fn) ? windowsOf(rowsIn(one), windowMs, fn) : merged(one, windowMs, fn)
+    const first = answerFrom ?? start
+    const from = first === undefined ? undefined : Math.floor(first.ms / windowMs)
+    const answered = answerFrom === undefined ? own : own.filter(({ place }) => place >= (from as number))
+    const previous = own[own.length - answered.length - 1]?.value ?? null
     const to = end === undefined ? undefined : Math.ceil((end.ms + (end.ns > 0 ? 1 : 0)) / windowMs)
-    return filled(own, fill, { from, to, max: limit }).map(({ place, value }) => ({
+    return filled(answered, fill, { from, to, max: limit, order, previous }).map(({ place, value }) => ({
       time: formatTime({ ms: place * windowMs, ns: 0 }),
       value,
     }))
@@ -117,7 +130,12 @@ async function ordered(
   return series.sort(order).map(({ row }) => row)
 }
 
-function functionOf(fn: Exclude<RangeFunction, 'rate'>): string {
+/** Whether windows are made here of the rows: InfluxQL has no bits, and its counters and integrals are others than ours. */
+function isOurs(fn: RangeFunction): boolean {
+  return isOfSteps(fn) || fn === 'bits'
+}
+
+function functionOf(fn: RangeFunction): string {
   const share = percentiles[fn]
   return share === undefined ? `${fn}(value)` : `percentile(value, ${share * 100})`
 }

@@ -47,6 +47,9 @@ const elsewhere = [
   'getFreshness',
   'getLink',
   'listTransferErrors',
+  'listTopics',
+  'listGroups',
+  'getAudit',
 ] as const satisfies readonly Operation[]
 
 const ids = (body: any) => body.gpus.map((gpu: any) => gpu.uuid)

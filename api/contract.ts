@@ -5,6 +5,7 @@
 
 import type { Static, TSchema } from 'typebox'
 import type { Endpoint } from './endpoint.ts'
+import { brokerEndpoints } from './endpoints/broker.ts'
 import { fleetEndpoints } from './endpoints/fleet.ts'
 import { gpusEndpoints } from './endpoints/gpus.ts'
 import { ownersEndpoints } from './endpoints/owners.ts'
@@ -13,6 +14,7 @@ import { questionsEndpoints } from './endpoints/questions.ts'
 import { recordsEndpoints } from './endpoints/records.ts'
 import { transfersEndpoints } from './endpoints/transfers.ts'
 import { viewsEndpoints } from './endpoints/views.ts'
+import type * as broker from './schemas/broker.ts'
 import type * as fleet from './schemas/fleet.ts'
 import type * as gpus from './schemas/gpus.ts'
 import type * as links from './schemas/links.ts'
@@ -29,6 +31,7 @@ export const contract = {
   ...transfersEndpoints,
   ...viewsEndpoints,
   ...pipelineEndpoints,
+  ...brokerEndpoints,
   ...recordsEndpoints,
 } as const satisfies Record<string, Endpoint>
 
@@ -63,6 +66,9 @@ export type Site = Static<typeof transfers.site>
 export type Pipeline = AnswerOf<'getPipeline'>
 export type BrokerPart = Static<typeof brokerPart>
 export type TopicPart = Static<typeof topicPart>
+export type Topic = Static<typeof broker.topic>
+export type Group = Static<typeof broker.group>
+export type Audit = AnswerOf<'getAudit'>
 export type StreamRecord = AnswerOf<'stream'>
 export type ProblemAnswer = Static<typeof records.problem>
 /** Data of `event: gap`. `missed` is null where nobody counted. */

@@ -51,6 +51,9 @@ const elsewhere = [
   'getTop',
   'listOccupants',
   'getUsage',
+  'listTopics',
+  'listGroups',
+  'getAudit',
 ] as const satisfies readonly Operation[]
 
 const ids = (body: any) => body.gpus.map((gpu: any) => gpu.uuid)

@@ -10,10 +10,12 @@ import { Problem } from '#wire/problems'
 import { Transport } from '#wire/transport'
 import { Feed } from './live/feed.ts'
 import { givenKey, Keys } from './server/keys.ts'
+import { auditHandlers } from './pipeline/audit.ts'
 import { letterHandlers } from './pipeline/letters.ts'
 import { Live } from './live/live.ts'
 import { addPages, dashboardDist } from './server/pages.ts'
 import { PipelineWatch } from './pipeline/pipeline.ts'
+import { topicHandlers } from './pipeline/topics.ts'
 import { telemetryHandler } from './intake/produce.ts'
 import { Inventory } from './ask/inventory.ts'
 import { StoreReader } from './ask/reader.ts'
@@ -77,6 +79,8 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
       ...linkHandlers(reader),
       getPipeline: ({ nowMs }) => watch.read(nowMs),
       ...letterHandlers({ url, token }, msgQueueTopic),
+      ...topicHandlers({ url, token }),
+      ...auditHandlers({ url, token }, reader, settings.group),
       postTelemetry: telemetryHandler(transport, msgQueueTopic),
     },
     openStream(query, lastId) {

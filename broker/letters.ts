@@ -10,6 +10,7 @@ import type { Answer, Request } from '#lib/http/http'
 import { query, readQuery } from '#lib/http/query'
 import { parseBatchHead } from '#wire/frames'
 import { deadSuffix, formatId, parseId, type Offset, type Partition } from '#wire/ids'
+import { lettersDealtMax, lettersListedDefault, lettersListedMax } from '#wire/letters'
 import { Problem } from '#wire/problems'
 
 import type { Broker } from './broker.ts'
@@ -22,9 +23,6 @@ import { deskGroup, type Topic } from './topic.ts'
 
 /** A list of 10,000 ids of the longest kind. */
 export const deskBytesMax = 512 * 1024
-
-/** Letters that one request deals with at most. */
-const atOnce = 10_000
 
 /** An answer ends where it has grown to this. */
 const answerBytesMax = 4 * 1024 * 1024
@@ -50,14 +48,14 @@ export async function listLetters(broker: Broker, request: Request): Promise<Ans
   const asked = readQuery(request, {
     topic: query.text({ required: true }),
     after: query.text(),
-    limit: query.integer({ min: 0, max: 1000 }),
+    limit: query.integer({ min: 0, max: lettersListedMax }),
   })
   const dead = deadOf(broker, asked.topic)
   const after = asked.after === undefined ? undefined : parseId(asked.after)
   if (asked.after !== undefined && after?.broker !== broker.ordinal) {
     throw new Problem('bad_parameter', `after=${asked.after}: want the id of a letter of broker ${broker.ordinal}`)
   }
-  const { limit = 100 } = asked
+  const { limit = lettersListedDefault } = asked
   const letters: Record<string, unknown>[] = []
   let bytes = 0
   let next: string | null = null
@@ -149,7 +147,7 @@ async function deal(
       for await (const each of openLetters(dead)) {
         const id = formatId(each.log.broker, each.log.partition, each.offset)
         if (ids === undefined || ids.has(id)) found.push(each)
-        if (found.length === (ids?.size ?? atOnce)) break
+        if (found.length === (ids?.size ?? lettersDealtMax)) break
       }
       const { done, kept } = await work(topic, found)
       await settle(broker, dead, done)
@@ -253,7 +251,8 @@ function idsIn(body: Uint8Array, { ordinal }: Broker, dead: Topic): ReadonlySet<
   if (unknown !== undefined) throw new Problem('bad_request', `${unknown} is not known here: ${want}`)
   if (all === true && ids === undefined) return undefined
   if (!Array.isArray(ids) || ids.length === 0 || all !== undefined) throw new Problem('bad_request', want)
-  if (ids.length > atOnce) throw new Problem('bad_request', `${ids.length} ids: want ${atOnce} at most`)
+  if (ids.length > lettersDealtMax)
+    throw new Problem('bad_request', `${ids.length} ids: want ${lettersDealtMax} at most`)
   for (const id of ids) {
     const parsed = typeof id === 'string' ? parseId(id) : undefined
     if (parsed === undefined) throw new Problem('bad_request', `${JSON.stringify(id)} is no id: ${want}`)

@@ -176,12 +176,13 @@ function figuresOf(broker: Broker, topic: Topic): Record<string, unknown> {
             given_up: topic.givenUp.get(group.name) ?? 0,
             consumers: group.members.size,
             lost: topic.lost.get(group.name) ?? 0,
-            logs: logs.map(({ broker, partition, floor, next, lag, holder }) => ({
+            logs: logs.map(({ broker, partition, floor, next, lag, inFlight, holder }) => ({
               broker,
               partition,
               floor,
               next,
               lag,
+              in_flight: inFlight,
               holder,
             })),
           },

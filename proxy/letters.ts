@@ -3,6 +3,7 @@
 import type { Answer, Request } from '#lib/http/http'
 import { query, readQuery } from '#lib/http/query'
 import { parseId } from '#wire/ids'
+import { lettersListedDefault, lettersListedMax } from '#wire/letters'
 import { Problem } from '#wire/problems'
 
 import { broadcast, problemOf } from './broadcast.ts'
@@ -29,9 +30,9 @@ export async function forwardLetters(gateway: Gateway, request: Request): Promis
   const asked = readQuery(request, {
     topic: query.text({ required: true }),
     after: query.text(),
-    limit: query.integer({ min: 0, max: 1000 }),
+    limit: query.integer({ min: 0, max: lettersListedMax }),
   })
-  const { topic, after, limit = 100 } = asked
+  const { topic, after, limit = lettersListedDefault } = asked
   const from = after === undefined ? undefined : parseId(after)
   if (after !== undefined && from === undefined) {
     throw new Problem('bad_parameter', `after=${after}: want the id of a letter`)

@@ -8,8 +8,15 @@ interface GroupFigures {
   readonly mode: string
   readonly lag: number
   readonly in_flight: number
+  readonly given_back?: number
+  readonly given_up?: number
   readonly consumers: number
   readonly lost?: number
+  /** The age of the record that waits longest; left out where none waits. */
+  readonly oldest_unacknowledged_s?: number
+  /** How long nobody has read in it, and when it is deleted for that; left out where somebody reads. */
+  readonly idle_s?: number
+  readonly expires_in_s?: number
   readonly logs: readonly unknown[]
 }
 
@@ -115,18 +122,7 @@ function addTopics(known: TopicFigures | undefined, more: TopicFigures): TopicFi
   const groups: Record<string, GroupFigures> = { ...known.groups }
   for (const [name, group] of Object.entries(more.groups)) {
     const mine = groups[name]
-    groups[name] =
-      mine === undefined
-        ? group
-        : {
-            mode: mine.mode,
-            lag: mine.lag + group.lag,
-            in_flight: mine.in_flight + group.in_flight,
-            // One consumer is connected to every broker.
-            consumers: Math.max(mine.consumers, group.consumers),
-            lost: (mine.lost ?? 0) + (group.lost ?? 0),
-            logs: [...mine.logs, ...group.logs],
-          }
+    groups[name] = mine === undefined ? group : addGroups(mine, group)
   }
   return {
     records: known.records + more.records,
@@ -135,6 +131,27 @@ function addTopics(known: TopicFigures | undefined, more: TopicFigures): TopicFi
     ...(known.open === undefined && more.open === undefined ? {} : { open: (known.open ?? 0) + (more.open ?? 0) }),
     missing: addMissing(known.missing, more.missing),
     groups,
+  }
+}
+
+function addGroups(a: GroupFigures, b: GroupFigures): GroupFigures {
+  const oldest = [a, b].flatMap((one) => one.oldest_unacknowledged_s ?? [])
+  // Where somebody reads at one broker, the group is not idle.
+  const isIdle = a.idle_s !== undefined && b.idle_s !== undefined
+  const expiries = isIdle ? [a, b].flatMap((one) => one.expires_in_s ?? []) : []
+  return {
+    mode: a.mode,
+    ...(isIdle ? { idle_s: Math.min(a.idle_s, b.idle_s) } : {}),
+    ...(expiries.length === 0 ? {} : { expires_in_s: Math.min(...expiries) }),
+    ...(oldest.length === 0 ? {} : { oldest_unacknowledged_s: Math.max(...oldest) }),
+    lag: a.lag + b.lag,
+    in_flight: a.in_flight + b.in_flight,
+    given_back: (a.given_back ?? 0) + (b.given_back ?? 0),
+    given_up: (a.given_up ?? 0) + (b.given_up ?? 0),
+    // One consumer is connected to every broker.
+    consumers: Math.max(a.consumers, b.consumers),
+    lost: (a.lost ?? 0) + (b.lost ?? 0),
+    logs: [...a.logs, ...b.logs],
   }
 }
 

@@ -27,13 +27,13 @@ export interface BrokerStatus {
 interface TopicStatus {
   /** Offsets that hold no record though none was removed, by reason. */
   readonly missing?: Readonly<Record<string, number>>
-  readonly groups: Readonly<Record<string, GroupStatus>>
+  readonly groups?: Readonly<Record<string, GroupStatus>>
 }
 
 interface GroupStatus {
   /** Records that were removed before the group had acknowledged them. */
   readonly lost?: number
-  readonly logs: readonly { readonly broker: number; readonly partition: number; readonly floor: number }[]
+  readonly logs?: readonly { readonly broker: number; readonly partition: number; readonly floor: number }[]
 }
 
 /** What all say of one topic. */
@@ -76,11 +76,11 @@ export function accountsOf(given: {
   const topics = given.topics.filter((topic) => topic.dead_letters !== true)
   return topics.map(({ name, logs }) => {
     const status = given.status.topics[name]
-    const group = status?.groups[given.group]
+    const group = status?.groups?.[given.group]
     const own = given.logs.filter(({ topic }) => topic === name)
     const known = new Map(own.map((row) => [row.log_id, row]))
     const accounts = logs.map(({ broker, partition, log_id, next }): LogAccount => {
-      const floor = group?.logs.find((log) => log.broker === broker && log.partition === partition)?.floor
+      const floor = group?.logs?.find((log) => log.broker === broker && log.partition === partition)?.floor
       const row = known.get(log_id)
       const place = { log: `${broker}/${partition}`, broker, partition, log_id }
       return { ...place, counts: countsOf(row), end: next, floor, settled: row?.next ?? 0 }

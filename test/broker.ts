@@ -57,11 +57,14 @@ export async function startBroker(
   const server = await serve({
     host: '127.0.0.1',
     port: 0,
-    routes: brokerRoutes(
-      () => engine,
-      { maxBodyBytes: 4 << 20, maxRecordBytes: 1 << 20 },
-      () => {},
-    ),
+    routes: [
+      ...brokerRoutes(
+        () => engine,
+        { maxBodyBytes: 4 << 20, maxRecordBytes: 1 << 20 },
+        () => {},
+      ),
+      { method: 'GET', path: '/status', handle: () => ({ json: describeBroker(broker) }) },
+    ],
     guard: tokenGuard(undefined),
     log: logTo('broker', 'silent', { write() {} }),
     metrics: createMetrics('broker'),

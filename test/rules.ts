@@ -103,6 +103,7 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
   'api/handlers/gpus.ts': { may: ['problems'], why: 'a GPU may be gone between two questions' },
   'api/intake/produce.ts': { may: ['problems'], why: 'the handler that sends records to the broker' },
   'api/pipeline/letters.ts': { may: ['problems'], why: 'the handlers that pass on what the broker keeps' },
+  'api/pipeline/topics.ts': { may: ['problems'], why: 'the handlers that ask the broker for topics and groups' },
   'api/pipeline/pipeline.ts': { may: ['problems'], why: 'asks the other roles how they are' },
   'api/live/feed.ts': { may: ['problems', 'timers'], why: 'follows the broker while somebody reads the live stream' },
   'api/live/stream.ts': {

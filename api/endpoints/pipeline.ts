@@ -1,6 +1,7 @@
 /** How the parts of Penstock are, and what they could not store. */
 
 import { Type } from 'typebox'
+import { lettersListedDefault, lettersListedMax } from '#wire/letters'
 import type { Endpoint } from '../endpoint.ts'
 import * as letters from '../schemas/letters.ts'
 import { pipeline } from '../schemas/pipeline.ts'
@@ -18,21 +19,23 @@ export const pipelineEndpoints = {
   },
   listLetters: {
     method: 'GET',
-    path: '/api/v1/dead',
+    path: '/api/v1/dead-letters',
+    also: ['/api/v1/dead'],
     scope: 'read',
     summary: 'Dead letters: records that could not be stored, and rows that could not be read',
     description: 'Those that nobody has dealt with, the oldest first.',
     query: closed({
       topic: Type.Optional(topicName),
       after: Type.Optional(name('`next` of the answer before')),
-      limit: Type.Optional(limit(1000, 100, 'Letters')),
+      limit: Type.Optional(limit(lettersListedMax, lettersListedDefault, 'Letters')),
     }),
     answer: letters.letterList,
     problems: ['unknown_topic', 'unavailable'],
   },
   retryLetters: {
     method: 'POST',
-    path: '/api/v1/dead/retry',
+    path: '/api/v1/dead-letters/retry',
+    also: ['/api/v1/dead/retry'],
     scope: 'admin',
     summary: 'Send the records of dead letters again',
     description: 'They go to the topic that they came from. A row of a file is no record, and is kept with the reason.',
@@ -43,7 +46,8 @@ export const pipelineEndpoints = {
   },
   dropLetters: {
     method: 'POST',
-    path: '/api/v1/dead/drop',
+    path: '/api/v1/dead-letters/drop',
+    also: ['/api/v1/dead/drop'],
     scope: 'admin',
     summary: 'Put dead letters away',
     description: 'They are listed no more; the broker keeps them as long as its retention says.',

@@ -37,8 +37,10 @@ testRows(
       happy: [
         [
           link,
-          ({ windows: _, as_of: __, ...body }) => body,
+          (body) => ({ ...body, windows: [], as_of: '' }),
           {
+            as_of: '',
+            windows: [],
             ...ends,
             start: '2025-07-17T20:43:00Z',
             end: '2025-07-18T20:43:00Z',

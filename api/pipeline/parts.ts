@@ -175,19 +175,19 @@ function collectorOf(asked: Asked): NonNullable<Pipeline['collector']> {
   }
 }
 
-function bodyOf(value: unknown): Body {
+export function bodyOf(value: unknown): Body {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Body) : {}
 }
 
-function textOf(value: unknown): string | null {
+export function textOf(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null
 }
 
-function numberOf(value: unknown): number | null {
+export function numberOf(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) ? value : null
 }
 
-function countOf(value: unknown): number {
+export function countOf(value: unknown): number {
   const number = numberOf(value)
   return number === null || number < 0 ? 0 : Math.floor(number)
 }

@@ -1,6 +1,7 @@
 /** Dead letters, and what becomes of them. */
 
 import { Type } from 'typebox'
+import { lettersDealtMax } from '#wire/letters'
 import { closed, count, nullable, text, time } from './kit.ts'
 
 const id = text('`<broker>/<partition>/<offset>`')
@@ -32,8 +33,10 @@ export const letterList = closed(
 
 export const letterChoice = closed(
   {
-    ids: Type.Optional(Type.Array(Type.String(), { maxItems: 10_000, description: 'These letters' })),
-    all: Type.Optional(Type.Boolean({ description: 'Or all of them, 10,000 at most' })),
+    ids: Type.Optional(Type.Array(Type.String(), { maxItems: lettersDealtMax, description: 'These letters' })),
+    all: Type.Optional(
+      Type.Boolean({ description: `Or all of them, ${lettersDealtMax.toLocaleString('en')} at most` }),
+    ),
   },
   { $id: 'LetterChoice' },
 )

@@ -2,6 +2,7 @@
 
 import { setting } from '#lib/settings'
 import type { Client, Dealt, OpenLetter } from '#wire/client'
+import { lettersListedMax } from '#wire/letters'
 import { UsageError } from '../args.ts'
 import { command } from '../command.ts'
 import { formatTable, printable, type Column } from '../table.ts'
@@ -9,9 +10,6 @@ import { brokerAliases, brokerSettings, brokerVariables, withBroker } from './br
 
 const verbs = ['list', 'show', 'retry', 'drop'] as const
 type Verb = (typeof verbs)[number]
-
-/** Letters of one page. */
-const pageLetters = 1000
 
 const columns: readonly Column<OpenLetter>[] = [
   { head: 'ID', of: ({ id }) => id },
@@ -85,7 +83,7 @@ async function lettersOf(client: Client, topic: string, ids: readonly string[], 
   const letters: OpenLetter[] = []
   let open = 0
   for (let after: string | undefined, more = true; more;) {
-    const page = await client.letters(topic, { limit: pageLetters, ...(after === undefined ? {} : { after }) })
+    const page = await client.letters(topic, { limit: lettersListedMax, ...(after === undefined ? {} : { after }) })
     open = page.open
     letters.push(...page.letters.filter(({ id }) => ids.length === 0 || ids.includes(id)))
     after = page.next ?? undefined

@@ -58,6 +58,7 @@ export const tools = {
     name: 'victoria-metrics',
     skipped: 'our line protocol read by VictoriaMetrics (store/influx/lines.proc.test.ts)',
   },
+  openssl: { name: 'openssl', skipped: 'TLS and client certificates (lib/tls.test.ts, test/tls.proc.test.ts)' },
   strace: { name: 'strace', skipped: 'a disk that fails to sync (test/disk.proc.test.ts)' },
 } as const satisfies Record<string, Tool>
 

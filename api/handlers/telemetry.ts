@@ -3,6 +3,7 @@
 import type { GpuRow, RangeFunction, RangeSeries } from '#store/store'
 import { metricOf } from '#telemetry/catalogue'
 import { formatTime, type Instant, parseTime } from '#telemetry/time'
+import { type Bounds, boundRange, Tally } from '../ask/bounds.ts'
 import { functionFor } from '../ask/functions.ts'
 import { referenceOf } from '../ask/gpus.ts'
 import type { Inventory } from '../ask/inventory.ts'
@@ -15,15 +16,24 @@ import type { Telemetry, TelemetrySeries } from '../contract.ts'
 /** What a range without a start begins before its end. */
 const rangeMsDefault = 3_600_000
 
-export function telemetryHandlers(reader: StoreReader, inventory: Inventory): Handlers<'getGpuTelemetry'> {
+export function telemetryHandlers(
+  reader: StoreReader,
+  inventory: Inventory,
+  bounds: Bounds,
+): Handlers<'getGpuTelemetry'> {
   return {
     async getGpuTelemetry(call) {
-      return telemetryOf(reader, await inventory.theGpu(call.params.id), call)
+      return telemetryOf(reader, await inventory.theGpu(call.params.id), call, bounds)
     },
   }
 }
 
-async function telemetryOf(reader: StoreReader, row: GpuRow, call: Call<'getGpuTelemetry'>): Promise<Telemetry> {
+async function telemetryOf(
+  reader: StoreReader,
+  row: GpuRow,
+  call: Call<'getGpuTelemetry'>,
+  bounds: Bounds,
+): Promise<Telemetry> {
   const { query, nowMs } = call
   const { limit = 1_000, fn, fill } = query
   const windowMs = windowOf(query.window)
@@ -32,10 +42,11 @@ async function telemetryOf(reader: StoreReader, row: GpuRow, call: Call<'getGpuT
   const end = timeOf('end', query.end, nowMs)
   const lastSeen = parseTime(row.last_seen) as Instant
   const start = timeOf('start', query.start, nowMs) ?? minus(end ?? lastSeen, rangeMsDefault)
-  if (end !== undefined) rangeOf(start, end)
+  boundRange(bounds, end === undefined ? Math.max(0, lastSeen.ms - start.ms) : rangeOf(start, end))
 
   const names = query.metric === undefined ? row.metrics : [...new Set(query.metric.map(canonical))]
   const series: TelemetrySeries[] = []
+  const tally = new Tally(bounds)
   for (const metric of names) {
     if (!row.metrics.includes(metric)) {
       if (metricOf(metric) === undefined) throw unknownMetric(metric)
@@ -44,6 +55,10 @@ async function telemetryOf(reader: StoreReader, row: GpuRow, call: Call<'getGpuT
     const ownFn = windowMs === undefined ? null : functionFor(metric, fn, query.metric !== undefined)
     const ask = { metric, uuid: row.uuid, gpu_i_id: row.gpu_i_id, start, end, windowMs, fill, limit: limit + 1 }
     const found = await reader.ask((store) => store.range({ ...ask, fn: ownFn ?? undefined }), [])
+    tally.add(
+      found.length,
+      found.reduce((sum, { values }) => sum + Math.min(values.length, limit), 0),
+    )
     series.push(...found.map((each) => seriesOf(each, ownFn, windowMs, limit)))
   }
   return {

@@ -100,6 +100,8 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     allowedHeaders: ['authorization', 'content-type', 'last-event-id', 'x-api-key', 'x-request-id'],
     exposedHeaders: ['x-request-id', ...rateLimitHeaders],
     maxAge: 600,
+    // Else an OPTIONS that is no preflight is refused in a text.
+    strictPreflight: false,
   })
   await app.register(rateLimit, { global: false })
 
@@ -107,14 +109,17 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   for (const [name, row] of Object.entries<Endpoint>(contract)) {
     for (const path of [row.path, ...(row.also ?? [])]) addRoute(app, name as Operation, row, path, admit, options)
   }
-  app.setNotFoundHandler(async (request) => {
+  const missing = async (request: FastifyRequest): Promise<never> => {
     // Who has no key learns nothing about what exists.
     await admit(request, undefined, 'read')
     const [path] = request.url.split('?') as [string]
     const allow = methodsOf(path)
     if (allow.length === 0) throw new Problem('not_found', `there is nothing at ${path.slice(0, 200)}`)
     throw new Problem('method_not_allowed', `this path takes ${allow.join(', ')}, not ${request.method}`, { allow })
-  })
+  }
+  // Before a body is read that nobody wants; the handler is for files that are not there.
+  app.addHook('onRequest', async (request) => (request.is404 ? missing(request) : undefined))
+  app.setNotFoundHandler(missing)
   return app
 }
 

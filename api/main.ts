@@ -4,6 +4,7 @@ import { createLog } from '#lib/log'
 import { createMetrics } from '#lib/metrics'
 import { listenError, urlOf } from '#lib/http/server'
 import { aborted } from '#lib/stop'
+import { openTls } from '#lib/tls'
 import { openApiParts } from './routes.ts'
 import { apiHostOf, type ApiSettings } from './settings.ts'
 
@@ -17,19 +18,22 @@ const role = 'api'
 export async function run(settings: ApiSettings, signal: AbortSignal): Promise<void> {
   const host = apiHostOf(settings)
   const log = createLog(role, settings.logLevel)
-  const { app, stop } = await openApiParts(settings, { log, metrics: createMetrics(role) })
+  const metrics = createMetrics(role)
+  const tls = openTls(settings, { log, metrics })
+  const { app, stop } = await openApiParts(settings, { log, metrics, tls })
   try {
     await app.listen({ host, port: settings.port }).catch((error: unknown) => {
       throw listenError(error, host, settings.port)
     })
     const { port } = app.server.address() as { port: number }
     if (settings.apiKeys.length === 0) log.warn('no API_KEY: everybody on this machine may ask')
-    log.info({ url: urlOf(host, port), port }, 'listening')
+    log.info({ url: urlOf(host, port, tls.server), port }, 'listening')
     await aborted(signal)
   } finally {
     const cut = setTimeout(() => app.server.closeAllConnections(), settings.stopGraceMs)
     await stop()
     await app.close()
+    tls.stop()
     clearTimeout(cut)
   }
 }

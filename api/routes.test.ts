@@ -1,13 +1,11 @@
 /** Every route of the contract: what it answers, when it is empty, when it is asked wrongly, and without a key. */
 
-import { Compile } from 'typebox/compile'
 import { t as root, test } from 'tap'
 import { gpuRecord, transferRecord } from '#store/samples'
 import type { TelemetryRecord } from '#telemetry/record'
 import { contract, type Operation } from './contract.ts'
-import type { Endpoint } from './endpoint.ts'
-import { problem } from './schemas/records.ts'
 import { testApi } from '#test/api'
+import { type ApiRow, testRows } from '#test/api-rows'
 
 const nowMs = Date.parse('2025-07-18T20:43:00Z')
 const other = { uuid: 'GPU-b', gpu_id: '1', device_id: 'nvidia1' }
@@ -26,15 +24,6 @@ const records: readonly TelemetryRecord[] = [
   transferRecord({ id: 't2', time: '2025-07-18T20:42:40Z', status: 'failed', bytes: null, error: 'no route' }),
   transferRecord({ id: 't3', time: '2025-07-18T20:42:50Z', site: 'SITE_B' }),
 ]
-
-interface Row {
-  /** What a filled API answers, as far as it is looked at. */
-  readonly happy: readonly (readonly [path: string, check: (body: any) => unknown, expected: unknown])[]
-  /** What an API with nothing in its store answers. */
-  readonly empty?: readonly [path: string, check: (body: any) => unknown, expected: unknown]
-  /** Path, status, code, and what the detail must say. */
-  readonly wrong: readonly (readonly [path: string, status: number, code: string, detail: RegExp])[]
-}
 
 /** In the tests beside their handlers. */
 const elsewhere = [
@@ -58,7 +47,7 @@ const elsewhere = [
 
 const ids = (body: any) => body.gpus.map((gpu: any) => gpu.uuid)
 
-const rows: Readonly<Record<Exclude<Operation, (typeof elsewhere)[number]>, Row>> = {
+const rows: Readonly<Record<Exclude<Operation, (typeof elsewhere)[number]>, ApiRow>> = {
   listGpus: {
     happy: [
       ['/api/v1/gpus', ids, ['GPU-a', 'GPU-b', 'GPU-c']],
@@ -259,41 +248,10 @@ const rows: Readonly<Record<Exclude<Operation, (typeof elsewhere)[number]>, Row>
   },
 }
 
-const isProblem = Compile(problem)
 const filled = await testApi(root, { records, nowMs })
 const bare = await testApi(root, { nowMs })
 
-for (const [name, { happy, empty, wrong }] of Object.entries(rows)) {
-  const row: Endpoint = contract[name as Operation]
-  test(`${name}: ${row.path}`, async (t) => {
-    const isAnswer = Compile(row.answer)
-    for (const [path, check, expected] of happy) {
-      const answer = await filled.get(path)
-      const body = await answer.json()
-      t.equal(answer.status, 200, path)
-      t.same(check(body), expected, path)
-      t.same(isAnswer.Errors(body), [], `${path} is as the contract says`)
-    }
-    if (empty !== undefined) {
-      const [path, check, expected] = empty
-      const body = await bare.json(path)
-      t.same(check(body), expected, `${path} of nothing`)
-      t.same(isAnswer.Errors(body), [])
-    }
-    for (const [path, status, code, detail] of wrong) {
-      const answer = await filled.get(path)
-      const body = (await answer.json()) as Record<string, unknown>
-      t.same([answer.status, body['code']], [status, code], path)
-      t.match(body['detail'], detail, path)
-      t.equal(answer.headers.get('content-type'), 'application/problem+json')
-      t.ok(isProblem.Check(body), `${path}: a problem as the contract says`)
-    }
-    for (const headers of [{}, { 'x-api-key': 'wrong' }, { authorization: 'Bearer wrong' }]) {
-      const answer = await fetch(filled.url + (happy[0]?.[0] as string), { headers: headers as Record<string, string> })
-      t.equal(answer.status, 401, `${row.path} without a key`)
-    }
-  })
-}
+testRows({ filled, bare }, rows)
 
 test('listTransfers: pages follow one another by their cursor', async (t) => {
   const seen: string[] = []

@@ -3,8 +3,10 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { systemClock } from '#lib/clock'
+import { fetchOf } from '#lib/dial'
 import type { Log } from '#lib/log'
 import type { Metrics } from '#lib/metrics'
+import type { Tls } from '#lib/tls'
 import { version } from '#lib/version'
 import { Problem } from '#wire/problems'
 import { Transport } from '#wire/transport'
@@ -30,6 +32,7 @@ import { questionHandlers } from './handlers/questions.ts'
 import { telemetryHandlers } from './handlers/telemetry.ts'
 import { transferHandlers } from './handlers/transfers.ts'
 import { createApi } from './server/server.ts'
+import { type ApiLimits, apiLimits } from './limits.ts'
 import type { ApiSettings } from './settings.ts'
 import { serveStream, streamOptions } from './live/stream.ts'
 
@@ -42,34 +45,42 @@ export interface ApiParts {
 export interface ApiSurroundings {
   readonly log: Log
   readonly metrics: Metrics
+  readonly tls?: Tls
+  /** Others than those of `limits.ts`. */
+  readonly limits?: Partial<ApiLimits>
   readonly wallMs?: () => number
   readonly dashboardDir?: string
 }
 
 /** The API, listening to nothing yet. */
 export async function openApiParts(settings: ApiSettings, surroundings: ApiSurroundings): Promise<ApiParts> {
-  const { log, metrics, wallMs = systemClock.wallMs, dashboardDir = dashboardDist } = surroundings
+  const { log, metrics, tls, wallMs = systemClock.wallMs, dashboardDir = dashboardDist } = surroundings
   const { msgQueueAddr: url, serviceToken: token, msgQueueTopic } = settings
+  const limits = { ...apiLimits, ...surroundings.limits }
+  const fetch = await fetchOf(tls?.client)
   const reader = new StoreReader(settings)
   const inventory = new Inventory(reader, settings.staleAfterMs)
-  const watch = new PipelineWatch(settings, reader)
+  const watch = new PipelineWatch(settings, reader, fetch)
   const live = new Live(randomBytes(4).toString('hex'), settings.streamBytes)
-  const feed = new Feed(settings, live, log)
+  const feed = new Feed(settings, live, log, fetch)
   const sinks = new Set<{ end(): void }>()
   let stopping = false
 
-  const transport = new Transport({ url, token, timeoutMs: 10_000, backoff: { firstMs: 50, longestMs: 500 } })
+  const transport = new Transport({ url, token, fetch, timeoutMs: 10_000, backoff: { firstMs: 50, longestMs: 500 } })
   const app = await createApi({
     keys: new Keys(settings.apiKeys),
     log,
     metrics,
+    tls: tls?.server,
+    limits,
+    accessLog: settings.accessLog,
     corsOrigins: settings.corsOrigins,
     rateLimit: settings.rateLimit,
     wallMs,
     handlers: {
       ...gpuHandlers(inventory),
-      ...telemetryHandlers(reader, inventory),
-      ...fleetHandlers(reader, inventory, settings.demo),
+      ...telemetryHandlers(reader, inventory, settings),
+      ...fleetHandlers(reader, inventory, settings.demo, settings),
       ...metricHandlers,
       ...modelHandlers(inventory),
       ...freshnessHandlers(reader, inventory, settings.staleAfterMs),
@@ -78,12 +89,15 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
       ...transferHandlers(reader),
       ...linkHandlers(reader),
       getPipeline: ({ nowMs }) => watch.read(nowMs),
-      ...letterHandlers({ url, token }, msgQueueTopic),
-      ...topicHandlers({ url, token }),
-      ...auditHandlers({ url, token }, reader, settings.group),
+      ...letterHandlers({ url, token, fetch }, msgQueueTopic),
+      ...topicHandlers({ url, token, fetch }),
+      ...auditHandlers({ url, token, fetch }, reader, settings.group),
       postTelemetry: telemetryHandler(transport, msgQueueTopic),
     },
     openStream(query, lastId) {
+      if (sinks.size >= limits.streamsMax) {
+        throw new Problem('rate_limited', `${limits.streamsMax} live streams are open`, { retry_after_s: 10 })
+      }
       const options = streamOptions(query)
       return (sink) => {
         sinks.add(sink)

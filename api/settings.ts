@@ -57,6 +57,28 @@ export const apiSettings = {
     min: 1,
     max: 10_000_000,
   }),
+  accessLog: setting.boolean('ACCESS_LOG', {
+    help: 'a line for each request at the level info: method, path without its query, status, key; else at debug',
+    default: 'false',
+  }),
+  querySeriesMax: setting.integer('QUERY_SERIES_MAX', {
+    help: 'series that one answer may hold',
+    default: '1000',
+    min: 1,
+    max: 1_000_000,
+  }),
+  queryPointsMax: setting.integer('QUERY_POINTS_MAX', {
+    help: 'values that one answer may hold, over all its series',
+    default: '200000',
+    min: 1,
+    max: 100_000_000,
+  }),
+  queryRangeMs: setting.duration('QUERY_RANGE_MAX', {
+    help: 'from the start to the end of what one request may ask',
+    default: '400d',
+    min: '1m',
+    max: '36500d',
+  }),
   streamBytes: setting.bytes('STREAM_BYTES', {
     help: 'how much of the live stream is kept for readers that are slow or come back',
     default: '16MiB',

@@ -8,6 +8,7 @@ import { createMetrics, type Counter, type Family, type Metrics } from '#lib/met
 import { openService } from '#lib/service'
 import { SettingsError } from '#lib/settings'
 import { aborted } from '#lib/stop'
+import { openTls } from '#lib/tls'
 import type { Ordinal } from '#wire/ids'
 import { Problem } from '#wire/problems'
 
@@ -54,6 +55,7 @@ async function takeFolder(folder: string): Promise<FolderLock> {
 async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<void> {
   const log = createLog('broker', settings.logLevel)
   const metrics = createMetrics('broker')
+  const tls = openTls(settings, { log, metrics })
   const produced = perTopic(metrics.counter('messages_produced_total', 'Records appended and acknowledged', ['topic']))
   const lost = metrics.counter(
     'penstock_retention_lost_records_total',
@@ -78,6 +80,7 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
     settings,
     log,
     metrics,
+    tls,
     routes: brokerRoutes(opened, settings, (topic, records) => produced(topic).inc(records)),
     identity: { broker: settings.brokerIndex },
     ready: () => (engine === undefined ? 'the logs are being recovered' : (engine.broker.notWritable ?? true)),
@@ -118,6 +121,7 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
   clearInterval(beat)
   consumers.cutAll()
   await server.close(settings.stopGraceMs)
+  tls.stop()
   clearInterval(tick)
   clearInterval(tend)
   await broker.close()

@@ -1,9 +1,11 @@
 /** The collector: takes the records of its topics from the broker, writes them to the store, then acknowledges them. */
 
 import { systemClock } from '#lib/clock'
+import { fetchOf } from '#lib/dial'
 import { createLog, type Log } from '#lib/log'
 import { createMetrics, type Metrics } from '#lib/metrics'
 import { openService } from '#lib/service'
+import { openTls } from '#lib/tls'
 import { openStore } from '#store/open'
 import type { Store } from '#store/store'
 import { Client } from '#wire/client'
@@ -28,6 +30,7 @@ const upkeepEveryMs = 5_000
 export async function run(settings: CollectorSettings, signal: AbortSignal): Promise<void> {
   const log = createLog(role, settings.logLevel)
   const metrics = createMetrics(role)
+  const tls = openTls(settings, { log, metrics })
   // One that fails ends the others. The streams are closed after the last acknowledgement, or when the grace is over:
   // a broker that is away must not keep the process.
   const failed = new AbortController()
@@ -53,6 +56,7 @@ export async function run(settings: CollectorSettings, signal: AbortSignal): Pro
     settings,
     log,
     metrics,
+    tls,
     routes: [],
     ready: () => readyOf(work),
     status: () => statusOf(work),
@@ -60,7 +64,7 @@ export async function run(settings: CollectorSettings, signal: AbortSignal): Pro
   try {
     const store = (work.store ??= await gate.pass(() => openStore(settings), stop))
     log.info({ engine: store.engine }, 'the store is open')
-    const parts = { store, gates, stream: streams.signal, log, metrics }
+    const parts = { store, fetch: await fetchOf(tls.client), gates, stream: streams.signal, log, metrics }
     work.collectors.push(...collectorsOf(settings, parts))
     const pending = metrics.gauge('penstock_collector_pending_records', 'Records received and not yet written')
     metrics.onScrape(() => pending.set(work.collectors.reduce((sum, collector) => sum + collector.pending, 0)))
@@ -79,12 +83,14 @@ export async function run(settings: CollectorSettings, signal: AbortSignal): Pro
   } finally {
     streams.abort()
     await server.close(settings.stopGraceMs)
+    tls.stop()
     await work.store?.close()
   }
 }
 
 interface Shared {
   readonly store: Store
+  readonly fetch: typeof fetch | undefined
   readonly gates: Readonly<Record<'the store' | 'dead letters', Gate>>
   /** Ends the streams. */
   readonly stream: AbortSignal
@@ -93,11 +99,15 @@ interface Shared {
 }
 
 /** One for each topic. */
-function collectorsOf(settings: CollectorSettings, { store, gates, stream, log, metrics }: Shared): TopicCollector[] {
+function collectorsOf(
+  settings: CollectorSettings,
+  { store, fetch, gates, stream, log, metrics }: Shared,
+): TopicCollector[] {
   const { serviceToken: token, group, batchRecords, batchBytes, batchWaitMs, visibilityMs } = settings
   const client = new Client({
     url: settings.msgQueueAddr,
     ...(token === undefined ? undefined : { token }),
+    fetch,
     onWarning: (text) => log.warn(text),
   })
   const figuresOf = createFigures(metrics)

@@ -8,6 +8,7 @@ import { serve, type Server } from './http/server.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { type CommonSettings, SettingsError } from './settings.ts'
+import type { Tls } from './tls.ts'
 import { version } from './version.ts'
 
 export interface ServiceOptions {
@@ -15,6 +16,7 @@ export interface ServiceOptions {
   readonly settings: Pick<CommonSettings, 'host' | 'port' | 'serviceToken'>
   readonly log: Log
   readonly metrics: Metrics
+  readonly tls?: Tls
   readonly routes: readonly Route[]
   /** True, or why the role cannot do its work now. */
   readonly ready: () => true | string
@@ -31,7 +33,7 @@ export interface ServiceOptions {
  * @throws SettingsError for a HOST that would let everybody in without a token
  */
 export async function openService(options: ServiceOptions): Promise<Server> {
-  const { settings, log, metrics, routes } = options
+  const { settings, log, metrics, tls, routes } = options
   const server = await serve({
     host: hostOf(settings),
     port: settings.port,
@@ -39,6 +41,7 @@ export async function openService(options: ServiceOptions): Promise<Server> {
     guard: tokenGuard(settings.serviceToken),
     log,
     metrics,
+    tls: tls?.server,
   })
   log.info({ url: server.url, port: server.port }, 'listening')
   return server
@@ -47,11 +50,12 @@ export async function openService(options: ServiceOptions): Promise<Server> {
 function ownRoutes({ role, metrics, ready, identity = {}, status }: ServiceOptions): Route[] {
   const startedMs = performance.now()
   return [
-    { method: 'GET', path: '/health', open: true, handle: () => ({ json: { status: 'ok', version } }) },
+    { method: 'GET', path: '/health', open: true, probe: true, handle: () => ({ json: { status: 'ok', version } }) },
     {
       method: 'GET',
       path: '/ready',
       open: true,
+      probe: true,
       handle() {
         const state = ready()
         if (state !== true) throw new Problem('starting', state, { ready: false, role, ...identity, retry_after_s: 1 })

@@ -162,6 +162,8 @@ function parseUrl(text: string): string | undefined {
   return url.href.replace(/\/+$/, '')
 }
 
+const file = { want: 'the path of a file, which is read again when it changes' }
+
 /** What every role takes; its own table begins with `...commonSettings`. */
 export const commonSettings = {
   port: setting.port('PORT', { help: 'port to listen on', default: '8080' }),
@@ -188,6 +190,24 @@ export const commonSettings = {
     max: '10m',
   }),
   dataDir: setting.text('DATA_DIR', { help: 'the folder of everything that is kept', default: './data' }),
+  tlsCert: setting.text('TLS_CERT', {
+    help: 'a PEM file: listen by TLS with this certificate and what follows it',
+    ...file,
+  }),
+  tlsKey: setting.text('TLS_KEY', { help: 'a PEM file: the key of TLS_CERT', ...file }),
+  tlsClientCa: setting.text('TLS_CLIENT_CA', {
+    help: 'a PEM file: only clients with a certificate of these authorities may ask (mTLS), but for /health and /ready',
+    ...file,
+  }),
+  tlsCa: setting.text('TLS_CA', {
+    help: 'a PEM file: the authorities of the roles that this one asks; default those of the system',
+    ...file,
+  }),
+  tlsClientCert: setting.text('TLS_CLIENT_CERT', {
+    help: 'a PEM file: the certificate to show to the roles that this one asks; with TLS_CA the default is TLS_CERT',
+    ...file,
+  }),
+  tlsClientKey: setting.text('TLS_CLIENT_KEY', { help: 'a PEM file: the key of TLS_CLIENT_CERT', ...file }),
 }
 
 export type CommonSettings = Settings<typeof commonSettings>

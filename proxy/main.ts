@@ -3,10 +3,12 @@
 import { randomBytes } from 'node:crypto'
 
 import { systemClock } from '#lib/clock'
+import { connectorOf } from '#lib/dial'
 import { createLog } from '#lib/log'
 import { createMetrics, type Metrics } from '#lib/metrics'
 import { openService } from '#lib/service'
 import { aborted } from '#lib/stop'
+import { openTls } from '#lib/tls'
 import type { Ordinal } from '#wire/ids'
 
 import { Cluster } from './cluster.ts'
@@ -16,7 +18,7 @@ import { allFigures, learnTopics } from './look.ts'
 import type { Member, Probe } from './members.ts'
 import { describeMembers, proxyRoutes } from './routes.ts'
 import { brokerUrls, type ProxySettings } from './settings.ts'
-import { Upstream } from './upstream.ts'
+import { connectMs, Upstream } from './upstream.ts'
 
 /** An idle stream says so often that it is alive; clients give up after three of these. */
 const heartbeatMs = 10_000
@@ -28,13 +30,15 @@ const probeAnswerMs = 1_000
 export async function run(settings: ProxySettings, signal: AbortSignal): Promise<void> {
   const log = createLog('proxy', settings.logLevel)
   const metrics = createMetrics('proxy')
+  const tls = openTls(settings, { log, metrics })
+  const connect = tls.client === undefined ? undefined : await connectorOf(tls.client, connectMs)
   const upstreams = new Map<string, Upstream>()
   const cluster = new Cluster(systemClock, brokerUrls(settings), settings.virtualNodes, (member) => {
     const { url, ordinal, state, reason } = member
     log.info({ url, broker: ordinal, state, ...(reason === '' ? {} : { reason }) }, 'a broker changed')
   })
   for (const { url } of cluster.members.all) {
-    upstreams.set(url, new Upstream(url, settings.serviceToken, settings.answerMs))
+    upstreams.set(url, new Upstream(url, settings.serviceToken, settings.answerMs, connect))
   }
   const gateway: Gateway = {
     cluster,
@@ -50,6 +54,7 @@ export async function run(settings: ProxySettings, signal: AbortSignal): Promise
     settings,
     log,
     metrics,
+    tls,
     routes: proxyRoutes(gateway, fanIns, settings.maxBodyBytes),
     ready: () => readiness(gateway),
     status: async () => ({ ring: cluster.version, members: describeMembers(gateway), ...(await allFigures(gateway)) }),
@@ -61,6 +66,7 @@ export async function run(settings: ProxySettings, signal: AbortSignal): Promise
   clearInterval(beat)
   fanIns.endAll()
   await server.close(settings.stopGraceMs)
+  tls.stop()
   await probing
   await Promise.all([...upstreams.values()].map((upstream) => upstream.close()))
 }

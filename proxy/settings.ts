@@ -12,7 +12,7 @@ export const proxySettings = {
     want: 'http or https URLs with commas, such as http://127.0.0.1:8090,http://127.0.0.1:8091',
   }),
   brokerService: setting.text('BROKER_SERVICE', {
-    help: 'headless service of the brokers: broker N is at http://SERVICE-N.SERVICE:BROKER_PORT',
+    help: 'headless service of the brokers: broker N is at http://SERVICE-N.SERVICE:BROKER_PORT, with TLS_CA at https://',
     default: 'msg-queue',
     pattern: /^[A-Za-z0-9.-]{1,253}$/,
     want: 'a host name',
@@ -60,9 +60,10 @@ export type ProxySettings = Settings<typeof proxySettings>
 
 /** The addresses of the brokers. */
 export function brokerUrls(
-  settings: Pick<ProxySettings, 'brokers' | 'brokerService' | 'brokerCount' | 'brokerPort'>,
+  settings: Pick<ProxySettings, 'brokers' | 'brokerService' | 'brokerCount' | 'brokerPort' | 'tlsCa'>,
 ): string[] {
   const { brokers, brokerService: service, brokerCount, brokerPort } = settings
   if (brokers.length > 0) return brokers.map((url) => url.replace(/\/+$/, ''))
-  return Array.from({ length: brokerCount }, (_, index) => `http://${service}-${index}.${service}:${brokerPort}`)
+  const scheme = settings.tlsCa === undefined ? 'http' : 'https'
+  return Array.from({ length: brokerCount }, (_, index) => `${scheme}://${service}-${index}.${service}:${brokerPort}`)
 }

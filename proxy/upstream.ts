@@ -1,12 +1,12 @@
 /** Requests to one broker, over a pool of connections. undici stands behind this file alone. */
 
-import { Pool } from 'undici'
+import { type buildConnector, Pool } from 'undici'
 
 /** Connections to one broker; a consume stream takes one for itself. */
 const connectionsMax = 512
 
 /** How long a connection may take to be made. A broker on the same network takes a millisecond. */
-const connectMs = 2_000
+export const connectMs = 2_000
 
 export interface Answered {
   readonly status: number
@@ -30,11 +30,18 @@ export class Upstream {
   readonly #authorization: Readonly<Record<string, string>>
   readonly #answerMs: number
 
-  /** @param answerMs how long the broker may take to begin its answer, and between two pieces of it */
-  constructor(url: string, token: string | undefined, answerMs: number) {
+  /**
+   * @param answerMs how long the broker may take to begin its answer, and between two pieces of it
+   * @param connect makes connections in another way, such as by TLS with a certificate
+   */
+  constructor(url: string, token: string | undefined, answerMs: number, connect?: buildConnector.connector) {
     this.url = url
     this.#answerMs = answerMs
-    this.#pool = new Pool(url, { connections: connectionsMax, pipelining: 1, connect: { timeout: connectMs } })
+    this.#pool = new Pool(url, {
+      connections: connectionsMax,
+      pipelining: 1,
+      connect: connect ?? { timeout: connectMs },
+    })
     this.#authorization = token === undefined ? {} : { authorization: `Bearer ${token}` }
   }
 

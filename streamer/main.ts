@@ -3,10 +3,12 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { systemClock } from '#lib/clock'
+import { fetchOf } from '#lib/dial'
 import { createLog, type Log } from '#lib/log'
 import { createMetrics, type Metrics } from '#lib/metrics'
 import { openService } from '#lib/service'
 import { aborted } from '#lib/stop'
+import { openTls } from '#lib/tls'
 import { defaultBackoff, sleep } from '#wire/retry'
 import type { Batch } from './batch.ts'
 import { openCheckpoints } from './checkpoint-store.ts'
@@ -31,6 +33,7 @@ const heartbeatMs = 10_000
 export async function run(settings: StreamerSettings, signal: AbortSignal): Promise<void> {
   const log = createLog('streamer', settings.logLevel)
   const metrics = createMetrics('streamer')
+  const tls = openTls(settings, { log, metrics })
   const checkpoints = await openCheckpoints(join(settings.dataDir, 'streamer'))
   // Aborted when the wait for acknowledgements is over: `signal` only ends the reading.
   const giveUp = new AbortController()
@@ -43,7 +46,12 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
     const shared = {
       topics: { dcgm: settings.msgQueueTopic, transfers: settings.transfersTopic },
       openLane: outlet(
-        { url: settings.msgQueueAddr, token: settings.serviceToken, onWarning: (text) => log.warn(text) },
+        {
+          url: settings.msgQueueAddr,
+          token: settings.serviceToken,
+          fetch: await fetchOf(tls.client),
+          onWarning: (text) => log.warn(text),
+        },
         defaultBackoff,
         giveUp.signal,
       ),
@@ -77,6 +85,7 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
       settings,
       log,
       metrics,
+      tls,
       routes: streamerRoutes(feed),
       ready: () => true,
       status: () => statusOf(sources(), streamer.done && demo === undefined),
@@ -102,6 +111,7 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
       clearInterval(progress)
       feed.close()
       await server.close(settings.stopGraceMs)
+      tls.stop()
     }
     if (failure !== undefined) throw failure
   } finally {

@@ -4,7 +4,12 @@ import { Compile } from 'typebox/compile'
 import { test } from 'tap'
 import { contract, type Operation } from '#api/contract'
 import type { Endpoint } from '#api/endpoint'
+import { apiLimits } from '#api/limits'
 import { problem } from '#api/schemas/records'
+import { type Key, Keys } from '#api/server/keys'
+import { createApi } from '#api/server/server'
+import { logTo } from '#lib/log'
+import { createMetrics } from '#lib/metrics'
 import type { TestApi } from './api.ts'
 
 export interface ApiRow {
@@ -48,15 +53,41 @@ export function testRows(
         t.equal(answer.headers.get('content-type'), 'application/problem+json')
         t.ok(isProblem.Check(body), `${path}: a problem as the contract says`)
       }
+      const path = happy[0]?.[0] as string
       for (const headers of [{}, { 'x-api-key': 'wrong' }, { authorization: 'Bearer wrong' }]) {
-        const path = happy[0]?.[0] as string
         const answer = await fetch(filled.url + path, { headers: headers as Record<string, string> })
         t.equal(answer.status, 401, `${row.path} without a key`)
       }
+      t.equal(await statusFor(['produce', 'consume'], path), 403, `${row.path} with a key of other scopes`)
     })
   }
 }
 
 async function bodyOf(answer: Response): Promise<unknown> {
   return answer.headers.get('content-type')?.startsWith('application/json') === true ? answer.json() : answer.text()
+}
+
+/** What a key of these scopes is answered with; a right one is answered by nobody. */
+async function statusFor(scopes: Key['scopes'], url: string): Promise<number> {
+  const keys = new (class extends Keys {
+    override find(): Key {
+      return { id: 'a', scopes }
+    }
+  })(['a-key-of-these-scopes'])
+  const app = await createApi({
+    keys,
+    log: logTo('api', 'silent', { write: () => {} }),
+    metrics: createMetrics('api'),
+    handlers: {} as never,
+    openStream: () => () => {},
+    corsOrigins: [],
+    rateLimit: 100,
+    limits: apiLimits,
+    accessLog: false,
+    tls: undefined,
+    wallMs: () => 0,
+  })
+  const { statusCode } = await app.inject({ url, headers: { 'x-api-key': 'a-key-of-these-scopes' } })
+  await app.close()
+  return statusCode
 }

@@ -1,5 +1,6 @@
 /** An API for tests: over a store that the test fills, behind it a broker that does what it is told. */
 
+import type { Server } from 'node:net'
 import { join } from 'node:path'
 import type { Route, Sink } from '#lib/http/http'
 import { serve } from '#lib/http/server'
@@ -11,6 +12,7 @@ import { batchOf, partOf } from '#store/samples'
 import { normalise } from '#telemetry/normalise'
 import type { TelemetryRecord } from '#telemetry/record'
 import { formatLogHead } from '#wire/frames'
+import type { ApiLimits } from '#api/limits'
 import { openApiParts } from '#api/routes'
 import { apiSettings } from '#api/settings'
 import { temporaryFolder, type Scope } from './start.ts'
@@ -19,6 +21,8 @@ export const testKey = 'test-key-of-the-api'
 
 export interface TestApi {
   readonly url: string
+  readonly port: number
+  readonly server: Pick<Server, 'getConnections'>
   readonly dataDir: string
   /** Lines of the log. */
   readonly log: readonly string[]
@@ -32,6 +36,7 @@ export interface TestApiOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly nowMs?: number
   readonly dashboardDir?: string
+  readonly limits?: Partial<ApiLimits>
 }
 
 export async function testApi(t: Scope, options: TestApiOptions = {}): Promise<TestApi> {
@@ -40,10 +45,11 @@ export async function testApi(t: Scope, options: TestApiOptions = {}): Promise<T
   const env = { API_KEY: testKey, DATA_DIR: dataDir, MSG_QUEUE_ADDR: 'http://127.0.0.1:9', ...options.env }
   const settings = readSettings(apiSettings, { env })
   const log: string[] = []
-  const { nowMs } = options
+  const { nowMs, limits = {} } = options
   const parts = await openApiParts(settings, {
     log: logTo('api', 'debug', { write: (line) => void log.push(line) }),
     metrics: createMetrics('api'),
+    limits,
     ...(nowMs === undefined ? {} : { wallMs: () => nowMs }),
     dashboardDir: options.dashboardDir ?? join(dataDir, 'no-dashboard'),
   })
@@ -57,7 +63,15 @@ export async function testApi(t: Scope, options: TestApiOptions = {}): Promise<T
   const url = `http://127.0.0.1:${port}`
   const get = (path: string, init: RequestInit = {}) =>
     fetch(url + path, { redirect: 'manual', ...init, headers: { 'x-api-key': testKey, ...(init.headers as object) } })
-  return { url, dataDir, log, get, json: async (path, init) => (await get(path, init)).json() as never }
+  return {
+    url,
+    port,
+    server: parts.app.server,
+    dataDir,
+    log,
+    get,
+    json: async (path, init) => (await get(path, init)).json() as never,
+  }
 }
 
 export async function fillStore(dataDir: string, records: readonly TelemetryRecord[]): Promise<void> {

@@ -30,7 +30,7 @@ export async function openServer(
   t: Scope,
   open: OpenEngine,
   routes: readonly Route[],
-  options: Partial<Pick<ServeOptions, 'guard' | 'host' | 'limits' | 'port'>> = {},
+  options: Partial<Pick<ServeOptions, 'guard' | 'host' | 'limits' | 'port' | 'tls'>> = {},
 ): Promise<TestServer> {
   const lines: Record<string, unknown>[] = []
   const log = logTo('test', 'info', { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) })

@@ -89,6 +89,10 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
     may: ['problems', 'http'],
     why: 'Fastify: what stands between the network and the handlers',
   },
+  'api/server/json.ts': { may: ['problems'], why: 'refuses bodies before they are parsed' },
+  'api/server/openapi.ts': { may: ['problems'], why: 'lists what a route may refuse, by the table' },
+  'api/server/tls.ts': { may: ['http'], why: 'hooks of Fastify and its sockets: who must show a certificate' },
+  'api/ask/bounds.ts': { may: ['problems'], why: 'refuses questions that are over a bound, with it' },
   'api/server/pages.ts': {
     may: ['problems'],
     why: 'what needs no key: the page, Swagger UI, and the doors of every role',

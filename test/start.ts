@@ -45,6 +45,8 @@ export interface RoleOptions extends StartOptions {
   readonly args?: readonly string[]
   /** `false`: return once it listens, for a role that cannot become ready yet. */
   readonly awaitReady?: boolean
+  /** Asks for `/ready` and `/status`, where the global one does not reach: by TLS. */
+  readonly fetch?: typeof fetch
 }
 
 /** A role that listens. */
@@ -101,7 +103,8 @@ export async function startRole(t: Scope, role: string, options: RoleOptions = {
 
   const token = options.env?.['SERVICE_TOKEN']
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
-  if (options.awaitReady !== false) await untilReady(url, started)
+  const send = options.fetch ?? fetch
+  if (options.awaitReady !== false) await untilReady(url, started, send)
 
   return {
     ...started,
@@ -109,7 +112,7 @@ export async function startRole(t: Scope, role: string, options: RoleOptions = {
     port,
     dataDir,
     async status() {
-      const answer = await fetch(`${url}/status`, { headers })
+      const answer = await send(`${url}/status`, { headers })
       if (!answer.ok) throw new Error(`GET ${url}/status: ${answer.status} ${await answer.text()}`)
       return (await answer.json()) as Record<string, unknown>
     },
@@ -147,13 +150,13 @@ function isListening(line: string): boolean {
   }
 }
 
-async function untilReady(url: string, started: Started): Promise<void> {
+async function untilReady(url: string, started: Started, send: typeof fetch): Promise<void> {
   const deadlineMs = performance.now() + readyTimeoutMs
   let last = 'no answer'
   while (performance.now() < deadlineMs) {
     if (started.hasExited()) throw new Error(`${started.name} ended before it was ready:\n${started.tail()}`)
     try {
-      const answer = await fetch(`${url}/ready`)
+      const answer = await send(`${url}/ready`, {})
       last = await answer.text()
       if (answer.ok) return
     } catch (error) {

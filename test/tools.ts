@@ -26,6 +26,12 @@ export const influxdb2Path = join(
   'penstock/influxdb-2.9.1/influxd',
 )
 
+/** Schemathesis has many dependencies: .ci/schemathesis puts it into an environment of its own, in the user's cache. */
+export const schemathesisPath = join(
+  process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
+  'penstock/schemathesis-4.32.5/bin/st',
+)
+
 export const tools = {
   npm: { name: 'npm', skipped: 'packing and installing the package (test/pack.proc.test.ts)' },
   curl: {
@@ -57,6 +63,12 @@ export const tools = {
   victoriaMetrics: {
     name: 'victoria-metrics',
     skipped: 'our line protocol read by VictoriaMetrics (store/influx/lines.proc.test.ts)',
+  },
+  openssl: { name: 'openssl', skipped: 'TLS and client certificates (lib/tls.test.ts, test/tls.proc.test.ts)' },
+  schemathesis: {
+    name: 'schemathesis 4.32.5 (.ci/schemathesis)',
+    command: schemathesisPath,
+    skipped: 'the OpenAPI file held against the API (test/schemathesis.proc.test.ts)',
   },
   strace: { name: 'strace', skipped: 'a disk that fails to sync (test/disk.proc.test.ts)' },
 } as const satisfies Record<string, Tool>

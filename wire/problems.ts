@@ -24,6 +24,7 @@ export const problems = {
   bad_request: kind(400, false, 'The request cannot be read', 'see detail'),
   unauthorized: kind(401, false, 'No valid token', 'send Authorization: Bearer with the SERVICE_TOKEN or an API key'),
   forbidden: kind(403, false, 'Not allowed', 'see detail'),
+  certificate_needed: kind(403, false, 'No known client certificate', 'connect with one that TLS_CLIENT_CA has signed'),
   not_found: kind(404, false, 'No such path', 'docs/PROTOCOL.md lists the paths'),
   method_not_allowed: kind(405, false, 'The path does not take this method', 'use a method of the Allow header'),
   unsupported_type: kind(415, false, 'The body is of a type that this path does not take', 'see detail'),
@@ -33,6 +34,7 @@ export const problems = {
   missing_parameter: kind(400, false, 'A query parameter is missing', 'see detail'),
   unknown_parameter: kind(400, false, 'A query parameter is not known', 'see detail'),
   bad_parameter: kind(400, false, 'A query parameter has a wrong value', 'see detail'),
+  too_much: kind(400, false, 'The question is over a bound', 'ask for less: see bound, limit and detail'),
   // Topics and records.
   bad_name: kind(400, false, 'Not a name', '1 to 128 of A-Z a-z 0-9 . _ - not starting with a dot'),
   unknown_topic: kind(404, false, 'No such topic', 'GET /topics lists them; TOPICS or PUT /topics/T makes one'),

@@ -4,6 +4,7 @@ import { metricOf } from '#telemetry/catalogue'
 import { formatTime } from '#telemetry/time'
 import { fleetOf, hostsOf, powerMetric } from '../ask/activity.ts'
 import type { Inventory } from '../ask/inventory.ts'
+import { type Bounds, boundRange } from '../ask/bounds.ts'
 import { newest } from '../ask/newest.ts'
 import { at, bad, canonical, rangeOf, timeOf, unknownMetric, windowOf } from '../ask/parameters.ts'
 import type { StoreReader } from '../ask/reader.ts'
@@ -17,6 +18,7 @@ export function fleetHandlers(
   reader: StoreReader,
   inventory: Inventory,
   demo: boolean,
+  bounds: Bounds,
 ): Handlers<'listHosts' | 'listNamespaces' | 'getFleet' | 'getFleetHistory'> {
   return {
     async listHosts({ nowMs }) {
@@ -38,6 +40,7 @@ export function fleetHandlers(
       const end = timeOf('end', query.end, nowMs) ?? (await newest(reader)) ?? { ms: nowMs, ns: 0 }
       const start = timeOf('start', query.start, nowMs) ?? minus(end, rangeMsDefault)
       const rangeMs = rangeOf(start, end)
+      boundRange(bounds, rangeMs)
       const windowMs = windowOf(query.window) ?? windowMsFor(rangeMs)
       if (rangeMs / windowMs > windowsMax) {
         const least = Math.ceil(rangeMs / windowsMax / 1000)

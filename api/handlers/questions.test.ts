@@ -2,7 +2,7 @@ import { t as root, test } from 'tap'
 import { gpuRecord } from '#store/samples'
 import type { GpuRecord } from '#telemetry/record'
 import { testApi } from '#test/api'
-import { testRows } from '#test/rows'
+import { testRows } from '#test/api-rows'
 
 const startMs = Date.parse('2025-07-18T20:00:00Z')
 const nowMs = startMs + 3_600_000

@@ -4,6 +4,7 @@ import type { Fill, GpuRow, Order, RangeFunction, RangeQuery, RangeSeries } from
 import { isOfSteps } from '#store/windows'
 import { metricOf } from '#telemetry/catalogue'
 import { formatTime, type Instant, parseTime } from '#telemetry/time'
+import { type Bounds, boundRange, Tally } from '../ask/bounds.ts'
 import { readTexts, writeCursor } from '../ask/cursor.ts'
 import { functionFor, unitFor } from '../ask/functions.ts'
 import { referenceOf } from '../ask/gpus.ts'
@@ -37,20 +38,34 @@ interface Found {
   readonly fn: RangeFunction | null
 }
 
-export function telemetryHandlers(reader: StoreReader, inventory: Inventory): Handlers<'getGpuTelemetry'> {
+export function telemetryHandlers(
+  reader: StoreReader,
+  inventory: Inventory,
+  bounds: Bounds,
+): Handlers<'getGpuTelemetry'> {
   return {
     async getGpuTelemetry(call) {
-      return telemetryOf(reader, await inventory.theGpu(call.params.id), call)
+      return telemetryOf(reader, await inventory.theGpu(call.params.id), call, bounds)
     },
   }
 }
 
-async function telemetryOf(reader: StoreReader, row: GpuRow, call: Call<'getGpuTelemetry'>): Promise<Telemetry> {
+async function telemetryOf(
+  reader: StoreReader,
+  row: GpuRow,
+  call: Call<'getGpuTelemetry'>,
+  bounds: Bounds,
+): Promise<Telemetry> {
   const { query, nowMs } = call
   const asked = askedOf(row, call)
   const { start, end, windowMs } = asked
   const names = query.metric === undefined ? row.metrics : [...new Set(query.metric.map(canonical))]
   const found: Found[] = []
+  boundRange(
+    bounds,
+    end === undefined ? Math.max(0, (parseTime(row.last_seen) as Instant).ms - start.ms) : rangeOf(start, end),
+  )
+  const tally = new Tally(bounds)
   for (const metric of names) {
     if (!row.metrics.includes(metric)) {
       if (metricOf(metric) === undefined) throw unknownMetric(metric)
@@ -60,6 +75,10 @@ async function telemetryOf(reader: StoreReader, row: GpuRow, call: Call<'getGpuT
     const ask = { metric, uuid: row.uuid, gpu_i_id: row.gpu_i_id, ...rangeFor(asked, fn) }
     const series = await reader.ask((store) => store.range(ask), [])
     found.push(...series.map((own) => ({ series: own, fn })))
+    tally.add(
+      series.length,
+      series.reduce((sum, { values }) => sum + Math.min(values.length, asked.limit), 0),
+    )
   }
   const next = nextPlace(found, asked)
   const cursor = [formatTime(start), end === undefined ? '' : formatTime(end), wayOf(asked)]

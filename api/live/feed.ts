@@ -25,13 +25,16 @@ export class Feed {
   readonly #settings: Settings
   readonly #live: Live
   readonly #log: Log
+  readonly #fetch: typeof fetch | undefined
   #reading: AbortController | undefined
   #linger: NodeJS.Timeout | undefined
 
-  constructor(settings: Settings, live: Live, log: Log) {
+  /** @param fetchBy another `fetch` than the global one */
+  constructor(settings: Settings, live: Live, log: Log, fetchBy?: typeof fetch) {
     this.#settings = settings
     this.#live = live
     this.#log = log
+    this.#fetch = fetchBy
   }
 
   /** Called when a reader came. */
@@ -61,7 +64,7 @@ export class Feed {
   async #follow(topic: string, signal: AbortSignal): Promise<void> {
     const { msgQueueAddr, serviceToken } = this.#settings
     const onWarning = (text: string) => this.#log.warn({ topic }, text)
-    const client = new Client({ url: msgQueueAddr, token: serviceToken, onWarning })
+    const client = new Client({ url: msgQueueAddr, token: serviceToken, fetch: this.#fetch, onWarning })
     const onGap = ({ reason }: { reason: string }) => this.#live.lost(reason, null)
     while (!signal.aborted) {
       try {
@@ -77,7 +80,7 @@ export class Feed {
   /** The consumer gets over a lost connection by itself and in silence: whether it could read now is asked beside it. */
   async #probe(signal: AbortSignal): Promise<void> {
     const { msgQueueAddr: url, serviceToken: token } = this.#settings
-    const transport = new Transport({ url, token, timeoutMs: probeMs })
+    const transport = new Transport({ url, token, fetch: this.#fetch, timeoutMs: probeMs })
     while (!signal.aborted) {
       try {
         await transport.json('GET', '/ready', { signal })

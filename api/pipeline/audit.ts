@@ -3,7 +3,7 @@
 import { type Account, accountsOf, type BrokerStatus, findingsOf, readStoreSide, type StoreSide } from '#store/accounts'
 import { noCounts, type Store } from '#store/store'
 import { formatTime } from '#telemetry/time'
-import { Client } from '#wire/client'
+import { Client, type ClientOptions } from '#wire/client'
 import { at, bad, canonical, rangeOf, timeOf, windowOf } from '../ask/parameters.ts'
 import type { StoreReader } from '../ask/reader.ts'
 import { minus } from '../ask/times.ts'
@@ -24,7 +24,7 @@ const gapMsMin = 90_000
 const nothing: StoreSide = { totals: { ...noCounts, topics: {}, logs: [] }, rows: undefined }
 
 export function auditHandlers(
-  broker: { readonly url: string; readonly token: string | undefined },
+  broker: Pick<ClientOptions, 'url' | 'token' | 'fetch'>,
   reader: StoreReader,
   group: string,
 ): Handlers<'getAudit'> {

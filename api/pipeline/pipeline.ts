@@ -19,14 +19,17 @@ type Settings = Pick<ApiSettings, 'msgQueueAddr' | 'serviceToken' | 'collectorUr
 export class PipelineWatch {
   readonly #settings: Settings
   readonly #reader: StoreReader
+  readonly #fetch: typeof fetch | undefined
   /** What the proxy listed last: while it is down its brokers are asked all the same. */
   #members: readonly ProxyMember[] | undefined
   /** The ordinal of a broker that is asked without a proxy: what is down keeps its name. */
   #broker: number | null = null
   #last: { readonly atMs: number; readonly answer: Promise<Pipeline> } | undefined
 
-  constructor(settings: Settings, reader: StoreReader) {
+  /** @param fetchBy another `fetch` than the global one */
+  constructor(settings: Settings, reader: StoreReader, fetchBy?: typeof fetch) {
     this.#settings = settings
+    this.#fetch = fetchBy
     this.#reader = reader
   }
 
@@ -63,7 +66,8 @@ export class PipelineWatch {
   }
 
   async #status(url: string): Promise<Asked> {
-    const transport = new Transport({ url, token: this.#settings.serviceToken, timeoutMs: askMsMax })
+    const { serviceToken: token } = this.#settings
+    const transport = new Transport({ url, token, fetch: this.#fetch, timeoutMs: askMsMax })
     try {
       return { url, body: await transport.json<Body>('GET', '/status') }
     } catch (error) {

@@ -1,16 +1,15 @@
 /** Topics and groups: what the brokers say of them, through whatever MSG_QUEUE_ADDR is. */
 
-import { Client, type TopicInfo } from '#wire/client'
+import { Client, type ClientOptions, type TopicInfo } from '#wire/client'
 import { Problem } from '#wire/problems'
 import { at } from '../ask/parameters.ts'
 import type { Handlers } from '../call.ts'
 import type { Group, Topic } from '../contract.ts'
 import { type Body, bodyOf, countOf, numberOf, textOf } from './parts.ts'
 
-export function topicHandlers(broker: {
-  readonly url: string
-  readonly token: string | undefined
-}): Handlers<'listTopics' | 'listGroups'> {
+export function topicHandlers(
+  broker: Pick<ClientOptions, 'url' | 'token' | 'fetch'>,
+): Handlers<'listTopics' | 'listGroups'> {
   const client = new Client({ ...broker, timeoutMs: 10_000 })
   return {
     async listTopics({ nowMs }) {

@@ -80,6 +80,11 @@ export const problem = Type.Object(
     parameter: Type.Optional(text('The query parameter that was wrong')),
     candidates: Type.Optional(Type.Array(gpuReference, { description: 'Of an ambiguous id' })),
     retry_after_s: Type.Optional(Type.Number()),
+    bound: Type.Optional(Type.String({ description: 'Of `too_much`: what the question is over' })),
+    limit: Type.Optional(Type.Number({ description: 'Of `too_much`: how much of it may be asked for' })),
+    asked: Type.Optional(
+      Type.Number({ description: 'Of `too_much`: how much of it this question comes to, at least' }),
+    ),
   },
   { $id: 'Problem' },
 )

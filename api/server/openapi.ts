@@ -1,6 +1,7 @@
 /** The contract as an OpenAPI 3.1 file. Schemas with a `$id` become components, wherever they are used. */
 
 import type { TSchema } from 'typebox'
+import { type ProblemCode, problems } from '#wire/problems'
 import { contract } from '../contract.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { problem } from '../schemas/records.ts'
@@ -8,20 +9,21 @@ import { problem } from '../schemas/records.ts'
 type Json = Record<string, unknown>
 
 /** What every route may answer beside what it is for. */
-const commonProblems: Readonly<Record<number, string>> = {
-  400: 'A parameter or the body is wrong; `detail` says what would be right',
-  401: 'No valid key',
-  429: 'Too many requests; `Retry-After` says when',
-  500: 'An error of ours; the log has it under the request id',
-}
+const commonProblems: readonly ProblemCode[] = [
+  'bad_parameter',
+  'unknown_parameter',
+  'too_much',
+  'unauthorized',
+  'forbidden',
+  'request_timeout',
+  'rate_limited',
+  'headers_too_large',
+  'internal',
+  'unavailable',
+]
 
-const statusOfProblem: Readonly<Record<string, readonly [number, string]>> = {
-  unknown_gpu: [404, 'No such GPU'],
-  unknown_metric: [404, 'No such metric'],
-  ambiguous_gpu: [409, 'The id fits several GPUs; `candidates` lists them'],
-  partition_full: [429, 'Too many requests, or consumers are behind; `Retry-After` says when'],
-  unavailable: [503, 'The broker does not answer'],
-}
+/** And those that take a body. */
+const bodyProblems: readonly ProblemCode[] = ['bad_request', 'body_too_large', 'unsupported_type']
 
 export function openApi(version: string): Json {
   const components: Json = {}
@@ -78,11 +80,17 @@ function operationOf(row: Endpoint, operationId: string, components: Json): Json
   }
 }
 
-function problemsOf({ problems = [] }: Endpoint, components: Json): Json {
-  const own = problems.flatMap((code) => (statusOfProblem[code] === undefined ? [] : [statusOfProblem[code]]))
-  const all = { ...commonProblems, ...Object.fromEntries(own) }
+/** By status, the titles of what it may mean. */
+function problemsOf({ body, problems: own = [] }: Endpoint, components: Json): Json {
+  const codes = new Set([...commonProblems, ...(body === undefined ? [] : bodyProblems), ...own]) as Set<ProblemCode>
+  const byStatus = Map.groupBy(codes, (code) => problems[code].status)
   const content = { 'application/problem+json': { schema: referring(problem, components) } }
-  return Object.fromEntries(Object.entries(all).map(([status, description]) => [status, { description, content }]))
+  return Object.fromEntries(
+    [...byStatus].map(([status, given]) => {
+      const description = given.map((code) => `${problems[code].title} (\`${code}\`)`).join('; ')
+      return [status, { description, content }]
+    }),
+  )
 }
 
 function parametersOf(place: 'path' | 'query', schema: Endpoint['query'], components: Json): Json[] {

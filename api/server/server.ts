@@ -1,23 +1,32 @@
-/** Fastify, made of the contract: keys, limits, headers, refusals and metrics, between the network and the handlers. */
+/** Fastify, made of the contract: headers, refusals and metrics, between the network and the handlers. */
 
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Sink } from '#lib/http/http'
 import { NodeSink } from '#lib/http/node-sink'
 import { problemAnswer } from '#lib/http/problem'
+import { refuseUnread } from '#lib/http/unread'
 import type { Log } from '#lib/log'
 import type { Metrics } from '#lib/metrics'
+import type { ServerTls } from '#lib/tls'
 import { requestId } from '#lib/trace'
 import { StoreError } from '#store/errors'
 import { Problem } from '#wire/problems'
 import type { Call, Handlers } from '../call.ts'
 import { contract, type Operation, type QueryOf } from '../contract.ts'
 import type { Endpoint } from '../endpoint.ts'
-import { anyone, givenKey, type Key, type Keys, mayDo } from './keys.ts'
+import type { ApiLimits } from '../limits.ts'
+import { watchRequests } from './access.ts'
+import { type Admit, doorkeeper } from './doorkeeper.ts'
+import type { Keys } from './keys.ts'
+import { addJsonParser } from './json.ts'
+import { addRateLimit, rateLimitHeaders } from './ratelimit.ts'
 import { requestReader } from './requests.ts'
-import { isLoopback } from '../settings.ts'
+import { wantCertificate } from './tls.ts'
 
 export interface ApiOptions {
   readonly keys: Keys
@@ -29,62 +38,70 @@ export interface ApiOptions {
   readonly corsOrigins: readonly string[]
   /** Requests a minute and key. */
   readonly rateLimit: number
+  readonly limits: ApiLimits
+  /** A line for each request at the level info, else at debug. */
+  readonly accessLog: boolean
+  readonly tls: ServerTls | undefined
   readonly wallMs: () => number
 }
 
 declare module 'fastify' {
-  interface FastifyRequest {
-    key: Key
-  }
   interface FastifyContextConfig {
     /** The path with its parameters in braces: what metrics name a route by. */
     readonly route?: string
   }
 }
 
-const bodyBytesMax = 1024 * 1024
-
-/** Wrong keys that one address may try in a minute. */
-const failuresMax = 60
-
-/** Pairs of address and key that are remembered as right. */
-const familiarMax = 10_000
-
-/** A reader of the stream that has more than this before it is waited for. */
-const sinkBytesMax = 256 * 1024
-
 /** The server without its pages; nothing listens yet. */
 export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
-  const { log, metrics, corsOrigins } = options
+  const { log, metrics, corsOrigins, limits, tls } = options
+  const http = {
+    maxHeaderSize: limits.headBytesMax,
+    headersTimeout: limits.headMs,
+    connectionsCheckingInterval: limits.lookEveryMs,
+  }
+  const server =
+    tls === undefined ? { http } : { https: { ...http, ...tls.options, handshakeTimeout: limits.handshakeMs } }
+  /** The newest answer of a connection. */
+  const answers = new WeakMap<Socket, ServerResponse>()
   const app: FastifyInstance = fastify({
     // What is worth a line is logged here, in the words of the other roles.
     logger: false,
-    bodyLimit: bodyBytesMax,
-    // A client's slow upload; streams are not bounded by it.
-    requestTimeout: 30_000,
+    ...(server as { http: typeof http }),
+    bodyLimit: limits.bodyBytesMax,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionTimeout: limits.silentMs,
     genReqId: (request) => requestId(request.headers['x-request-id'] as string | undefined),
-    routerOptions: { maxParamLength: 1_024 },
-    frameworkErrors: (error, request, reply) => void refuse(log, error, request, reply as unknown as FastifyReply),
+    routerOptions: { maxParamLength: limits.pathParameterMax },
+    frameworkErrors: (error, request, reply) => void refuse(options, error, request, reply as unknown as FastifyReply),
+    clientErrorHandler: (error, socket) => refuseUnread(error, socket, answers.get(socket)?.writableFinished === false),
   })
+  app.server.maxConnections = limits.connectionsMax
+  app.server.on('request', (request, response) => answers.set(request.socket, response))
   // JSON only: a body of another type is refused, not taken for a text.
   app.removeContentTypeParser('text/plain')
-  app.decorateRequest('key', null as unknown as Key)
-  app.setErrorHandler((error, request, reply) => refuse(log, error, request, reply))
+  addJsonParser(app, limits.jsonDepthMax)
+  app.setErrorHandler((error, request, reply) => refuse(options, error, request, reply))
   app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id))
-  countRequests(app, metrics, log)
+  watchRequests(app, metrics, log, options.accessLog ? 'info' : 'debug')
+  if (tls !== undefined) wantCertificate(app, tls)
+  app.addHook('onSend', async (_, reply) => addRateLimit(reply))
 
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: ownAssetsOnly },
-    // It would break plain HTTP off loopback; who serves HTTPS sets it where the certificate is.
-    strictTransportSecurity: false,
+    // Over plain HTTP browsers pass over it, and a proxy in front has its own. Other names of the domain are not ours.
+    strictTransportSecurity: tls === undefined ? false : { maxAge: 31_536_000, includeSubDomains: false },
     crossOriginEmbedderPolicy: false,
   })
   await app.register(cors, {
     origin: [...corsOrigins],
-    methods: ['GET', 'POST'],
+    methods: [...new Set(Object.values<Endpoint>(contract).map(({ method }) => method))],
     allowedHeaders: ['authorization', 'content-type', 'last-event-id', 'x-api-key', 'x-request-id'],
-    exposedHeaders: ['x-request-id', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset', 'retry-after'],
+    exposedHeaders: ['x-request-id', ...rateLimitHeaders],
     maxAge: 600,
+    // Else an OPTIONS that is no preflight is refused in a text.
+    strictPreflight: false,
   })
   await app.register(rateLimit, { global: false })
 
@@ -92,14 +109,17 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   for (const [name, row] of Object.entries<Endpoint>(contract)) {
     for (const path of [row.path, ...(row.also ?? [])]) addRoute(app, name as Operation, row, path, admit, options)
   }
-  app.setNotFoundHandler(async (request) => {
+  const missing = async (request: FastifyRequest): Promise<never> => {
     // Who has no key learns nothing about what exists.
     await admit(request, undefined, 'read')
     const [path] = request.url.split('?') as [string]
     const allow = methodsOf(path)
     if (allow.length === 0) throw new Problem('not_found', `there is nothing at ${path.slice(0, 200)}`)
     throw new Problem('method_not_allowed', `this path takes ${allow.join(', ')}, not ${request.method}`, { allow })
-  })
+  }
+  // Before a body is read that nobody wants; the handler is for files that are not there.
+  app.addHook('onRequest', async (request) => (request.is404 ? missing(request) : undefined))
+  app.setNotFoundHandler(missing)
   return app
 }
 
@@ -118,64 +138,15 @@ const ownAssetsOnly = {
   frameAncestors: ["'none'"],
 }
 
-type Admit = (request: FastifyRequest, reply: FastifyReply | undefined, scope: Endpoint['scope']) => Promise<void>
-
-/** Lets a request in by its key, and not too often. */
-function doorkeeper(app: FastifyInstance, { keys, rateLimit: max, log }: ApiOptions): Admit {
-  const timeWindow = 60_000
-  const limitKey = app.createRateLimit({ max, timeWindow, keyGenerator: (request) => request.key.id })
-  const limitFailures = app.createRateLimit({ max: failuresMax, timeWindow })
-  /** Addresses with the key that was right from there. */
-  const familiar = new Set<string>()
-
-  async function keyOf(request: FastifyRequest): Promise<Key> {
-    // Without keys only this machine can ask. Its browser could be made to, by a page of another host whose name was
-    // pointed here: the name in the request gives that away.
-    if (keys.isEmpty && isLoopback(request.hostname)) return anyone
-    const given = givenKey(request.headers)
-    if (given === undefined) throw new Problem('unauthorized', 'send a key: X-API-Key, or Authorization: Bearer')
-    const key = keys.find(given)
-    const visitor = `${request.ip} ${key?.id}`
-    if (key !== undefined && familiar.has(visitor)) return key
-    const before = await limitFailures(request, { increment: key === undefined })
-    // From an address that guesses even the right key is refused, unless it was used from there before: others may share
-    // the address, and must not be locked out.
-    if ('isExceeded' in before && (before.isExceeded || (key !== undefined && before.remaining === 0))) {
-      throw tooMany('too many wrong keys from this address', before.ttlInSeconds)
-    }
-    if (key === undefined) {
-      log.warn({ address: request.ip, request: request.id }, 'a wrong key')
-      throw new Problem('unauthorized', 'the key is not a valid one')
-    }
-    if (familiar.size >= familiarMax) familiar.clear()
-    familiar.add(visitor)
-    return key
-  }
-
-  return async (request, reply, scope) => {
-    request.key = await keyOf(request)
-    const limit = await limitKey(request)
-    if ('isExceeded' in limit) {
-      const headers = { limit: limit.max, remaining: limit.remaining, reset: limit.ttlInSeconds }
-      for (const [name, value] of Object.entries(headers)) reply?.header(`ratelimit-${name}`, value)
-      if (limit.isExceeded) throw tooMany(`this key may ask ${limit.max} times a minute`, limit.ttlInSeconds)
-    }
-    if (!mayDo(request.key, scope)) throw new Problem('forbidden', `the key has not the scope ${scope}`)
-  }
-}
-
-function tooMany(detail: string, seconds: number): Problem {
-  return new Problem('rate_limited', detail, { retry_after_s: seconds })
-}
-
 function addRoute(
   app: FastifyInstance,
   name: Operation,
   row: Endpoint,
   path: string,
   admit: Admit,
-  { handlers, openStream, wallMs }: ApiOptions,
+  options: ApiOptions,
 ): void {
+  const { handlers, openStream, wallMs, limits } = options
   const read = requestReader(row)
   app.route({
     method: row.method,
@@ -187,7 +158,9 @@ function addRoute(
     serializerCompiler: () => JSON.stringify,
     async handler(request, reply) {
       const query = read.query(request.query)
-      if (row.events === true) return stream(request, reply, openStream(query, lastIdOf(request)))
+      if (row.events === true) {
+        return stream(request, reply, limits.sinkBytesMax, openStream(query, lastIdOf(request)))
+      }
       const call = {
         params: read.params(request.params),
         query,
@@ -206,7 +179,13 @@ function lastIdOf(request: FastifyRequest): string | undefined {
   return typeof id === 'string' && id !== '' ? id : undefined
 }
 
-function stream(request: FastifyRequest, reply: FastifyReply, open: (sink: Sink) => void): FastifyReply {
+function stream(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  sinkBytesMax: number,
+  open: (sink: Sink) => void,
+): FastifyReply {
+  addRateLimit(reply)
   reply.hijack()
   reply.raw.writeHead(200, {
     ...(reply.getHeaders() as Record<string, string>),
@@ -246,27 +225,14 @@ function matches(pattern: string, path: string): boolean {
   return own.length === given.length && own.every((part, at) => part === given[at] || part.startsWith('{'))
 }
 
-function countRequests(app: FastifyInstance, metrics: Metrics, log: Log): void {
-  const requests = metrics.counter('http_requests_total', 'Requests answered', ['method', 'route', 'status'])
-  const seconds = metrics.histogram('penstock_api_request_duration_seconds', 'From request to answer', undefined, [
-    'route',
-  ])
-  app.addHook('onResponse', async (request, reply) => {
-    // What a client may invent (a path, a method) is no label: each would make a series of its own.
-    const route = request.routeOptions.config.route ?? 'none'
-    const method = route === 'none' ? 'none' : request.method === 'HEAD' ? 'GET' : request.method
-    requests.with({ method, route, status: String(reply.statusCode) }).inc()
-    seconds.with({ route }).observe(reply.elapsedTime / 1000)
-    if (log.isLevelEnabled('debug')) {
-      const { id, url } = request
-      log.debug({ request: id, method, path: url.split('?')[0], status: reply.statusCode }, 'answered')
-    }
-  })
-}
-
 /** Answers with a problem: the one that was thrown, or the one that it amounts to. */
-function refuse(log: Log, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  let problem = problemOf(error)
+function refuse(
+  { log, limits }: ApiOptions,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  let problem = problemOf(error, limits)
   if (problem === undefined) {
     problem = new Problem('internal', `an error of ours; the log has it under the request id ${request.id}`)
     log.error(
@@ -275,6 +241,8 @@ function refuse(log: Log, error: unknown, request: FastifyRequest, reply: Fastif
     )
   }
   const { status, headers, body } = problemAnswer(problem)
+  // What is not there now, or not for this key, may be there for the next who asks.
+  void reply.header('cache-control', 'no-store')
   for (let at = 0; at < headers.length; at += 2) void reply.header(headers[at] as string, headers[at + 1])
   return reply
     .code(status)
@@ -283,7 +251,7 @@ function refuse(log: Log, error: unknown, request: FastifyRequest, reply: Fastif
 }
 
 /** What is thrown before and in a handler. `undefined`: an error of ours, which the log must have. */
-function problemOf(error: unknown): Problem | undefined {
+function problemOf(error: unknown, { bodyBytesMax }: ApiLimits): Problem | undefined {
   if (error instanceof Problem) return error
   if (error instanceof StoreError) {
     return error.retry ? new Problem('unavailable', 'the store does not answer', { retry_after_s: 2 }) : undefined

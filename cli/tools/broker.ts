@@ -1,6 +1,8 @@
 /** What the tools share that talk to a broker: where it is, and what to say when it is not there. */
 
-import { commonSettings, setting } from '#lib/settings'
+import { fetchOf } from '#lib/dial'
+import { commonSettings, setting, type Settings } from '#lib/settings'
+import { openTls } from '#lib/tls'
 import { Client, type TopicInfo } from '#wire/client'
 import { Problem } from '#wire/problems'
 import { didYouMean } from '../args.ts'
@@ -13,12 +15,18 @@ const defaultAddress = 'http://127.0.0.1:8081'
 export const brokerSettings = {
   addr: setting.url('MSG_QUEUE_ADDR', { help: 'the broker or proxy to talk to', default: defaultAddress }),
   serviceToken: { ...commonSettings.serviceToken, help: 'the token between the roles, where they have one' },
+  tlsCa: {
+    ...commonSettings.tlsCa,
+    help: 'a PEM file: the authorities of an address with https; default the system’s',
+  },
+  tlsClientCert: { ...commonSettings.tlsClientCert, help: 'a PEM file: the certificate to show there' },
+  tlsClientKey: commonSettings.tlsClientKey,
 }
 
 export const brokerAliases = { addr: 'msg-queue-addr' }
 
 /** The only variables that tools take from the environment: their other flags have names that others use, too. */
-export const brokerVariables = ['MSG_QUEUE_ADDR', 'SERVICE_TOKEN']
+export const brokerVariables = ['MSG_QUEUE_ADDR', 'SERVICE_TOKEN', 'TLS_CA', 'TLS_CLIENT_CERT', 'TLS_CLIENT_KEY']
 
 /**
  * Works with a client of the broker.
@@ -26,14 +34,17 @@ export const brokerVariables = ['MSG_QUEUE_ADDR', 'SERVICE_TOKEN']
  * @throws Error that says what to do when there is no broker, or when it wants a token
  */
 export async function withBroker<T>(
-  { addr, serviceToken }: { readonly addr: string; readonly serviceToken: string | undefined },
+  { addr, serviceToken, ...files }: Settings<typeof brokerSettings>,
   io: Io,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
+  const say = (text: string) => io.stderr.write(`penstock: ${text}\n`)
+  const tls = openTls(files, { log: { info: say, error: say } })
   const client = new Client({
     url: addr,
     token: serviceToken,
-    onWarning: (text) => io.stderr.write(`penstock: ${text}\n`),
+    fetch: await fetchOf(tls.client),
+    onWarning: say,
   })
   try {
     return await work(client)

@@ -2,7 +2,7 @@
 
 import { join, resolve } from 'node:path'
 import { flagOf, readSettings, SettingsError, type SettingTable } from '#lib/settings'
-import { roleTables, type UpSettings } from './settings.ts'
+import { notTaken, roleTables, type UpSettings } from './settings.ts'
 import type { Route } from './settled.ts'
 
 export interface RolePlan {
@@ -55,6 +55,11 @@ export function planOf(settings: UpSettings, env: Variables, flags: Variables, n
   if (once && loop) wrong.push('--once with --loop would never end: want one of them')
   const demo = settings.demo || csv.length === 0
   if (once && demo) wrong.push('--once wants something that ends: --csv FILE')
+  for (const row of notTaken) {
+    const given = [flags[flagOf(row).slice(2)], env[`PENSTOCK_${row.name}`], env[row.name]]
+    if (given.every((text) => text === undefined || text === '')) continue
+    wrong.push(`${row.name}: penstock up speaks plain HTTP on this machine; start the roles one by one for TLS`)
+  }
   if (demo && csv.length > 0) wrong.push('--demo with --csv: want one of them')
 
   // A demo must never end up among real values.

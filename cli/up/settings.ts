@@ -8,7 +8,10 @@ import { proxySettings } from '#proxy/settings'
 import { streamerSettings } from '#streamer/settings'
 
 const { csv, rate, loop, demo } = streamerSettings
-const { host, ...common } = commonSettings
+// The roles speak plain HTTP to each other on this machine: TLS is for those that are started one by one.
+const { host, tlsCert, tlsKey, tlsClientCa, tlsCa, tlsClientCert, tlsClientKey, ...common } = commonSettings
+
+export const notTaken = [tlsCert, tlsKey, tlsClientCa, tlsCa, tlsClientCert, tlsClientKey]
 
 export const upSettings = {
   csv,

@@ -3,6 +3,7 @@
  * it knows no routes, no tokens and no problems but those of requests that it cannot read.
  */
 
+import type { ServerTls } from '../tls.ts'
 import type { Sink } from './http.ts'
 
 /** One request and its answer, as an engine sees them. */
@@ -10,6 +11,8 @@ export interface Exchange {
   readonly method: string
   /** The request target as it came: path and query, perhaps with scheme and host before. */
   readonly target: string
+  /** False: a certificate of the client is asked for, and it has shown none that is known. */
+  readonly trusted: boolean
   /** @param name in any case */
   header(name: string): string | undefined
   /** Calls back when the client goes away before the answer is complete. */
@@ -47,6 +50,8 @@ export interface HttpLimits {
   readonly headBytesMax: number
   /** A request that has not arrived in this time is a 408. An answer may take as long as it likes. */
   readonly requestMs: number
+  /** A client that has not said by then by which keys it speaks TLS is cut. */
+  readonly handshakeMs: number
   /** An idle connection is closed after this: longer than the pools of clients and proxies keep theirs. */
   readonly keepAliveMs: number
   /** `Sink.write` answers false from here on. */
@@ -56,6 +61,7 @@ export interface HttpLimits {
 export const httpLimits: HttpLimits = {
   headBytesMax: 16 * 1024,
   requestMs: 60_000,
+  handshakeMs: 10_000,
   keepAliveMs: 75_000,
   sinkBytesMax: 256 * 1024,
 }
@@ -67,4 +73,10 @@ export interface Engine {
 }
 
 /** Opens an engine. Rejects with the system's error (`EADDRINUSE` …) when it cannot listen. */
-export type OpenEngine = (host: string, port: number, accept: Accept, limits: HttpLimits) => Promise<Engine>
+export type OpenEngine = (
+  host: string,
+  port: number,
+  accept: Accept,
+  limits: HttpLimits,
+  tls?: ServerTls,
+) => Promise<Engine>

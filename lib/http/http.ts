@@ -15,6 +15,8 @@ export interface Route {
   readonly path: string
   /** Answers without a token. */
   readonly open?: boolean
+  /** Answers without a certificate, too, where clients must show one: a kubelet has none. */
+  readonly probe?: boolean
   /** The largest body that is taken; 0 takes none. Default: 1 MiB, and 0 for GET and DELETE. */
   readonly bodyBytesMax?: number
   /**

@@ -5,13 +5,16 @@
  * made for each request, and they find the exchange on Node's own objects.
  */
 
-import { createServer, IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import { Problem } from '#wire/problems'
+import { hasCertificate, type ServerTls } from '../tls.ts'
 import type { Accept, Engine, Exchange, Handling, HttpLimits } from './engine.ts'
 import { NodeSink } from './node-sink.ts'
 import { BufferPool } from './pool.ts'
 import { problemAnswer } from './problem.ts'
+import { type ClientError, refuseUnread } from './unread.ts'
 
 /** What gathered bodies leave behind for the next ones, at most. */
 const pooledBytesMax = 64 * 1024 * 1024
@@ -28,8 +31,14 @@ const lingerMs = 1_000
 const noBytes = new Uint8Array(0)
 
 /** Opens the engine; rejects with the system's error when it cannot listen. */
-export async function openNode(host: string, port: number, accept: Accept, limits: HttpLimits): Promise<Engine> {
-  const engine = new NodeEngine(accept, limits)
+export async function openNode(
+  host: string,
+  port: number,
+  accept: Accept,
+  limits: HttpLimits,
+  tls?: ServerTls,
+): Promise<Engine> {
+  const engine = new NodeEngine(accept, limits, tls)
   await engine.listen(host, port)
   return engine
 }
@@ -41,6 +50,8 @@ class Message extends IncomingMessage {
 interface Connection extends Socket {
   /** The last request that came on it. */
   exchange?: NodeExchange
+  /** It may ask: found out once, when the connection is made. */
+  trusted?: boolean
 }
 
 type Response = ServerResponse<Message>
@@ -52,13 +63,15 @@ export class NodeEngine implements Engine {
   closing = false
   readonly #accept: Accept
   readonly #connections = new Set<Connection>()
+  /** Connections that do not speak TLS yet, by their far end. */
+  readonly #handshakes = new Map<string, Socket>()
   readonly #server: Server<typeof Message, typeof ServerResponse<Message>>
   #closed: Promise<void> | undefined
 
-  constructor(accept: Accept, limits: HttpLimits) {
+  constructor(accept: Accept, limits: HttpLimits, tls: ServerTls | undefined) {
     this.limits = limits
     this.#accept = accept
-    this.#server = createServer({
+    const options = {
       IncomingMessage: Message,
       maxHeaderSize: limits.headBytesMax,
       requestTimeout: limits.requestMs,
@@ -73,17 +86,38 @@ export class NodeEngine implements Engine {
       optimizeEmptyRequests: true,
       // Node's own 400 would have no body; ours is in `#take`.
       requireHostHeader: false,
-    })
+    }
+    this.#server =
+      tls === undefined
+        ? createServer(options)
+        : createTlsServer({ ...options, ...tls.options, handshakeTimeout: limits.handshakeMs })
     const take = (request: Message, response: Response) => this.#take(request, response, false)
     this.#server.on('request', take)
     this.#server.on('checkContinue', (request, response) => this.#take(request, response, true))
     // Other expectations may be ignored (RFC 9110, 10.1.1).
     this.#server.on('checkExpectation', take)
     this.#server.on('clientError', refuseConnection)
-    this.#server.on('connection', (connection: Connection) => {
-      this.#connections.add(connection)
-      connection.once('close', () => this.#connections.delete(connection))
+    if (tls === undefined) this.#server.on('connection', (connection: Connection) => this.#add(connection, true))
+    else this.#secure(this.#server as TlsServer<typeof Message, typeof ServerResponse<Message>>, tls)
+  }
+
+  #secure(server: TlsServer<typeof Message, typeof ServerResponse<Message>>, tls: ServerTls): void {
+    tls.follow(server)
+    server.on('connection', (raw: Socket) => {
+      const end = farEnd(raw)
+      this.#handshakes.set(end, raw)
+      raw.once('close', () => this.#handshakes.get(end) === raw && this.#handshakes.delete(end))
     })
+    server.on('secureConnection', (connection: Connection) => {
+      this.#handshakes.delete(farEnd(connection))
+      this.#add(connection, !tls.wantsCertificate || hasCertificate(connection))
+    })
+  }
+
+  #add(connection: Connection, trusted: boolean): void {
+    connection.trusted = trusted
+    this.#connections.add(connection)
+    connection.once('close', () => this.#connections.delete(connection))
   }
 
   get port(): number {
@@ -109,6 +143,7 @@ export class NodeEngine implements Engine {
         clearTimeout(timer)
         resolve()
       })
+      for (const raw of this.#handshakes.values()) raw.destroy()
       for (const connection of this.#connections) {
         if (connection.exchange === undefined || connection.exchange.state === 'answered') connection.destroy()
         else connection.exchange.closeAfterAnswer()
@@ -153,6 +188,10 @@ class NodeExchange implements Exchange {
 
   get target(): string {
     return this.#request.url as string
+  }
+
+  get trusted(): boolean {
+    return (this.#request.socket as Connection).trusted === true
   }
 
   header(name: string): string | undefined {
@@ -310,6 +349,10 @@ class NodeExchange implements Exchange {
   }
 }
 
+function farEnd({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
+}
+
 function onData(this: Message, view: Buffer): void {
   this.exchange?.take(view)
 }
@@ -323,22 +366,6 @@ function onRequestClose(this: Message): void {
 }
 
 /** A connection whose request cannot be read, or does not come: it gets a problem where no answer is under way. */
-function refuseConnection(error: Error & { code?: string }, connection: Socket): void {
-  const { exchange } = connection as Connection
-  if (error.code === 'ECONNRESET' || !connection.writable || exchange?.state === 'answering') {
-    connection.destroy()
-    return
-  }
-  const { status, headers, body } = problemAnswer(problemOf(error))
-  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
-  for (let at = 0; at < headers.length; at += 2) head += `${headers[at]}: ${headers[at + 1]}\r\n`
-  head += `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`
-  connection.end(head + body, () => connection.destroy())
-}
-
-function problemOf({ code, message }: Error & { code?: string }): Problem {
-  if (code === 'HPE_HEADER_OVERFLOW')
-    return new Problem('headers_too_large', 'the request line and headers are too long')
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new Problem('request_timeout', 'the request did not arrive in time')
-  return new Problem('bad_request', `this is no HTTP/1.1 request: ${message}`)
+function refuseConnection(error: ClientError, connection: Socket): void {
+  refuseUnread(error, connection, (connection as Connection).exchange?.state === 'answering')
 }

@@ -4,6 +4,7 @@ import { Problem } from '#wire/problems'
 import type { Guard } from '../auth.ts'
 import type { Log } from '../log.ts'
 import type { Counter, Family, Metrics } from '../metrics.ts'
+import type { ServerTls } from '../tls.ts'
 import { parseTraceparent, requestId, type Trace } from '../trace.ts'
 import { type Exchange, type Handling, type HttpLimits, httpLimits, type OpenEngine } from './engine.ts'
 import type { Answer, Request, Route } from './http.ts'
@@ -22,6 +23,8 @@ export interface ServeOptions {
   readonly metrics: Metrics
   /** Default: {@link httpLimits}. */
   readonly limits?: Partial<HttpLimits>
+  /** Without it the server speaks plain HTTP. */
+  readonly tls?: ServerTls | undefined
 }
 
 export interface Server {
@@ -40,13 +43,13 @@ const bodyBytesMaxDefault = 1024 * 1024
  * @param openEngine default: the one of `node:http`
  */
 export async function serve(options: ServeOptions, openEngine: OpenEngine = openNode): Promise<Server> {
-  const { host, port, limits } = options
+  const { host, port, limits, tls } = options
   const application = new Application(options)
   const accept = (exchange: Exchange) => application.accept(exchange)
-  const engine = await openEngine(host, port, accept, { ...httpLimits, ...limits }).catch((error: unknown) => {
+  const engine = await openEngine(host, port, accept, { ...httpLimits, ...limits }, tls).catch((error: unknown) => {
     throw listenError(error, host, port)
   })
-  return { url: urlOf(host, engine.port), port: engine.port, close: (graceMs) => engine.close(graceMs) }
+  return { url: urlOf(host, engine.port, tls), port: engine.port, close: (graceMs) => engine.close(graceMs) }
 }
 
 class Application {
@@ -68,6 +71,8 @@ class Application {
     const call = new Call(this, exchange)
     try {
       const match = this.#router.find(call.path)
+      // Before anything is told, also of which paths there are.
+      if (!exchange.trusted && match?.routes.byMethod.get('GET')?.probe !== true) throw certificateNeeded()
       if (match === undefined) throw new Problem('not_found', `there is nothing at ${call.path.slice(0, 200)}`)
       call.match(match)
       if (call.route?.open !== true) this.#guard(call)
@@ -246,10 +251,15 @@ function originForm(target: string): string {
   return /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1] || target
 }
 
+/** What a client is told that shows no certificate where one is asked for. */
+export function certificateNeeded(): Problem {
+  return new Problem('certificate_needed', 'the connection shows no certificate that is known here (TLS_CLIENT_CA)')
+}
+
 /** Addresses that stand for all of a machine's are not ones that a client could connect to everywhere. */
-export function urlOf(host: string, port: number): string {
+export function urlOf(host: string, port: number, tls?: ServerTls): string {
   const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return `http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`
+  return `http${tls === undefined ? '' : 's'}://${reached.includes(':') ? `[${reached}]` : reached}:${port}`
 }
 
 export function listenError(error: unknown, host: string, port: number): Error {

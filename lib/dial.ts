@@ -1,0 +1,28 @@
+/** How a role reaches another by TLS: connections that trust TLS_CA and show a certificate. Loads undici only where it is needed. */
+
+import type { buildConnector } from 'undici'
+import type { ClientTls } from './tls.ts'
+
+/** How long a connection may take to be made. */
+const connectMs = 10_000
+
+/** Makes connections for a pool or an agent of undici: each by what the files hold when it is made. */
+export async function connectorOf(tls: ClientTls, timeoutMs = connectMs): Promise<buildConnector.connector> {
+  const undici = await import('undici')
+  // No session is kept: a server that asks for certificates resumes none.
+  const make = (options: ClientTls['options']) =>
+    undici.buildConnector({ ...options, timeout: timeoutMs, allowH2: false, maxCachedSessions: 0 })
+  let current = make(tls.options)
+  tls.onChange((options) => (current = make(options)))
+  return (options, callback) => current(options, callback)
+}
+
+/** A `fetch` over such connections; `undefined` where the global one does. */
+export async function fetchOf(tls: ClientTls | undefined): Promise<typeof fetch | undefined> {
+  if (tls === undefined) return undefined
+  const { Agent, fetch: send } = await import('undici')
+  // As the global fetch: an answer may take as long as its caller waits.
+  const dispatcher = new Agent({ connect: await connectorOf(tls) })
+  const dialled = (input: string, init: object) => send(input, { ...init, dispatcher })
+  return dialled as unknown as typeof fetch
+}

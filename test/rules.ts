@@ -85,6 +85,7 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
   'streamer/feed.ts': { may: ['http'], why: 'the readers of GET /stream, a sink each' },
   'streamer/outlet.ts': { may: ['problems'], why: 'sends by the client, and tells the refusals of a broker apart' },
   'collector/settle.ts': { may: ['problems'], why: 'tells which refusals of a broker are worth another try' },
+  'collector/fakes.ts': { may: ['problems', 'timers'], why: 'what the tests run it against: a broker that says no' },
   'api/server.ts': { may: ['problems', 'http'], why: 'Fastify: what stands between the network and the handlers' },
   'api/pages.ts': { may: ['problems'], why: 'what needs no key: the page, Swagger UI, and the doors of every role' },
   'api/requests.ts': {

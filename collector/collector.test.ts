@@ -1,27 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import fc from 'fast-check'
 import { test } from 'tap'
-import { type ManualClock, manualClock } from '#lib/clock'
-import { logTo } from '#lib/log'
-import { createMetrics } from '#lib/metrics'
 import { RefusedRecords, StoreError } from '#store/errors'
-import { openStore } from '#store/open'
-import type { Counts, Store, WriteBatch } from '#store/store'
 import { Problem } from '#wire/problems'
-import type { Delivered, Letter } from './batch.ts'
-import { type Subscription, TopicCollector } from './collector.ts'
-import { createFigures } from './figures.ts'
-import { Gate } from './gate.ts'
-import { deadMayRepeat, Settler, storeMayRepeat } from './settle.ts'
-
-interface Scope {
-  teardown(callback: () => unknown): void
-}
-
-const logId = 'a'.repeat(16)
+import { benchOf, good, logId, message, ofSecondLog, recordText } from './fakes.ts'
 
 test('records are written, and acknowledged after that', async (t) => {
   const bench = await benchOf(t)
@@ -115,6 +97,31 @@ test('what the store refuses is found, and dead with its reason; all its neighbo
       { origin: '0/0/30', reason: /^not JSON/ },
     ])
   }
+})
+
+test('a log whose write takes long, and one of which something is refused, do not hold up another', async (t) => {
+  const bench = await benchOf(t, { records: 3, writesAtOnce: 2 })
+  const held = Promise.withResolvers<void>()
+  bench.before = async ({ parts }) => (parts.some(({ partition }) => partition === 1) ? held.promise : undefined)
+  bench.refused = ({ parts }) => {
+    const bad = parts.some(({ partition, offsets }) => partition === 1 && offsets.includes(1))
+    return bad ? new StoreError('refused', 'test: no 1') : undefined
+  }
+  const { running, collector } = bench.start()
+  bench.broker.deliver([0, 1, 2].map((offset) => ofSecondLog(offset)))
+  await bench.until(() => bench.writes === 1)
+  for (let offset = 0; offset < 9; offset++) bench.broker.deliver([good(offset)])
+  await bench.until(() => bench.broker.floor === 9)
+  t.equal(collector.pending, 3, 'the first write')
+  bench.stop.abort()
+  held.resolve()
+  await running
+  t.same(
+    bench.events.filter((event) => event.startsWith('ack')),
+    ['ack 0/0/2', 'ack 0/0/5', 'ack 0/0/8', 'ack 0/1/2'],
+    'each log in its order, and the stop flushes what was under way',
+  )
+  t.match(await bench.store.totals(), { received: 12, stored: 11, dead: 1 })
 })
 
 test('a store that no waiting mends ends the collector', async (t) => {
@@ -218,180 +225,3 @@ test('whatever fails, and wherever it is killed, the store and its sum are exact
   })
   await fc.assert(property, { numRuns: 25 })
 })
-
-function recordText(second: number, value: number | null = second): string {
-  const time = new Date(Date.UTC(2025, 6, 18) + second * 1000).toISOString()
-  return JSON.stringify({ kind: 'gpu', time, uuid: 'GPU-a', metric: 'DCGM_FI_DEV_GPU_UTIL', value })
-}
-
-function message(offset: number, data: string): Delivered {
-  return { id: `0/0/${offset}`, broker: 0, partition: 0, offset, data }
-}
-
-function good(second: number, offset = second): Delivered {
-  return message(offset, recordText(second))
-}
-
-/** One log of a broker, as a consumer sees it. */
-class FakeBroker implements Subscription {
-  readonly logs = new Map([['0/0', { logId }]])
-  /** Everything below is acknowledged. */
-  floor = 0
-  isOpen = true
-  readonly extended: string[] = []
-  readonly #events: string[]
-  #queue: (readonly Delivered[] | Error)[] = []
-  #wake: () => void = () => undefined
-  #losesAcks = false
-
-  constructor(events: string[]) {
-    this.#events = events
-  }
-
-  deliver(messages: readonly Delivered[]): void {
-    if (messages.length > 0) this.#queue.push(messages)
-    this.#wake()
-  }
-
-  break(error: Error): void {
-    this.#queue.push(error)
-    this.#wake()
-  }
-
-  reopen(losesAcks: boolean): void {
-    this.#queue = []
-    this.#losesAcks = losesAcks
-  }
-
-  async *batches(): AsyncIterable<readonly Delivered[]> {
-    const queue = this.#queue
-    try {
-      for (;;) {
-        const next = queue.shift()
-        if (next instanceof Error) throw next
-        if (next !== undefined) yield next
-        else await new Promise<void>((resolve) => (this.#wake = resolve))
-      }
-    } finally {
-      this.isOpen = false
-    }
-  }
-
-  async extend(ids: readonly string[]): Promise<void> {
-    this.extended.push(...ids)
-  }
-
-  async ack(upTo: readonly string[]): Promise<void> {
-    if (this.#losesAcks) throw new Problem('lease_lost', 'test')
-    this.#events.push(`ack ${upTo.join(',')}`)
-    for (const id of upTo) this.floor = Math.max(this.floor, Number(id.split('/')[2]) + 1)
-  }
-}
-
-interface Bench {
-  readonly store: Store
-  readonly broker: FakeBroker
-  readonly events: string[]
-  readonly letters: Letter[]
-  failures: number
-  written: number
-  stop: AbortController
-  fail: () => Error | undefined
-  refused: (batch: WriteBatch) => Error | undefined
-  refuse: (letters: readonly Letter[]) => boolean
-  start(): {
-    readonly collector: TopicCollector
-    readonly running: Promise<void>
-    readonly gate: Gate
-    readonly clock: ManualClock
-  }
-  /** Waits, one turn after the other, until it holds. */
-  until(holds: () => boolean): Promise<void>
-}
-
-async function benchOf(
-  t: Scope,
-  given: { records?: number; waitMs?: number; writesAtOnce?: number } = {},
-): Promise<Bench> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'penstock-collector-'))
-  const real = await openStore({ dataDir })
-  t.teardown(async () => {
-    await real.close().catch(() => undefined)
-    rmSync(dataDir, { recursive: true, force: true })
-  })
-  const events: string[] = []
-  const broker = new FakeBroker(events)
-  const log = logTo('collector', 'silent', { write: () => undefined })
-  const figures = createFigures(createMetrics('collector'))('telemetry')
-  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-  const bench: Bench = {
-    store: real,
-    broker,
-    events,
-    letters: [],
-    failures: 0,
-    written: 0,
-    stop: new AbortController(),
-    fail: () => undefined,
-    refused: () => undefined,
-    refuse: () => false,
-    start() {
-      const clock = manualClock(0)
-      const store: Store = Object.assign(Object.create(real) as Store, {
-        totals: () => real.totals(),
-        async write(batch: WriteBatch): Promise<Counts> {
-          const error = bench.fail()
-          if (error !== undefined) {
-            bench.failures++
-            throw error
-          }
-          const refused = bench.refused(batch)
-          if (refused !== undefined) throw refused
-          const counts = await real.write(batch)
-          const offsets = batch.parts.flatMap((part) => [...part.offsets, ...part.dead])
-          events.push(`write ${Math.min(...offsets)}-${Math.max(...offsets)}`)
-          bench.written = Math.max(bench.written, Math.max(...offsets) + 1)
-          return counts
-        },
-      })
-      const dead = async (letters: readonly Letter[]): Promise<void> => {
-        if (bench.refuse(letters)) throw new Problem('record_too_large', 'test')
-        events.push(`dead ${letters.map(({ origin }) => origin).join(',')}`)
-        bench.letters.push(...letters)
-      }
-      // A wait is a turn of the event loop, however long; one of a minute ends only by its signal.
-      const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
-        ms < 60_000 && signal?.aborted !== true
-          ? turn()
-          : new Promise((_, reject) => {
-              const abort = (): void => reject(signal?.reason as Error)
-              if (signal?.aborted) abort()
-              else signal?.addEventListener('abort', abort, { once: true })
-            })
-      const backoff = { firstMs: 1, longestMs: 10, random: () => 0.5, sleep }
-      const gate = new Gate(backoff, storeMayRepeat)
-      const deadGate = new Gate(backoff, deadMayRepeat)
-      const settler = new Settler({ clock, store, dead, storeGate: gate, deadGate, log, figures })
-      const settled = async () => new Map((await real.totals()).logs.map(({ log_id, next }) => [log_id, next]))
-      const collector = new TopicCollector(
-        { clock, backoff, settler, subscription: broker, settled, log, figures },
-        {
-          topic: 'telemetry',
-          group: 'collector',
-          limits: { records: given.records ?? 100, bytes: 1_000_000 },
-          waitMs: given.waitMs ?? 5,
-          visibilityMs: 30_000,
-          writesAtOnce: given.writesAtOnce ?? 1,
-        },
-      )
-      const running = collector.run(bench.stop.signal)
-      // What it throws is asked for later; until then it is not "unhandled".
-      running.catch(() => undefined)
-      return { collector, running, gate, clock }
-    },
-    async until(holds) {
-      while (!holds()) await turn()
-    },
-  }
-  return bench
-}

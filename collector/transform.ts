@@ -82,7 +82,8 @@ export class Transformer {
     const valueAt = timeEnd + before.length
     const valueEnd = text.length - after.length
     // Compared as slices, which is one comparison of memory: `startsWith` and `endsWith` go by characters, 5 times as long.
-    if (valueEnd <= valueAt || text.slice(valueEnd) !== after || text.slice(timeEnd, valueAt) !== before) return undefined
+    if (valueEnd <= valueAt || text.slice(valueEnd) !== after || text.slice(timeEnd, valueAt) !== before)
+      return undefined
     if (!text.startsWith(head)) return undefined
     const time = text.slice(head.length, timeEnd)
     if (time !== this.#time) {

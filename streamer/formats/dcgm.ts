@@ -129,7 +129,7 @@ export class DcgmMapper implements Mapper {
 
   private templateOf(row: CsvReader): Template | { readonly refused: string } {
     // An export has its series in the same order at each moment. To compare the row with the one that came next the last time
-    // takes a third of looking it up (npm run bench -- collector): no text is made of it, and nothing is hashed.
+    // takes a third of looking it up (docs/decisions/058): no text is made of it, and nothing is hashed.
     const guess = this.last?.next
     if (guess !== undefined && this.isOf(guess, row)) {
       this.last = guess

@@ -97,11 +97,8 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
     may: ['problems'],
     why: 'what needs no key: the page, Swagger UI, and the doors of every role',
   },
-  'api/server/requests.ts': {
   'collector/fakes.ts': { may: ['problems', 'timers'], why: 'what the tests run it against: a broker that says no' },
-  'api/server.ts': { may: ['problems', 'http'], why: 'Fastify: what stands between the network and the handlers' },
-  'api/pages.ts': { may: ['problems'], why: 'what needs no key: the page, Swagger UI, and the doors of every role' },
-  'api/requests.ts': {
+  'api/server/requests.ts': {
     may: ['problems', 'http'],
     why: 'reads the parts of a request and refuses them with a code of the table',
   },

@@ -48,7 +48,7 @@ export const questionsEndpoints = {
       ...asked,
       group_by: groupBy('one group of all'),
       start: Type.Optional(when('Included')),
-      end: Type.Optional(when('Not included; default: behind the newest value')),
+      end: Type.Optional(when('Not included; default: behind the newest value, or now')),
       at: Type.Optional(when('Instead of a range')),
       window: Type.Optional(duration('Default: a 90th of the range, 1 s at least')),
       fill: Type.Optional(windowFill),

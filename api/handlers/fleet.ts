@@ -5,7 +5,7 @@ import { formatTime } from '#telemetry/time'
 import { fleetOf, hostsOf, powerMetric } from '../ask/activity.ts'
 import type { Inventory } from '../ask/inventory.ts'
 import { type Bounds, boundRange } from '../ask/bounds.ts'
-import { newest } from '../ask/newest.ts'
+import { endFor } from '../ask/newest.ts'
 import { at, bad, canonical, rangeOf, timeOf, unknownMetric, windowOf } from '../ask/parameters.ts'
 import type { StoreReader } from '../ask/reader.ts'
 import { minus } from '../ask/times.ts'
@@ -37,8 +37,9 @@ export function fleetHandlers(
 
     async getFleetHistory({ query, nowMs }) {
       const metric = canonical(query.metric ?? powerMetric)
-      const end = timeOf('end', query.end, nowMs) ?? (await newest(reader)) ?? { ms: nowMs, ns: 0 }
-      const start = timeOf('start', query.start, nowMs) ?? minus(end, rangeMsDefault)
+      const from = timeOf('start', query.start, nowMs)
+      const end = timeOf('end', query.end, nowMs) ?? (await endFor(reader, from, nowMs))
+      const start = from ?? minus(end, rangeMsDefault)
       const rangeMs = rangeOf(start, end)
       boundRange(bounds, rangeMs)
       const windowMs = windowOf(query.window) ?? windowMsFor(rangeMs)

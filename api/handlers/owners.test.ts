@@ -120,6 +120,7 @@ testRows(
           ['2025-07-18T20:30:00Z', '2025-07-18T20:40:00Z', 0.5],
         ],
         [`${usage}?group_by=`, (body) => [body.groups.length, body.groups[0].gpu_hours], [1, 3]],
+        [`${usage}?start=-30s`, (body) => body.total.gpu_hours, 3 / 12],
         [`${usage}?end=-1d`, (body) => [body.groups, body.total.energy_kwh], [[], null]],
       ],
       empty: [usage, (body) => [body.groups, body.total.gpu_hours, body.total.energy_kwh], [[], 0, null]],

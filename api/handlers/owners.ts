@@ -6,7 +6,7 @@ import { readTexts, writeCursor } from '../ask/cursor.ts'
 import { referenceOf } from '../ask/gpus.ts'
 import { type Dimension, heldBy, readGroupBy } from '../ask/groups.ts'
 import type { Inventory } from '../ask/inventory.ts'
-import { newest } from '../ask/newest.ts'
+import { endFor } from '../ask/newest.ts'
 import { at, bad, rangeOf, timeOf, windowOf } from '../ask/parameters.ts'
 import { turn } from '../ask/pieces.ts'
 import type { StoreReader } from '../ask/reader.ts'
@@ -123,8 +123,9 @@ async function rangeOfUsage(reader: StoreReader, query: Call<'getUsage'>['query'
     throw bad('cursor', 'cursor: want one of an answer before')
   }
   const windowMs = windowOf(query.window) ?? windowMsDefault
-  const end = timeOf('end', query.end, nowMs) ?? (await newest(reader)) ?? { ms: nowMs, ns: 0 }
-  const start = timeOf('start', query.start, nowMs) ?? minus(end, usageMsDefault)
+  const from = timeOf('start', query.start, nowMs)
+  const end = timeOf('end', query.end, nowMs) ?? (await endFor(reader, from, nowMs))
+  const start = from ?? minus(end, usageMsDefault)
   rangeOf(start, end)
   const startMs = Math.floor(start.ms / windowMs) * windowMs
   const endMs = Math.ceil((end.ms + (end.ns > 0 ? 1 : 0)) / windowMs) * windowMs

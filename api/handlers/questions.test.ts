@@ -134,6 +134,8 @@ testRows(
         [`${query}=${power}&at=2025-07-18T20:15:00Z&window=1s&over=sum`, groups, [['', [350]]]],
         [`${query}=dcgm_power_usage`, (body) => [body.metric, body.series[0].values.length > 50], [power, true]],
         [`${query}=${power}&where=host=nowhere`, groups, []],
+        // Behind the newest value: nothing, and nothing wrong.
+        [`${query}=${power}&start=-30s`, (body) => [body.end, groups(body)], ['2025-07-18T21:00:00Z', []]],
       ],
       empty: [`${query}=${power}`, groups, []],
       wrong: [

@@ -19,7 +19,7 @@ import {
   selected,
 } from '../ask/groups.ts'
 import type { Inventory } from '../ask/inventory.ts'
-import { newest } from '../ask/newest.ts'
+import { endFor } from '../ask/newest.ts'
 import { at, bad, canonical, rangeOf, timeOf, unknownMetric, windowOf } from '../ask/parameters.ts'
 import { readPieces } from '../ask/pieces.ts'
 import type { StoreReader } from '../ask/reader.ts'
@@ -93,7 +93,7 @@ async function topOf(reader: StoreReader, inventory: Inventory, call: Call<'getT
   const { query, nowMs } = call
   const by = readGroupBy(query.group_by ?? 'gpu', dimensions)
   const moment = timeOf('at', query.at, nowMs)
-  const end = moment === undefined ? ((await newest(reader)) ?? { ms: nowMs, ns: 0 }) : after(moment)
+  const end = moment === undefined ? await endFor(reader, undefined, nowMs) : after(moment)
   const start = minus(end, windowOf(query.window) ?? topMsDefault)
   const question = { ...questionOf(query), by, start, end, moment: moment ?? end, windowMs: wholeMs(end) }
   const groups = (await groupsFor(reader, inventory, question, nowMs)).flatMap((group) => {
@@ -154,8 +154,9 @@ async function rangeFor(reader: StoreReader, { query, nowMs }: Call<'query'>): P
     const windowMs = window ?? momentMsDefault
     return { start: minus(after(moment), windowMs), end: after(moment), windowMs, moment }
   }
-  const end = timeOf('end', query.end, nowMs) ?? (await newest(reader)) ?? { ms: nowMs, ns: 0 }
-  const start = timeOf('start', query.start, nowMs) ?? minus(end, rangeMsDefault)
+  const from = timeOf('start', query.start, nowMs)
+  const end = timeOf('end', query.end, nowMs) ?? (await endFor(reader, from, nowMs))
+  const start = from ?? minus(end, rangeMsDefault)
   return checked({ start, end, windowMs: window ?? windowMsFor(rangeOf(start, end)) }, query.window)
 }
 

@@ -43,6 +43,7 @@ const elsewhere = [
   'listLetters',
   'retryLetters',
   'dropLetters',
+  'scrapeGpus',
   'listModels',
   'getFreshness',
   'getLink',

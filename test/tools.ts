@@ -58,6 +58,10 @@ export const tools = {
     name: 'victoria-metrics',
     skipped: 'our line protocol read by VictoriaMetrics (store/influx/lines.proc.test.ts)',
   },
+  promtool: {
+    name: 'promtool',
+    skipped: '/metrics/gpus held to the format of Prometheus (api/handlers/exposition.test.ts)',
+  },
   strace: { name: 'strace', skipped: 'a disk that fails to sync (test/disk.proc.test.ts)' },
 } as const satisfies Record<string, Tool>
 

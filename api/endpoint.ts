@@ -22,6 +22,8 @@ export interface Endpoint {
   readonly answer: TSchema
   /** The answer is an endless event stream, and `answer` is the data of its events. */
   readonly events?: true
+  /** Of an answer that is a text; left out: JSON. */
+  readonly media?: string
   /** Codes of problems that only this route has, beside `unauthorized`, `unknown_parameter` and the like. */
   readonly problems?: readonly string[]
 }

@@ -32,6 +32,7 @@ const elsewhere = [
   'listLetters',
   'retryLetters',
   'dropLetters',
+  'scrapeGpus',
   'listModels',
   'getFreshness',
   'getLink',

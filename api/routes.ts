@@ -22,6 +22,7 @@ import { telemetryHandler } from './intake/produce.ts'
 import { Inventory } from './ask/inventory.ts'
 import { StoreReader } from './ask/reader.ts'
 import { fleetHandlers } from './handlers/fleet.ts'
+import { expositionHandlers } from './handlers/exposition.ts'
 import { freshnessHandlers } from './handlers/freshness.ts'
 import { gpuHandlers } from './handlers/gpus.ts'
 import { linkHandlers } from './handlers/links.ts'
@@ -83,6 +84,7 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
       ...fleetHandlers(reader, inventory, settings.demo, settings),
       ...metricHandlers,
       ...modelHandlers(inventory),
+      ...expositionHandlers(inventory, settings.staleAfterMs),
       ...freshnessHandlers(reader, inventory, settings.staleAfterMs),
       ...ownerHandlers(reader, inventory),
       ...questionHandlers(reader, inventory),

@@ -20,8 +20,11 @@ import { streamerRoutes } from './routes.ts'
 import type { StreamerSettings } from './settings.ts'
 import { Streamer, type SourceStatus } from './streamer.ts'
 
-/** How often the log says how far the reading is. */
+/** How often is looked whether there is something to say of how far the reading is. */
 const progressMs = 5_000
+
+/** Lines of progress are so far apart at least, unless a source was opened, ended or failed. */
+const progressLogMs = 60_000
 
 const heartbeatMs = 10_000
 
@@ -162,14 +165,17 @@ function gaugesOf(metrics: Metrics, sources: () => readonly SourceStatus[], feed
 
 /** A line now and then while something moves. */
 function logProgress(log: Log, sources: () => readonly SourceStatus[]): NodeJS.Timeout {
-  let before = 0
+  let before = { rows: 0, atMs: performance.now(), states: '' }
   return setInterval(() => {
     const all = sources()
+    const atMs = performance.now()
     const rows = all.reduce((sum, source) => sum + source.rows, 0)
     const reading = all.filter(({ done }) => !done)
-    if (rows === before || reading.length === 0) return
-    const rate = Math.round(((rows - before) * 1000) / progressMs)
-    before = rows
+    if (rows === before.rows || reading.length === 0) return
+    const states = JSON.stringify(all.map(({ name, done, error }) => [name, done, error]))
+    if (states === before.states && atMs - before.atMs < progressLogMs) return
+    const rate = Math.round(((rows - before.rows) * 1000) / (atMs - before.atMs))
+    before = { rows, atMs, states }
     log.info({ rows, rows_per_s: rate, reading: reading.map(figuresOf) }, 'streaming')
   }, progressMs)
 }

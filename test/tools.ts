@@ -70,6 +70,10 @@ export const tools = {
     command: schemathesisPath,
     skipped: 'the OpenAPI file held against the API (test/schemathesis.proc.test.ts)',
   },
+  promtool: {
+    name: 'promtool',
+    skipped: '/metrics/gpus held to the format of Prometheus (api/handlers/exposition.test.ts)',
+  },
   strace: { name: 'strace', skipped: 'a disk that fails to sync (test/disk.proc.test.ts)' },
 } as const satisfies Record<string, Tool>
 

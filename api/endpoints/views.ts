@@ -1,6 +1,7 @@
 /** Views over what the store has: models, how fresh it is, what goes between sites and what fails. */
 
 import { Type } from 'typebox'
+import { expositionType } from '../ask/exposition.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { closed } from '../schemas/kit.ts'
 import * as links from '../schemas/links.ts'
@@ -8,6 +9,18 @@ import * as views from '../schemas/views.ts'
 import { duration, limit, name, when } from './kit.ts'
 
 export const viewsEndpoints = {
+  scrapeGpus: {
+    method: 'GET',
+    path: '/metrics/gpus',
+    scope: 'read',
+    summary: 'Newest values of all GPUs as Prometheus text',
+    description:
+      'Without what was not reported, and without what is stale (older than STALE_AFTER). For Prometheus the key goes into ' +
+      '`authorization`.',
+    query: closed({}),
+    answer: views.exposition,
+    media: expositionType,
+  },
   listModels: {
     method: 'GET',
     path: '/api/v1/models',

@@ -4,6 +4,9 @@ import { Type } from 'typebox'
 import { activity } from './fleet.ts'
 import { age, asOf, closed, count, maybeNumber, nullable, stale, text, time, truncated } from './kit.ts'
 
+/** The text format 0.0.4 of Prometheus. */
+export const exposition = text('Lines such as `DCGM_FI_DEV_GPU_TEMP{gpu="0",uuid="GPU-…",…} 61`')
+
 export const model = closed(
   {
     model_name: text('As the driver names it; empty: not told'),

@@ -58,8 +58,8 @@ export function openApi(version: string): Json {
 }
 
 function operationOf(row: Endpoint, operationId: string, components: Json): Json {
-  const { summary, description, params, query, body, answer, events, scope } = row
-  const media = events === true ? 'text/event-stream' : 'application/json'
+  const { summary, description, params, query, body, answer, events, media: textMedia, scope } = row
+  const media = events === true ? 'text/event-stream' : (textMedia ?? 'application/json')
   return {
     operationId,
     summary,

@@ -169,6 +169,7 @@ function addRoute(
         signal: goneSignal(reply),
       }
       void reply.header('cache-control', 'no-store')
+      if (row.media !== undefined) void reply.type(row.media)
       return (handlers[name as keyof Handlers] as (call: Call<never>) => Promise<unknown>)(call as Call<never>)
     },
   })

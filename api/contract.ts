@@ -7,6 +7,7 @@ import type { Static, TSchema } from 'typebox'
 import type { Endpoint } from './endpoint.ts'
 import { fleetEndpoints } from './endpoints/fleet.ts'
 import { gpusEndpoints } from './endpoints/gpus.ts'
+import { linesEndpoints } from './endpoints/lines.ts'
 import { pipelineEndpoints } from './endpoints/pipeline.ts'
 import { recordsEndpoints } from './endpoints/records.ts'
 import { transfersEndpoints } from './endpoints/transfers.ts'
@@ -22,6 +23,7 @@ export const contract = {
   ...transfersEndpoints,
   ...pipelineEndpoints,
   ...recordsEndpoints,
+  ...linesEndpoints,
 } as const satisfies Record<string, Endpoint>
 
 export type Contract = typeof contract

@@ -36,11 +36,21 @@ interface Row {
   readonly wrong: readonly (readonly [path: string, status: number, code: string, detail: RegExp])[]
 }
 
+/** In `stream.test.ts`, `produce.test.ts`, `letters.test.ts` and `write.test.ts`. */
+const elsewhere = [
+  'stream',
+  'postTelemetry',
+  'listLetters',
+  'retryLetters',
+  'dropLetters',
+  'writeLines',
+  'writeLinesV1',
+  'createDatabase',
+] as const
+
 const ids = (body: any) => body.gpus.map((gpu: any) => gpu.uuid)
 
-const rows: Readonly<
-  Record<Exclude<Operation, 'stream' | 'postTelemetry' | 'listLetters' | 'retryLetters' | 'dropLetters'>, Row>
-> = {
+const rows: Readonly<Record<Exclude<Operation, (typeof elsewhere)[number]>, Row>> = {
   listGpus: {
     happy: [
       ['/api/v1/gpus', ids, ['GPU-a', 'GPU-b', 'GPU-c']],
@@ -66,6 +76,7 @@ const rows: Readonly<
       ['/api/v1/gpus?hots=1', 400, 'unknown_parameter', /^hots is not known: did you mean host\?/],
       ['/api/v1/gpus?host=a&host=b', 400, 'bad_parameter', /host is given 2 times/],
       ['/api/v1/gpus?host=', 400, 'bad_parameter', /host=: want a text of 1 to 512 characters/],
+      ['/api/v1/gpus?cursor=WyJhIl0', 400, 'bad_parameter', /cursor: want one of an answer before/],
     ],
   },
   getGpu: {
@@ -147,7 +158,11 @@ const rows: Readonly<
       ],
     ],
     empty: ['/api/v1/hosts', (body) => body.hosts, []],
-    wrong: [['/api/v1/hosts?limit=1', 400, 'unknown_parameter', /takes no parameters/]],
+    wrong: [
+      ['/api/v1/hosts?host=a', 400, 'unknown_parameter', /host is not known/],
+      ['/api/v1/hosts?cursor=x', 400, 'bad_parameter', /cursor: want one of an answer before/],
+      ['/api/v1/hosts?limit=10001', 400, 'bad_parameter', /from 1 to 10000/],
+    ],
   },
   listNamespaces: {
     happy: [
@@ -277,6 +292,25 @@ for (const [name, { happy, empty, wrong }] of Object.entries(rows)) {
   })
 }
 
+test('listGpus and listHosts: pages follow one another by their cursor', async (t) => {
+  for (const [path, list] of [
+    ['/api/v1/gpus', 'gpus'],
+    ['/api/v1/hosts', 'hosts'],
+  ] as const) {
+    const whole: any = await filled.json(path)
+    t.same([whole.truncated, whole.cursor], [false, null])
+    const seen: any[] = []
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const page: any = await filled.json(`${path}?limit=1${cursor === '' ? '' : `&cursor=${cursor}`}`)
+      t.equal(page[list].length, 1)
+      seen.push(...page[list])
+      cursor = page.cursor
+      t.equal(page.truncated, cursor !== null)
+    }
+    t.same(seen, whole[list])
+  }
+})
+
 test('listTransfers: pages follow one another by their cursor', async (t) => {
   const seen: string[] = []
   for (let cursor: string | null = ''; cursor !== null;) {
@@ -314,9 +348,6 @@ test('stale: what is old says so, and still counts where nothing is fresh', asyn
   const fleet: any = await api.json('/api/v1/fleet')
   t.same([fleet.stale, fleet.stale_gpus, fleet.power_w], [true, 3, 400])
 })
-
-/** In `stream.test.ts`, `produce.test.ts` and `letters.test.ts`. */
-const elsewhere = ['stream', 'postTelemetry', 'listLetters', 'retryLetters', 'dropLetters']
 
 test('the table of routes: each has its rows here', (t) => {
   t.same(Object.keys(contract).toSorted(), [...Object.keys(rows), ...elsewhere].toSorted())

@@ -6,6 +6,7 @@ import { systemClock } from '#lib/clock'
 import type { Log } from '#lib/log'
 import type { Metrics } from '#lib/metrics'
 import { version } from '#lib/version'
+import { Client } from '#wire/client'
 import { Problem } from '#wire/problems'
 import { Transport } from '#wire/transport'
 import { Feed } from './live/feed.ts'
@@ -15,6 +16,8 @@ import { Live } from './live/live.ts'
 import { addPages, dashboardDist } from './server/pages.ts'
 import { PipelineWatch } from './pipeline/pipeline.ts'
 import { telemetryHandler } from './intake/produce.ts'
+import { Sender } from './intake/sender.ts'
+import { writeHandlers } from './intake/write.ts'
 import { Inventory } from './ask/inventory.ts'
 import { StoreReader } from './ask/reader.ts'
 import { fleetHandlers } from './handlers/fleet.ts'
@@ -52,6 +55,7 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
   let stopping = false
 
   const transport = new Transport({ url, token, timeoutMs: 10_000, backoff: { firstMs: 50, longestMs: 500 } })
+  const sender = new Sender(transport, msgQueueTopic)
   const app = await createApi({
     keys: new Keys(settings.apiKeys),
     log,
@@ -67,7 +71,8 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
       ...transferHandlers(reader),
       getPipeline: ({ nowMs }) => watch.read(nowMs),
       ...letterHandlers({ url, token }, msgQueueTopic),
-      postTelemetry: telemetryHandler(transport, msgQueueTopic),
+      postTelemetry: telemetryHandler(sender),
+      ...writeHandlers(sender, { topic: msgQueueTopic, client: new Client({ url, token, timeoutMs: 5_000 }) }),
     },
     openStream(query, lastId) {
       const options = streamOptions(query)

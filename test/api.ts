@@ -11,6 +11,7 @@ import { batchOf, partOf } from '#store/samples'
 import { normalise } from '#telemetry/normalise'
 import type { TelemetryRecord } from '#telemetry/record'
 import { formatLogHead } from '#wire/frames'
+import type { Problem } from '#wire/problems'
 import { openApiParts } from '#api/routes'
 import { apiSettings } from '#api/settings'
 import { temporaryFolder, type Scope } from './start.ts'
@@ -70,6 +71,10 @@ export interface StubBroker {
   readonly url: string
   /** What was produced: `partition` and the lines of the body. */
   readonly produced: { readonly partition: number; readonly lines: readonly string[] }[]
+  /** Dead letters, as they came. */
+  readonly letters: Readonly<Record<string, unknown>>[]
+  /** Makes a partition, or the dead letters, refuse; `undefined`: no longer. */
+  refuse(what: number | 'dead', problem: Problem | undefined): void
   /** Sends records to the readers of a topic, as one batch. */
   emit(topic: string, records: readonly unknown[]): void
   /** Resolves when so many streams were opened. */
@@ -79,6 +84,12 @@ export interface StubBroker {
 /** Two partitions a topic; `status` is the answer of `GET /status`. */
 export async function stubBroker(t: Scope, status: Readonly<Record<string, unknown>> = {}): Promise<StubBroker> {
   const produced: StubBroker['produced'] = []
+  const letters: StubBroker['letters'] = []
+  const refusals = new Map<number | 'dead', Problem | undefined>()
+  const refuseIfTold = (what: number | 'dead') => {
+    const problem = refusals.get(what)
+    if (problem !== undefined) throw problem
+  }
   const readers: { readonly topic: string; readonly sink: Sink }[] = []
   const waiting: { readonly count: number; resolve(): void }[] = []
   const next = [0, 0]
@@ -96,11 +107,22 @@ export async function stubBroker(t: Scope, status: Readonly<Record<string, unkno
       path: '/produce',
       handle(request, body) {
         const partition = Number(request.query.get('partition'))
+        refuseIfTold(partition)
         const lines = Buffer.from(body).toString().split('\n')
         produced.push({ partition, lines })
         const first = next[partition] as number
         next[partition] = first + lines.length
         return { json: { id: `0/${partition}/${first}`, count: lines.length } }
+      },
+    },
+    {
+      method: 'POST',
+      path: '/dead',
+      handle(_, body) {
+        refuseIfTold('dead')
+        const lines = Buffer.from(body).toString().split('\n')
+        letters.push(...lines.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>))
+        return { json: { id: '0/0/0', count: lines.length } }
       },
     },
     {
@@ -131,6 +153,8 @@ export async function stubBroker(t: Scope, status: Readonly<Record<string, unkno
   return {
     url: server.url,
     produced,
+    letters,
+    refuse: (what, problem) => void refusals.set(what, problem),
     emit(topic, records) {
       const text = records.map((record) => `id: 0/0/${emitted++}\ndata: ${JSON.stringify(record)}\n\n`).join('')
       for (const reader of readers) if (reader.topic === topic) reader.sink.write(Buffer.from(text))

@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 import type { Endpoint } from '../endpoint.ts'
 import * as gpus from '../schemas/gpus.ts'
 import { closed } from '../schemas/kit.ts'
-import { duration, gpuFilter, limit, name, when } from './kit.ts'
+import { cursor, duration, gpuFilter, limit, name, when } from './kit.ts'
 
 const gpuParams = closed({
   id: name('A uuid, `host:gpu` (mtv5-dgx1-hgpu-031:5) or a device_id (nvidia5); of a MIG slice `uuid:gpu_i_id`'),
@@ -17,8 +17,9 @@ export const gpusEndpoints = {
     scope: 'read',
     summary: 'GPUs with their newest values',
     description: 'By host and index. A metric that was named without a value has `reported: false` and the value null.',
-    query: closed(gpuFilter),
+    query: closed({ ...gpuFilter, limit: Type.Optional(limit(10_000, 10_000, 'GPUs')), cursor: Type.Optional(cursor) }),
     answer: gpus.gpuList,
+    rows: { of: 'gpus' },
   },
   getGpu: {
     method: 'GET',
@@ -54,6 +55,7 @@ export const gpusEndpoints = {
       limit: Type.Optional(limit(10_000, 1_000, 'Values of a series')),
     }),
     answer: gpus.telemetry,
+    rows: { of: 'series', each: 'values', columns: ['time', 'metric', 'labels', 'value', 'unit', 'fn'] },
     problems: ['unknown_gpu', 'ambiguous_gpu', 'unknown_metric'],
   },
 } as const satisfies Record<string, Endpoint>

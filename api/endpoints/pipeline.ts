@@ -28,6 +28,7 @@ export const pipelineEndpoints = {
       limit: Type.Optional(limit(1000, 100, 'Letters')),
     }),
     answer: letters.letterList,
+    rows: { of: 'letters' },
     problems: ['unknown_topic', 'unavailable'],
   },
   retryLetters: {

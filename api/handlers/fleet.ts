@@ -4,6 +4,7 @@ import { metricOf } from '#telemetry/catalogue'
 import { formatTime, type Instant, parseTime } from '#telemetry/time'
 import { fleetOf, hostsOf, powerMetric } from '../ask/activity.ts'
 import type { Inventory } from '../ask/inventory.ts'
+import { pageOf } from '../ask/pages.ts'
 import { at, bad, canonical, rangeOf, timeOf, unknownMetric, windowOf } from '../ask/parameters.ts'
 import type { StoreReader } from '../ask/reader.ts'
 import { after, isBefore, minus } from '../ask/times.ts'
@@ -12,14 +13,19 @@ import type { Handlers } from '../call.ts'
 
 const rangeMsDefault = 900_000
 
+/** Of one answer. */
+const hostsMax = 10_000
+
 export function fleetHandlers(
   reader: StoreReader,
   inventory: Inventory,
   demo: boolean,
 ): Handlers<'listHosts' | 'listNamespaces' | 'getFleet' | 'getFleetHistory'> {
   return {
-    async listHosts({ nowMs }) {
-      return { as_of: at(nowMs), hosts: hostsOf(await inventory.gpus({}, nowMs), nowMs) }
+    async listHosts({ query: { limit = hostsMax, cursor }, nowMs }) {
+      const all = hostsOf(await inventory.gpus({}, nowMs), nowMs)
+      const { items: hosts, ...page } = pageOf(all, ({ hostname }) => [hostname], { limit, cursor })
+      return { as_of: at(nowMs), hosts, ...page }
     },
 
     async listNamespaces({ nowMs }) {

@@ -1,17 +1,22 @@
 /** `/gpus` and `/gpus/{id}`. */
 
 import { Problem } from '#wire/problems'
-import { unitsOf } from '../ask/gpus.ts'
+import { placeOf, unitsOf } from '../ask/gpus.ts'
 import type { Inventory } from '../ask/inventory.ts'
+import { pageOf } from '../ask/pages.ts'
 import { at } from '../ask/parameters.ts'
 import type { Handlers } from '../call.ts'
 
+/** Of one answer. */
+const gpusMax = 10_000
+
 export function gpuHandlers(inventory: Inventory): Handlers<'listGpus' | 'getGpu'> {
   return {
-    async listGpus({ query: { host, model, namespace }, nowMs }) {
+    async listGpus({ query: { host, model, namespace, limit = gpusMax, cursor }, nowMs }) {
       const all = await inventory.gpus({ hostname: host, namespace }, nowMs)
-      const gpus = all.filter((gpu) => gpu.model_name.toLowerCase().includes((model ?? '').toLowerCase()))
-      return { as_of: at(nowMs), units: unitsOf(gpus), gpus }
+      const fitting = all.filter((gpu) => gpu.model_name.toLowerCase().includes((model ?? '').toLowerCase()))
+      const { items: gpus, ...page } = pageOf(fitting, placeOf, { limit, cursor })
+      return { as_of: at(nowMs), units: unitsOf(gpus), gpus, ...page }
     },
 
     async getGpu({ params, nowMs }) {

@@ -3,7 +3,10 @@
 import type { TSchema } from 'typebox'
 import { contract } from '../contract.ts'
 import type { Endpoint } from '../endpoint.ts'
+import { mediaOfFormat } from '../formats/format.ts'
 import { problem } from '../schemas/records.ts'
+import { bodiesOf, mediaOf } from './bodies.ts'
+import { queryOf } from './requests.ts'
 
 type Json = Record<string, unknown>
 
@@ -20,8 +23,14 @@ const statusOfProblem: Readonly<Record<string, readonly [number, string]>> = {
   unknown_metric: [404, 'No such metric'],
   ambiguous_gpu: [409, 'The id fits several GPUs; `candidates` lists them'],
   partition_full: [429, 'Too many requests, or consumers are behind; `Retry-After` says when'],
+  not_acceptable: [406, 'No format of the answer is one that `Accept` names'],
+  body_too_large: [413, 'The body is over the limit, as it came or inflated'],
+  unsupported_type: [415, 'The body is of a type, or compressed in a way, that this path does not take'],
   unavailable: [503, 'The broker does not answer'],
 }
+
+/** Of every route that takes a body. */
+const bodyProblems = ['body_too_large', 'unsupported_type']
 
 export function openApi(version: string): Json {
   const components: Json = {}
@@ -50,38 +59,75 @@ export function openApi(version: string): Json {
       securitySchemes: {
         apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
         bearer: { type: 'http', scheme: 'bearer' },
+        token: { type: 'apiKey', in: 'header', name: 'Authorization', description: 'Token KEY, as to InfluxDB 2' },
+        basic: { type: 'http', scheme: 'basic', description: 'The key is the password, as to InfluxDB 1' },
       },
     },
   }
 }
 
 function operationOf(row: Endpoint, operationId: string, components: Json): Json {
-  const { summary, description, params, query, body, answer, events, scope } = row
-  const media = events === true ? 'text/event-stream' : 'application/json'
+  const { summary, description, params, answer, events, scope, influx } = row
   return {
     operationId,
     summary,
     ...(description === undefined ? {} : { description }),
     tags: [row.path.split('/')[3] ?? 'telemetry'],
     'x-scope': scope,
-    parameters: [...parametersOf('path', params, components), ...parametersOf('query', query, components)],
-    ...(body === undefined
-      ? {}
-      : { requestBody: { required: true, content: { 'application/json': { schema: referring(body, components) } } } }),
+    parameters: [...parametersOf('path', params, components), ...parametersOf('query', queryOf(row), components)],
+    // Clients of InfluxDB carry their keys as they are used to.
+    ...(influx === undefined ? {} : { security: [{ apiKey: [] }, { bearer: [] }, { token: [] }, { basic: [] }] }),
+    ...requestOf(row, components),
     responses: {
-      200: {
-        description: events === true ? 'Events; the data of each is JSON' : 'What was asked for',
-        content: { [media]: { schema: referring(answer, components) } },
-      },
+      ...(row.empty === true
+        ? { 204: { description: 'Taken' } }
+        : {
+            200: {
+              description: events === true ? 'Events; the data of each is JSON' : 'What was asked for',
+              ...(row.rows === undefined ? {} : { headers: restHeaders }),
+              content: { ...contentOf(row, referring(answer, components)) },
+            },
+          }),
+      ...(row.etag === true ? { 304: { description: 'It is what If-None-Match names' } } : {}),
       ...problemsOf(row, components),
     },
   }
 }
 
-function problemsOf({ problems = [] }: Endpoint, components: Json): Json {
-  const own = problems.flatMap((code) => (statusOfProblem[code] === undefined ? [] : [statusOfProblem[code]]))
+/** A list may be had in other formats; what their rows are is told by the description. */
+function contentOf({ events, rows }: Endpoint, schema: unknown): Json {
+  if (events === true) return { 'text/event-stream': { schema } }
+  if (rows === undefined) return { 'application/json': { schema } }
+  const { json, ...others } = mediaOfFormat
+  const texts = Object.values(others).map((media) => [media, { schema: { type: 'string' } }] as const)
+  return { [json]: { schema }, ...Object.fromEntries(texts) }
+}
+
+/** Of answers that are no JSON. */
+const restHeaders = {
+  'Penstock-Truncated': { description: 'true: there is more', schema: { type: 'string', enum: ['true', 'false'] } },
+  'Penstock-Cursor': { description: 'The `cursor` of the next page', schema: { type: 'string' } },
+  Link: { description: 'The next page: rel="next"', schema: { type: 'string' } },
+}
+
+function requestOf(row: Endpoint, components: Json): Json {
+  const kinds = bodiesOf(row)
+  if (kinds.length === 0) return {}
+  const schema = referring(row.body, components)
+  const content = Object.fromEntries(
+    kinds.map((kind) => [mediaOf[kind], { schema: kind === 'ndjson' ? { type: 'string' } : schema }]),
+  )
+  return { requestBody: { required: !kinds.includes('form'), content } }
+}
+
+function problemsOf({ problems = [], rows, body, influx }: Endpoint, components: Json): Json {
+  const implied = [...(rows === undefined ? [] : ['not_acceptable']), ...(body === undefined ? [] : bodyProblems)]
+  const own = [...implied, ...problems].flatMap((code) =>
+    statusOfProblem[code] === undefined ? [] : [statusOfProblem[code]],
+  )
   const all = { ...commonProblems, ...Object.fromEntries(own) }
-  const content = { 'application/problem+json': { schema: referring(problem, components) } }
+  const media = influx === undefined ? 'application/problem+json' : 'application/json'
+  const content = { [media]: { schema: referring(problem, components) } }
   return Object.fromEntries(Object.entries(all).map(([status, description]) => [status, { description, content }]))
 }
 

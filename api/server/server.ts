@@ -1,5 +1,6 @@
 /** Fastify, made of the contract: keys, limits, headers, refusals and metrics, between the network and the handlers. */
 
+import compress from '@fastify/compress'
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
@@ -15,6 +16,10 @@ import { Problem } from '#wire/problems'
 import type { Call, Handlers } from '../call.ts'
 import { contract, type Operation, type QueryOf } from '../contract.ts'
 import type { Endpoint } from '../endpoint.ts'
+import { answerHeaders, sendAnswer } from '../formats/send.ts'
+import { type Format, formatOf } from '../formats/format.ts'
+import { influxKey, influxRefusal } from '../intake/influx.ts'
+import { bodiesOf, mediaOf, takeBodies } from './bodies.ts'
 import { anyone, givenKey, type Key, type Keys, mayDo } from './keys.ts'
 import { requestReader } from './requests.ts'
 import { isLoopback } from '../settings.ts'
@@ -39,6 +44,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The path with its parameters in braces: what metrics name a route by. */
     readonly route?: string
+    /** Of routes of the contract. */
+    readonly row?: Endpoint
   }
 }
 
@@ -66,8 +73,8 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     routerOptions: { maxParamLength: 1_024 },
     frameworkErrors: (error, request, reply) => void refuse(log, error, request, reply as unknown as FastifyReply),
   })
-  // JSON only: a body of another type is refused, not taken for a text.
-  app.removeContentTypeParser('text/plain')
+  // A route says what it takes (addRoute); anything else is refused, not taken for a text.
+  takeBodies(app, ['json'])
   app.decorateRequest('key', null as unknown as Key)
   app.setErrorHandler((error, request, reply) => refuse(log, error, request, reply))
   app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id))
@@ -83,14 +90,35 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     origin: [...corsOrigins],
     methods: ['GET', 'POST'],
     allowedHeaders: ['authorization', 'content-type', 'last-event-id', 'x-api-key', 'x-request-id'],
-    exposedHeaders: ['x-request-id', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset', 'retry-after'],
+    exposedHeaders: [
+      'x-request-id',
+      'ratelimit-limit',
+      'ratelimit-remaining',
+      'ratelimit-reset',
+      'retry-after',
+      ...answerHeaders,
+    ],
     maxAge: 600,
   })
   await app.register(rateLimit, { global: false })
+  await app.register(compress, {
+    encodings: ['br', 'gzip'],
+    customTypes: /^text\/(?!event-stream)|[/+](json|x-ndjson|javascript)(;|$)|svg/,
+    // What a body inflates to is bounded by what the route takes: Fastify counts the inflated bytes as they come.
+    requestEncodings: ['gzip', 'identity'],
+    onUnsupportedRequestEncoding: (encoding) =>
+      new Problem('unsupported_type', `Content-Encoding is ${encoding.slice(0, 100)}: want gzip or none`),
+    onInvalidRequestPayload: () => new Problem('bad_request', 'the body is no gzip, though Content-Encoding says so'),
+  })
 
   const admit = doorkeeper(app, options)
   for (const [name, row] of Object.entries<Endpoint>(contract)) {
-    for (const path of [row.path, ...(row.also ?? [])]) addRoute(app, name as Operation, row, path, admit, options)
+    for (const path of [row.path, ...(row.also ?? [])]) {
+      await app.register(async (scope) => {
+        if (row.body !== undefined) takeBodies(scope, bodiesOf(row))
+        addRoute(scope, name as Operation, row, path, admit, options)
+      })
+    }
   }
   app.setNotFoundHandler(async (request) => {
     // Who has no key learns nothing about what exists.
@@ -132,7 +160,9 @@ function doorkeeper(app: FastifyInstance, { keys, rateLimit: max, log }: ApiOpti
     // Without keys only this machine can ask. Its browser could be made to, by a page of another host whose name was
     // pointed here: the name in the request gives that away.
     if (keys.isEmpty && isLoopback(request.hostname)) return anyone
-    const given = givenKey(request.headers)
+    const { row } = request.routeOptions.config
+    const given =
+      givenKey(request.headers) ?? (row?.influx === undefined ? undefined : influxKey(request.headers, request.query))
     if (given === undefined) throw new Problem('unauthorized', 'send a key: X-API-Key, or Authorization: Bearer')
     const key = keys.find(given)
     const visitor = `${request.ip} ${key?.id}`
@@ -180,23 +210,26 @@ function addRoute(
   app.route({
     method: row.method,
     url: path.replaceAll(/\{(\w+)\}/g, ':$1'),
-    config: { route: path },
+    config: { route: path, row },
+    ...(row.body === undefined ? {} : { bodyLimit: row.bodyBytesMax ?? bodyBytesMax }),
     // Before the body is read: who may not ask is not listened to.
     onRequest: (request, reply) => admit(request, reply, row.scope),
     // Answers are written as they are. A serializer made of the schema would fix what does not fit: null would be 0.
     serializerCompiler: () => JSON.stringify,
     async handler(request, reply) {
-      const query = read.query(request.query)
+      const { format: asked, ...query } = read.query(request.query)
       if (row.events === true) return stream(request, reply, openStream(query, lastIdOf(request)))
+      const format = row.rows === undefined ? 'json' : formatOf(asked as Format | undefined, request.headers.accept)
       const call = {
         params: read.params(request.params),
         query,
-        body: read.body(request.body),
+        ...read.body(request.body),
         nowMs: wallMs(),
         signal: goneSignal(reply),
       }
       void reply.header('cache-control', 'no-store')
-      return (handlers[name as keyof Handlers] as (call: Call<never>) => Promise<unknown>)(call as Call<never>)
+      const handle = handlers[name as keyof Handlers] as (call: Call<never>) => Promise<unknown>
+      return sendAnswer(request, reply, row, format, await handle(call as Call<never>))
     },
   })
 }
@@ -266,7 +299,7 @@ function countRequests(app: FastifyInstance, metrics: Metrics, log: Log): void {
 
 /** Answers with a problem: the one that was thrown, or the one that it amounts to. */
 function refuse(log: Log, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  let problem = problemOf(error)
+  let problem = problemOf(error, request)
   if (problem === undefined) {
     problem = new Problem('internal', `an error of ours; the log has it under the request id ${request.id}`)
     log.error(
@@ -274,8 +307,12 @@ function refuse(log: Log, error: unknown, request: FastifyRequest, reply: Fastif
       'a request failed',
     )
   }
+  const { row } = request.routeOptions.config
+  if (row?.influx !== undefined) problem = influxRefusal(row.influx, problem)
   const { status, headers, body } = problemAnswer(problem)
   for (let at = 0; at < headers.length; at += 2) void reply.header(headers[at] as string, headers[at + 1])
+  // Clients of InfluxDB read the reason of plain JSON only.
+  if (row?.influx !== undefined) void reply.header('content-type', 'application/json')
   return reply
     .code(status)
     .serializer((payload: unknown) => payload as string)
@@ -283,18 +320,22 @@ function refuse(log: Log, error: unknown, request: FastifyRequest, reply: Fastif
 }
 
 /** What is thrown before and in a handler. `undefined`: an error of ours, which the log must have. */
-function problemOf(error: unknown): Problem | undefined {
+function problemOf(error: unknown, { routeOptions }: FastifyRequest): Problem | undefined {
   if (error instanceof Problem) return error
   if (error instanceof StoreError) {
     return error.retry ? new Problem('unavailable', 'the store does not answer', { retry_after_s: 2 }) : undefined
   }
   const { code, statusCode, message } = error as { code?: string; statusCode?: number; message?: string }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return new Problem('body_too_large', `this path takes bodies of at most ${bodyBytesMax} bytes`, {
-      limit_bytes: bodyBytesMax,
-    })
+    const { bodyLimit } = routeOptions
+    const detail = `this path takes bodies of at most ${bodyLimit} bytes, inflated ones too`
+    return new Problem('body_too_large', detail, { limit_bytes: bodyLimit })
   }
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Problem('unsupported_type', 'want application/json')
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    const { row } = routeOptions.config
+    const want = row === undefined ? [mediaOf.json] : bodiesOf(row).map((kind) => mediaOf[kind])
+    return new Problem('unsupported_type', `want ${want.join(' or ') || 'no body'}`)
+  }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new Problem('bad_request', message ?? 'the request cannot be read')
   }

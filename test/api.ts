@@ -73,6 +73,8 @@ export interface StubBroker {
   readonly produced: { readonly partition: number; readonly lines: readonly string[] }[]
   /** Dead letters, as they came. */
   readonly letters: Readonly<Record<string, unknown>>[]
+  /** Resolves when it holds; looked at after each request that produced. */
+  until(holds: () => boolean): Promise<void>
   /** Makes a partition, or the dead letters, refuse; `undefined`: no longer. */
   refuse(what: number | 'dead', problem: Problem | undefined): void
   /** Sends records to the readers of a topic, as one batch. */
@@ -91,6 +93,7 @@ export async function stubBroker(t: Scope, status: Readonly<Record<string, unkno
     if (problem !== undefined) throw problem
   }
   const readers: { readonly topic: string; readonly sink: Sink }[] = []
+  const watchers = new Set<() => void>()
   const waiting: { readonly count: number; resolve(): void }[] = []
   const next = [0, 0]
   let emitted = 0
@@ -112,6 +115,7 @@ export async function stubBroker(t: Scope, status: Readonly<Record<string, unkno
         produced.push({ partition, lines })
         const first = next[partition] as number
         next[partition] = first + lines.length
+        for (const watcher of watchers) watcher()
         return { json: { id: `0/${partition}/${first}`, count: lines.length } }
       },
     },
@@ -154,6 +158,16 @@ export async function stubBroker(t: Scope, status: Readonly<Record<string, unkno
     url: server.url,
     produced,
     letters,
+    until: (holds) =>
+      new Promise((resolve) => {
+        const look = () => {
+          if (!holds()) return
+          watchers.delete(look)
+          resolve()
+        }
+        watchers.add(look)
+        look()
+      }),
     refuse: (what, problem) => void refusals.set(what, problem),
     emit(topic, records) {
       const text = records.map((record) => `id: 0/0/${emitted++}\ndata: ${JSON.stringify(record)}\n\n`).join('')

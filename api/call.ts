@@ -6,6 +6,8 @@ export interface Call<Name extends Operation> {
   readonly params: ParamsOf<Name>
   readonly query: QueryOf<Name>
   readonly body: BodyOf<Name>
+  /** Of a body of lines: the number of the line of each record, from 1. */
+  readonly lines: readonly number[] | undefined
   /** When it came, in ms since 1970. */
   readonly nowMs: number
   /** Aborts when the client goes away or the process stops. */

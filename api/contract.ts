@@ -8,6 +8,7 @@ import type { Endpoint } from './endpoint.ts'
 import { brokerEndpoints } from './endpoints/broker.ts'
 import { fleetEndpoints } from './endpoints/fleet.ts'
 import { gpusEndpoints } from './endpoints/gpus.ts'
+import { linesEndpoints } from './endpoints/lines.ts'
 import { ownersEndpoints } from './endpoints/owners.ts'
 import { pipelineEndpoints } from './endpoints/pipeline.ts'
 import { questionsEndpoints } from './endpoints/questions.ts'
@@ -33,6 +34,7 @@ export const contract = {
   ...pipelineEndpoints,
   ...brokerEndpoints,
   ...recordsEndpoints,
+  ...linesEndpoints,
 } as const satisfies Record<string, Endpoint>
 
 export type Contract = typeof contract

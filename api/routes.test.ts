@@ -44,6 +44,9 @@ const elsewhere = [
   'listTopics',
   'listGroups',
   'getAudit',
+  'writeLines',
+  'writeLinesV1',
+  'createDatabase',
 ] as const satisfies readonly Operation[]
 
 const ids = (body: any) => body.gpus.map((gpu: any) => gpu.uuid)
@@ -74,6 +77,7 @@ const rows: Readonly<Record<Exclude<Operation, (typeof elsewhere)[number]>, ApiR
       ['/api/v1/gpus?hots=1', 400, 'unknown_parameter', /^hots is not known: did you mean host\?/],
       ['/api/v1/gpus?host=a&host=b', 400, 'bad_parameter', /host is given 2 times/],
       ['/api/v1/gpus?host=', 400, 'bad_parameter', /host=: want a text of 1 to 512 characters/],
+      ['/api/v1/gpus?cursor=WyJhIl0', 400, 'bad_parameter', /cursor: want one of an answer before/],
     ],
   },
   getGpu: {
@@ -155,7 +159,11 @@ const rows: Readonly<Record<Exclude<Operation, (typeof elsewhere)[number]>, ApiR
       ],
     ],
     empty: ['/api/v1/hosts', (body) => body.hosts, []],
-    wrong: [['/api/v1/hosts?limit=1', 400, 'unknown_parameter', /takes no parameters/]],
+    wrong: [
+      ['/api/v1/hosts?host=a', 400, 'unknown_parameter', /host is not known/],
+      ['/api/v1/hosts?cursor=x', 400, 'bad_parameter', /cursor: want one of an answer before/],
+      ['/api/v1/hosts?limit=10001', 400, 'bad_parameter', /from 1 to 10000/],
+    ],
   },
   listNamespaces: {
     happy: [
@@ -253,6 +261,25 @@ const filled = await testApi(root, { records, nowMs })
 const bare = await testApi(root, { nowMs })
 
 testRows({ filled, bare }, rows)
+
+test('listGpus and listHosts: pages follow one another by their cursor', async (t) => {
+  for (const [path, list] of [
+    ['/api/v1/gpus', 'gpus'],
+    ['/api/v1/hosts', 'hosts'],
+  ] as const) {
+    const whole: any = await filled.json(path)
+    t.same([whole.truncated, whole.cursor], [false, null])
+    const seen: any[] = []
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const page: any = await filled.json(`${path}?limit=1${cursor === '' ? '' : `&cursor=${cursor}`}`)
+      t.equal(page[list].length, 1)
+      seen.push(...page[list])
+      cursor = page.cursor
+      t.equal(page.truncated, cursor !== null)
+    }
+    t.same(seen, whole[list])
+  }
+})
 
 test('listTransfers: pages follow one another by their cursor', async (t) => {
   const seen: string[] = []

@@ -8,6 +8,7 @@ import type { Log } from '#lib/log'
 import type { Metrics } from '#lib/metrics'
 import type { Tls } from '#lib/tls'
 import { version } from '#lib/version'
+import { Client } from '#wire/client'
 import { Problem } from '#wire/problems'
 import { Transport } from '#wire/transport'
 import { Feed } from './live/feed.ts'
@@ -19,6 +20,8 @@ import { addPages, dashboardDist } from './server/pages.ts'
 import { PipelineWatch } from './pipeline/pipeline.ts'
 import { topicHandlers } from './pipeline/topics.ts'
 import { telemetryHandler } from './intake/produce.ts'
+import { Sender } from './intake/sender.ts'
+import { writeHandlers } from './intake/write.ts'
 import { Inventory } from './ask/inventory.ts'
 import { StoreReader } from './ask/reader.ts'
 import { fleetHandlers } from './handlers/fleet.ts'
@@ -68,6 +71,7 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
   let stopping = false
 
   const transport = new Transport({ url, token, fetch, timeoutMs: 10_000, backoff: { firstMs: 50, longestMs: 500 } })
+  const sender = new Sender(transport, msgQueueTopic)
   const app = await createApi({
     keys: new Keys(settings.apiKeys),
     log,
@@ -94,7 +98,8 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
       ...letterHandlers({ url, token, fetch }, msgQueueTopic),
       ...topicHandlers({ url, token, fetch }),
       ...auditHandlers({ url, token, fetch }, reader, settings.group),
-      postTelemetry: telemetryHandler(transport, msgQueueTopic),
+      postTelemetry: telemetryHandler(sender),
+      ...writeHandlers(sender, { topic: msgQueueTopic, client: new Client({ url, token, fetch, timeoutMs: 5_000 }) }),
     },
     openStream(query, lastId) {
       if (sinks.size >= limits.streamsMax) {

@@ -13,6 +13,7 @@ import { normalise } from '#telemetry/normalise'
 import type { TelemetryRecord } from '#telemetry/record'
 import { formatLogHead } from '#wire/frames'
 import type { ApiLimits } from '#api/limits'
+import type { Problem } from '#wire/problems'
 import { openApiParts } from '#api/routes'
 import { apiSettings } from '#api/settings'
 import { temporaryFolder, type Scope } from './start.ts'
@@ -84,6 +85,12 @@ export interface StubBroker {
   readonly url: string
   /** What was produced: `partition` and the lines of the body. */
   readonly produced: { readonly partition: number; readonly lines: readonly string[] }[]
+  /** Dead letters, as they came. */
+  readonly letters: Readonly<Record<string, unknown>>[]
+  /** Resolves when it holds; looked at after each request that produced. */
+  until(holds: () => boolean): Promise<void>
+  /** Makes a partition, or the dead letters, refuse; `undefined`: no longer. */
+  refuse(what: number | 'dead', problem: Problem | undefined): void
   /** Sends records to the readers of a topic, as one batch. */
   emit(topic: string, records: readonly unknown[]): void
   /** Resolves when so many streams were opened. */
@@ -93,7 +100,14 @@ export interface StubBroker {
 /** Two partitions a topic; `status` is the answer of `GET /status`. */
 export async function stubBroker(t: Scope, status: Readonly<Record<string, unknown>> = {}): Promise<StubBroker> {
   const produced: StubBroker['produced'] = []
+  const letters: StubBroker['letters'] = []
+  const refusals = new Map<number | 'dead', Problem | undefined>()
+  const refuseIfTold = (what: number | 'dead') => {
+    const problem = refusals.get(what)
+    if (problem !== undefined) throw problem
+  }
   const readers: { readonly topic: string; readonly sink: Sink }[] = []
+  const watchers = new Set<() => void>()
   const waiting: { readonly count: number; resolve(): void }[] = []
   const next = [0, 0]
   let emitted = 0
@@ -110,11 +124,23 @@ export async function stubBroker(t: Scope, status: Readonly<Record<string, unkno
       path: '/produce',
       handle(request, body) {
         const partition = Number(request.query.get('partition'))
+        refuseIfTold(partition)
         const lines = Buffer.from(body).toString().split('\n')
         produced.push({ partition, lines })
         const first = next[partition] as number
         next[partition] = first + lines.length
+        for (const watcher of watchers) watcher()
         return { json: { id: `0/${partition}/${first}`, count: lines.length } }
+      },
+    },
+    {
+      method: 'POST',
+      path: '/dead',
+      handle(_, body) {
+        refuseIfTold('dead')
+        const lines = Buffer.from(body).toString().split('\n')
+        letters.push(...lines.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>))
+        return { json: { id: '0/0/0', count: lines.length } }
       },
     },
     {
@@ -145,6 +171,18 @@ export async function stubBroker(t: Scope, status: Readonly<Record<string, unkno
   return {
     url: server.url,
     produced,
+    letters,
+    until: (holds) =>
+      new Promise((resolve) => {
+        const look = () => {
+          if (!holds()) return
+          watchers.delete(look)
+          resolve()
+        }
+        watchers.add(look)
+        look()
+      }),
+    refuse: (what, problem) => void refusals.set(what, problem),
     emit(topic, records) {
       const text = records.map((record) => `id: 0/0/${emitted++}\ndata: ${JSON.stringify(record)}\n\n`).join('')
       for (const reader of readers) if (reader.topic === topic) reader.sink.write(Buffer.from(text))

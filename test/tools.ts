@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, isAbsolute, join } from 'node:path'
 
@@ -20,17 +20,17 @@ export interface Tool {
   readonly skipped: string
 }
 
-/** InfluxDB 2 is no Debian package: .ci/influxdb2 builds it into the user's cache. */
-export const influxdb2Path = join(
-  process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
-  'penstock/influxdb-2.9.1/influxd',
-)
+/** What is no Debian package is built into the user's cache. */
+const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'penstock')
+
+/** Built by .ci/influxdb2. */
+export const influxdb2Path = join(cache, 'influxdb-2.9.1/influxd')
+
+/** Any version: built with `go install`, with the plugins inputs.file, outputs.influxdb and outputs.influxdb_v2 at least. */
+export const telegrafPath = join(cache, newest('telegraf-') ?? 'telegraf-', 'telegraf')
 
 /** Schemathesis has many dependencies: .ci/schemathesis puts it into an environment of its own, in the user's cache. */
-export const schemathesisPath = join(
-  process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
-  'penstock/schemathesis-4.32.5/bin/st',
-)
+export const schemathesisPath = join(cache, 'schemathesis-4.32.5/bin/st')
 
 export const tools = {
   npm: { name: 'npm', skipped: 'packing and installing the package (test/pack.proc.test.ts)' },
@@ -74,8 +74,19 @@ export const tools = {
     name: 'promtool',
     skipped: '/metrics/gpus held to the format of Prometheus (api/handlers/exposition.test.ts)',
   },
+  telegraf: {
+    name: 'Telegraf (bench/peers/telegraf)',
+    command: telegrafPath,
+    skipped: 'Telegraf that sends to the API (api/intake/telegraf.proc.test.ts)',
+  },
   strace: { name: 'strace', skipped: 'a disk that fails to sync (test/disk.proc.test.ts)' },
 } as const satisfies Record<string, Tool>
+
+/** The last folder of that name in the cache. */
+function newest(prefix: string): string | undefined {
+  const names = existsSync(cache) ? readdirSync(cache).filter((name) => name.startsWith(prefix)) : []
+  return names.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1)
+}
 
 /** tap's `skip` option: a reason when the tool is absent, else false. */
 export function skipWithout(tool: Tool): string | false {

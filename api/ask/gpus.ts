@@ -5,6 +5,7 @@ import type { GpuAttributes, GpuRow, LatestRow } from '#store/store'
 import type { Gpu, GpuReference, LatestValue } from '../contract.ts'
 import { missingIn } from './missing.ts'
 import { stateOf } from './state.ts'
+import type { Key } from './pages.ts'
 import { ageS } from './times.ts'
 
 /** When an answer is made, and from which age on its values are stale. */
@@ -77,6 +78,16 @@ export function referenceOf(row: GpuAttributes): GpuReference {
 /** Of a whole GPU its uuid; of a MIG slice, which shares it, the instance behind it. */
 export function idOf({ uuid, gpu_i_id }: Pick<GpuAttributes, 'uuid' | 'gpu_i_id'>): string {
   return gpu_i_id === '' ? uuid : `${uuid}:${gpu_i_id}`
+}
+
+/** Where a GPU stands among all: by host, then by index as a number. */
+export function placeOf({ hostname, gpu_id, uuid, gpu_i_id }: GpuReference): Key {
+  return [hostname, integerOf(gpu_id), gpu_id, uuid, integerOf(gpu_i_id), gpu_i_id]
+}
+
+function integerOf(text: string): number {
+  const value = parseInt(text, 10)
+  return Number.isNaN(value) ? 0 : value
 }
 
 /** What may be asked of the store to find a GPU, the narrowest first; `{}` is the whole inventory. */

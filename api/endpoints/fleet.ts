@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 import type { Endpoint } from '../endpoint.ts'
 import * as fleet from '../schemas/fleet.ts'
 import { closed } from '../schemas/kit.ts'
-import { duration, name, when } from './kit.ts'
+import { cursor, duration, limit, name, when } from './kit.ts'
 
 export const fleetEndpoints = {
   listHosts: {
@@ -12,8 +12,9 @@ export const fleetEndpoints = {
     path: '/api/v1/hosts',
     scope: 'read',
     summary: 'Hosts with what their GPUs are doing',
-    query: closed({}),
+    query: closed({ limit: Type.Optional(limit(10_000, 10_000, 'Hosts')), cursor: Type.Optional(cursor) }),
     answer: fleet.hostList,
+    rows: { of: 'hosts' },
   },
   listNamespaces: {
     method: 'GET',
@@ -22,6 +23,7 @@ export const fleetEndpoints = {
     summary: 'Namespaces with their GPUs and pods',
     query: closed({}),
     answer: fleet.namespaceList,
+    rows: { of: 'namespaces' },
   },
   getFleet: {
     method: 'GET',
@@ -45,6 +47,7 @@ export const fleetEndpoints = {
       window: Type.Optional(duration('Default: a 90th of the range, 1 s at least')),
     }),
     answer: fleet.fleetHistory,
+    rows: { of: 'values', with: ['metric', 'unit', 'fn'] },
     problems: ['unknown_metric'],
   },
   listMetrics: {
@@ -54,5 +57,7 @@ export const fleetEndpoints = {
     summary: 'The catalogue: name, unit, meaning and plausible range of each metric',
     query: closed({}),
     answer: fleet.metricList,
+    rows: { of: 'metrics' },
+    etag: true,
   },
 } as const satisfies Record<string, Endpoint>

@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 import type { Endpoint } from '../endpoint.ts'
 import * as gpus from '../schemas/gpus.ts'
 import { closed } from '../schemas/kit.ts'
-import { duration, gpuFilter, limit, name, when } from './kit.ts'
+import { cursor, duration, gpuFilter, limit, name, when } from './kit.ts'
 
 export const gpuParams = closed({
   id: name('A uuid, `host:gpu` (mtv5-dgx1-hgpu-031:5) or a device_id (nvidia5); of a MIG slice `uuid:gpu_i_id`'),
@@ -24,8 +24,11 @@ export const gpusEndpoints = {
       ...gpuFilter,
       state: Type.Optional(gpus.gpuState),
       at: Type.Optional(when('A moment in the past')),
+      limit: Type.Optional(limit(10_000, 10_000, 'GPUs')),
+      cursor: Type.Optional(cursor),
     }),
     answer: gpus.gpuList,
+    rows: { of: 'gpus' },
   },
   getGpu: {
     method: 'GET',
@@ -64,6 +67,7 @@ export const gpusEndpoints = {
       cursor: Type.Optional(name('Of the page before, with the other parameters as they were')),
     }),
     answer: gpus.telemetry,
+    rows: { of: 'series', each: 'values', columns: ['time', 'metric', 'labels', 'value', 'unit', 'fn'] },
     problems: ['unknown_gpu', 'ambiguous_gpu', 'unknown_metric'],
   },
 } as const satisfies Record<string, Endpoint>

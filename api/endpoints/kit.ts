@@ -14,6 +14,8 @@ export const when = (description: string) =>
 
 export const name = (description: string) => Type.String({ minLength: 1, maxLength: 512, description })
 
+export const cursor = name('Of the page before')
+
 export const duration = (description: string) =>
   Type.String({ pattern: '^[0-9]', description: `${description}: 500ms, 30s, 5m, 1h, 1d`, examples: ['1m'] })
 

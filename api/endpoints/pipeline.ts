@@ -30,6 +30,7 @@ export const pipelineEndpoints = {
       limit: Type.Optional(limit(lettersListedMax, lettersListedDefault, 'Letters')),
     }),
     answer: letters.letterList,
+    rows: { of: 'letters' },
     problems: ['unknown_topic', 'unavailable'],
   },
   retryLetters: {

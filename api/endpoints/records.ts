@@ -41,8 +41,13 @@ export const recordsEndpoints = {
     also: ['/telemetry'],
     scope: 'produce',
     summary: 'Send one record or several to the broker',
-    description: 'Answered when the broker has acknowledged them. One bad record refuses all, and is named.',
+    description:
+      'Answered when the broker has acknowledged them. One bad record refuses all, and is named. Records go to partitions ' +
+      'by their GPU: where some of them fail, the refusal says how many were `accepted`, and their `ids`. A record that is ' +
+      'sent again is the same point, as long as it says the same time. Bodies may be gzipped.',
     query: closed({}),
+    bodies: ['json', 'ndjson'],
+    bodyBytesMax: 4 * 1024 * 1024,
     body: Type.Union([records.telemetryInput, Type.Array(records.telemetryInput, { minItems: 1, maxItems: 10_000 })]),
     answer: records.accepted,
     problems: ['bad_record', 'partition_full', 'unavailable'],

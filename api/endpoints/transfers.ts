@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 import type { Endpoint } from '../endpoint.ts'
 import * as transfers from '../schemas/transfers.ts'
 import { closed } from '../schemas/kit.ts'
-import { limit, name, when } from './kit.ts'
+import { cursor, limit, name, when } from './kit.ts'
 
 export const transfersEndpoints = {
   listTransfers: {
@@ -18,9 +18,10 @@ export const transfersEndpoints = {
       start: Type.Optional(when('Included')),
       end: Type.Optional(when('Not included')),
       limit: Type.Optional(limit(1_000, 100, 'Transfers')),
-      cursor: Type.Optional(name('Of the page before')),
+      cursor: Type.Optional(cursor),
     }),
     answer: transfers.transferList,
+    rows: { of: 'transfers' },
   },
   listSites: {
     method: 'GET',
@@ -29,5 +30,6 @@ export const transfersEndpoints = {
     summary: 'Sites with what they transferred',
     query: closed({}),
     answer: transfers.siteList,
+    rows: { of: 'sites' },
   },
 } as const satisfies Record<string, Endpoint>

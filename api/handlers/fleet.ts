@@ -6,6 +6,7 @@ import { fleetOf, hostsOf, powerMetric } from '../ask/activity.ts'
 import type { Inventory } from '../ask/inventory.ts'
 import { type Bounds, boundRange } from '../ask/bounds.ts'
 import { endFor } from '../ask/newest.ts'
+import { pageOf } from '../ask/pages.ts'
 import { at, bad, canonical, rangeOf, timeOf, unknownMetric, windowOf } from '../ask/parameters.ts'
 import type { StoreReader } from '../ask/reader.ts'
 import { minus } from '../ask/times.ts'
@@ -14,6 +15,9 @@ import type { Handlers } from '../call.ts'
 
 const rangeMsDefault = 900_000
 
+/** Of one answer. */
+const hostsMax = 10_000
+
 export function fleetHandlers(
   reader: StoreReader,
   inventory: Inventory,
@@ -21,8 +25,10 @@ export function fleetHandlers(
   bounds: Bounds,
 ): Handlers<'listHosts' | 'listNamespaces' | 'getFleet' | 'getFleetHistory'> {
   return {
-    async listHosts({ nowMs }) {
-      return { as_of: at(nowMs), hosts: hostsOf(await inventory.gpus({}, nowMs), nowMs) }
+    async listHosts({ query: { limit = hostsMax, cursor }, nowMs }) {
+      const all = hostsOf(await inventory.gpus({}, nowMs), nowMs)
+      const { items: hosts, ...page } = pageOf(all, ({ hostname }) => [hostname], { limit, cursor })
+      return { as_of: at(nowMs), hosts, ...page }
     },
 
     async listNamespaces({ nowMs }) {

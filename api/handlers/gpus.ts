@@ -2,23 +2,28 @@
 
 import { formatTime, type Instant } from '#telemetry/time'
 import { Problem } from '#wire/problems'
-import { unitsOf } from '../ask/gpus.ts'
+import { placeOf, unitsOf } from '../ask/gpus.ts'
 import type { Inventory } from '../ask/inventory.ts'
+import { pageOf } from '../ask/pages.ts'
 import { at, timeOf } from '../ask/parameters.ts'
 import type { Handlers } from '../call.ts'
 
+/** Of one answer. */
+const gpusMax = 10_000
+
 export function gpuHandlers(inventory: Inventory): Handlers<'listGpus' | 'getGpu'> {
   return {
-    async listGpus({ query: { host, model, namespace, state, at: past }, nowMs }) {
+    async listGpus({ query: { host, model, namespace, state, at: past, limit = gpusMax, cursor }, nowMs }) {
       const moment = timeOf('at', past, nowMs)
       const ofMs = moment?.ms ?? nowMs
       const all = await inventory.gpus({ hostname: host, namespace, at: moment }, ofMs)
-      const gpus = all.filter(
+      const fitting = all.filter(
         (gpu) =>
           gpu.model_name.toLowerCase().includes((model ?? '').toLowerCase()) &&
           (state === undefined || gpu.state === state),
       )
-      return { as_of: asOf(moment, nowMs), units: unitsOf(gpus), gpus }
+      const { items: gpus, ...page } = pageOf(fitting, placeOf, { limit, cursor })
+      return { as_of: asOf(moment, nowMs), units: unitsOf(gpus), gpus, ...page }
     },
 
     async getGpu({ params, query, nowMs }) {

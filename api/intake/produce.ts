@@ -1,76 +1,44 @@
 /** `POST /telemetry`: the body's records, to the partitions that their keys name, answered when all are acknowledged. */
 
-import { type Partition, partitionOfKey } from '#wire/ids'
 import { Problem } from '#wire/problems'
-import { type RetryOptions, retry } from '#wire/retry'
-import { retryAfterMs, type Transport } from '#wire/transport'
+import { at } from '../ask/parameters.ts'
 import type { Handler } from '../call.ts'
-import { type Intake, intakeOf } from './intake.ts'
+import { intakeOf } from './intake.ts'
+import type { Sender, Sent } from './sender.ts'
 
-/** How long a topic's number of partitions is taken for known: it may be raised, and keys map anew then. */
-const partitionsMs = 60_000
-
-/** How long a broker that is away is waited for, before the client is told. */
-const retryForMs = 3_000
-
-interface Produced {
-  readonly id: string
-  readonly count: number
-}
-
-export function telemetryHandler(transport: Transport, topic: string): Handler<'postTelemetry'> {
-  let known: { readonly partitions: number; readonly untilMs: number } | undefined
-
-  async function partitionsOf(options: RetryOptions, nowMs: number): Promise<number> {
-    if (known !== undefined && nowMs < known.untilMs) return known.partitions
-    const { topics } = await retry(
-      () => transport.json<{ topics: { name: string; partitions: number }[] }>('GET', '/topics'),
-      options,
-    )
-    const partitions = topics.find(({ name }) => name === topic)?.partitions
-    if (partitions === undefined) throw new Problem('unknown_topic', `the broker has no topic ${topic}`)
-    known = { partitions, untilMs: nowMs + partitionsMs }
-    return partitions
-  }
-
-  return async ({ body, nowMs, signal }) => {
+export function telemetryHandler(sender: Sender): Handler<'postTelemetry'> {
+  return async ({ body, lines, nowMs, signal }) => {
     const inputs = Array.isArray(body) ? body : [body]
+    const lineOf = (index: number) => lines?.[index] ?? index + 1
     const intakes = inputs.map((input, index) => {
       const intake = intakeOf(input, nowMs)
       if (!('refused' in intake)) return intake
-      const where = Array.isArray(body) ? `record ${index + 1} of ${inputs.length}: ` : ''
-      throw new Problem('bad_record', `${where}${intake.refused}`, { line: index + 1 })
+      const line = lineOf(index)
+      const isOne = lines === undefined && !Array.isArray(body)
+      const where = isOne ? '' : lines === undefined ? `record ${line} of ${inputs.length}: ` : `line ${line}: `
+      throw new Problem('bad_record', `${where}${intake.refused}`, { line })
     })
-    const options = { backoff: transport.backoff, forMs: retryForMs, signal, again: retryAfterMs }
-    const count = await partitionsOf(options, nowMs)
-    const byPartition = Map.groupBy(
-      intakes.map((intake, place) => ({ intake, place })),
-      ({ intake }) => partitionOfKey(intake.key, count),
-    )
-    const ids: string[] = Array.from({ length: intakes.length }, () => '')
-    const sends = [...byPartition].map(async ([partition, own]) => {
-      const sent = await send(
-        partition,
-        own.map(({ intake }) => intake),
-        options,
-      )
-      own.forEach(({ place }, index) => (ids[place] = sent[index] as string))
-    })
-    // All are waited for: an answer must not go out while a part is still on its way.
-    for (const result of await Promise.allSettled(sends)) if (result.status === 'rejected') throw result.reason
-    return { accepted: ids.length, ids }
+    const sent = await sender.send(intakes, nowMs, signal)
+    if (sent.failure === undefined) return { as_of: at(nowMs), accepted: sent.ids.length, ids: sent.ids as string[] }
+    throw refusal(sent, lineOf, nowMs)
   }
+}
 
-  /** The ids of the records. A repeated try may write them twice, which a store does not see: their identity is the same. */
-  async function send(partition: Partition, intakes: readonly Intake[], options: RetryOptions): Promise<string[]> {
-    const call = {
-      query: { topic, partition },
-      headers: { 'content-type': 'application/x-ndjson' },
-      body: intakes.map(({ data }) => data).join('\n'),
-      signal: options.signal,
-    }
-    const { id } = await retry(() => transport.json<Produced>('POST', '/produce', call), options)
-    const [broker, own, first] = id.split('/')
-    return intakes.map((_, index) => `${broker}/${own}/${Number(first) + index}`)
+/** What failed, and what was taken all the same. */
+function refusal({ ids, failure }: Sent, lineOf: (index: number) => number, nowMs: number): unknown {
+  if (!(failure instanceof Problem)) return failure
+  const accepted = ids.filter((id) => id !== null).length
+  const { line } = failure.extra
+  const extra = {
+    ...failure.extra,
+    ...(typeof line === 'number' ? { line: lineOf(line - 1) } : {}),
+    accepted,
+    ids,
+    // Who sends a record without a time again, and must not make two points of it, sends this one with it.
+    as_of: at(nowMs),
   }
+  const { detail } = failure.toJSON()
+  if (accepted === 0) return new Problem(failure.code, detail, extra)
+  const told = `${accepted} of ${ids.length} records were taken, those with an id in ids; send the others again: ${detail}`
+  return new Problem(failure.code, told, extra)
 }

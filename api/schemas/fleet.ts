@@ -1,7 +1,21 @@
 /** Hosts, namespaces, the fleet as a whole, and the catalogue of metrics. */
 
 import { Type } from 'typebox'
-import { closed, nullable, text, count, time, maybeNumber, maybeTime, asOf, age, maybeAge, stale } from './kit.ts'
+import {
+  closed,
+  nullable,
+  text,
+  count,
+  time,
+  maybeNumber,
+  maybeTime,
+  asOf,
+  age,
+  maybeAge,
+  stale,
+  truncated,
+  cursor,
+} from './kit.ts'
 import { windowFunction } from './gpus.ts'
 
 /** What GPUs are doing, summed or averaged over those that report it and are not stale, or over all when all are stale. */
@@ -26,7 +40,7 @@ export const host = closed(
   { $id: 'Host' },
 )
 
-export const hostList = closed({ as_of: asOf, hosts: Type.Array(host) }, { $id: 'HostList' })
+export const hostList = closed({ as_of: asOf, hosts: Type.Array(host), truncated, cursor }, { $id: 'HostList' })
 
 export const namespace = closed(
   { namespace: text('Empty: GPUs that belong to none'), gpus: count('By uuid'), pods: count('By name') },

@@ -1,7 +1,20 @@
 /** GPUs, their newest values and their values over time. */
 
 import { Type } from 'typebox'
-import { closed, nullable, text, time, maybeNumber, maybeTime, asOf, age, stale, labels, truncated } from './kit.ts'
+import {
+  closed,
+  nullable,
+  text,
+  time,
+  maybeNumber,
+  maybeTime,
+  asOf,
+  age,
+  stale,
+  labels,
+  truncated,
+  cursor,
+} from './kit.ts'
 
 const units = Type.Record(Type.String(), Type.String(), {
   description: 'Unit of each metric of the catalogue that the answer has, such as `{"DCGM_FI_DEV_POWER_USAGE":"W"}`',
@@ -66,7 +79,10 @@ export const gpu = closed(
 
 const asOfMoment = time('When the answer was made, or the moment `at` that it is of; ages count from here')
 
-export const gpuList = closed({ as_of: asOfMoment, units, gpus: Type.Array(gpu) }, { $id: 'GpuList' })
+export const gpuList = closed(
+  { as_of: asOfMoment, units, gpus: Type.Array(gpu), truncated, cursor },
+  { $id: 'GpuList' },
+)
 
 export const gpuDetail = closed({ as_of: asOfMoment, units, gpu }, { $id: 'GpuDetail' })
 

@@ -27,4 +27,5 @@ export const age = Type.Number({
 export const maybeAge = maybeNumber('Seconds from the newest value to `as_of`')
 export const stale = Type.Boolean({ description: 'Older than STALE_AFTER (90 s): what it says may no longer be so' })
 export const labels = Type.Record(Type.String(), Type.String(), { description: 'Names and texts that the source gave' })
+export const cursor = nullable(Type.String(), { description: 'The `cursor` of the next page; null: this was the last' })
 export const truncated = Type.Boolean({ description: 'There is more: ask again as the fields beside this one say' })

@@ -31,6 +31,7 @@ export const telemetryInput = Type.Object(
 
 export const accepted = closed(
   {
+    as_of: time('The time of records that came without one'),
     accepted: count('Records written to the broker’s log'),
     ids: Type.Array(Type.String(), { description: 'Their ids there, in the order of the body' }),
   },
@@ -85,6 +86,12 @@ export const problem = Type.Object(
     asked: Type.Optional(
       Type.Number({ description: 'Of `too_much`: how much of it this question comes to, at least' }),
     ),
+    line: Type.Optional(Type.Integer({ description: 'Of the body, from 1: the record that was wrong' })),
+    accepted: Type.Optional(count('Records that were taken before others failed')),
+    ids: Type.Optional(
+      Type.Array(nullable(Type.String()), { description: 'Of the records, in their order; null: not acknowledged' }),
+    ),
+    as_of: Type.Optional(Type.String({ description: 'The time of records that came without one' })),
   },
   { $id: 'Problem' },
 )

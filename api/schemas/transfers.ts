@@ -1,7 +1,7 @@
 /** Transfers and the sites that they belong to. */
 
 import { Type } from 'typebox'
-import { closed, nullable, text, count, time, maybeNumber, asOf, age, truncated } from './kit.ts'
+import { closed, text, count, time, maybeNumber, asOf, age, truncated, cursor } from './kit.ts'
 
 /** Of a transfer, here as in its record. */
 export const transferMembers = {
@@ -35,7 +35,7 @@ export const transferList = closed(
     as_of: asOf,
     transfers: Type.Array(transfer, { description: 'Newest first' }),
     truncated,
-    cursor: nullable(Type.String(), { description: 'The `cursor` of the next page; null: this was the last' }),
+    cursor,
   },
   { $id: 'TransferList' },
 )

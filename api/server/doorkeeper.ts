@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Log } from '#lib/log'
 import { Problem } from '#wire/problems'
 import type { Endpoint } from '../endpoint.ts'
+import { influxKey } from '../intake/influx.ts'
 import { isLoopback } from '../settings.ts'
 import { anyone, givenKey, type Key, type Keys, mayDo } from './keys.ts'
 
@@ -46,7 +47,9 @@ export function doorkeeper(app: FastifyInstance, { keys, rateLimit: max, log }: 
     // Without keys only this machine can ask. Its browser could be made to, by a page of another host whose name was
     // pointed here: the name in the request gives that away.
     if (keys.isEmpty && isLoopback(request.hostname)) return anyone
-    const given = givenKey(request.headers)
+    const { row } = request.routeOptions.config
+    const given =
+      givenKey(request.headers) ?? (row?.influx === undefined ? undefined : influxKey(request.headers, request.query))
     if (given === undefined) throw new Problem('unauthorized', 'send a key: X-API-Key, or Authorization: Bearer')
     const key = keys.find(given)
     const visitor = `${request.ip} ${key?.id}`

@@ -13,7 +13,6 @@ const [quote, backslash, openList, openObject, closeList, closeObject] = Buffer.
  */
 export function addJsonParser(app: FastifyInstance, depthMax: number): void {
   const parse = app.getDefaultJsonParser('error', 'error')
-  app.removeContentTypeParser('application/json')
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     if (isDeeper(body, depthMax)) {
       done(new Problem('bad_request', `the body nests objects and lists deeper than ${depthMax}`))
@@ -21,7 +20,8 @@ export function addJsonParser(app: FastifyInstance, depthMax: number): void {
   })
 }
 
-function isDeeper(body: Buffer, depthMax: number): boolean {
+/** Whether objects and lists stand deeper within each other. */
+export function isDeeper(body: Buffer, depthMax: number): boolean {
   let depth = 0
   let inText = false
   for (let at = 0; at < body.length; at++) {

@@ -4,7 +4,10 @@ import type { TSchema } from 'typebox'
 import { type ProblemCode, problems } from '#wire/problems'
 import { contract } from '../contract.ts'
 import type { Endpoint } from '../endpoint.ts'
+import { mediaOfFormat } from '../formats/format.ts'
 import { problem } from '../schemas/records.ts'
+import { bodiesOf, mediaOf } from './bodies.ts'
+import { queryOf } from './requests.ts'
 
 type Json = Record<string, unknown>
 
@@ -52,39 +55,74 @@ export function openApi(version: string): Json {
       securitySchemes: {
         apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
         bearer: { type: 'http', scheme: 'bearer' },
+        token: { type: 'apiKey', in: 'header', name: 'Authorization', description: 'Token KEY, as to InfluxDB 2' },
+        basic: { type: 'http', scheme: 'basic', description: 'The key is the password, as to InfluxDB 1' },
       },
     },
   }
 }
 
 function operationOf(row: Endpoint, operationId: string, components: Json): Json {
-  const { summary, description, params, query, body, answer, events, media: textMedia, scope } = row
-  const media = events === true ? 'text/event-stream' : (textMedia ?? 'application/json')
+  const { summary, description, params, answer, events, scope, influx } = row
   return {
     operationId,
     summary,
     ...(description === undefined ? {} : { description }),
     tags: [row.path.split('/')[3] ?? 'telemetry'],
     'x-scope': scope,
-    parameters: [...parametersOf('path', params, components), ...parametersOf('query', query, components)],
-    ...(body === undefined
-      ? {}
-      : { requestBody: { required: true, content: { 'application/json': { schema: referring(body, components) } } } }),
+    parameters: [...parametersOf('path', params, components), ...parametersOf('query', queryOf(row), components)],
+    // Clients of InfluxDB carry their keys as they are used to.
+    ...(influx === undefined ? {} : { security: [{ apiKey: [] }, { bearer: [] }, { token: [] }, { basic: [] }] }),
+    ...requestOf(row, components),
     responses: {
-      200: {
-        description: events === true ? 'Events; the data of each is JSON' : 'What was asked for',
-        content: { [media]: { schema: referring(answer, components) } },
-      },
+      ...(row.empty === true
+        ? { 204: { description: 'Taken' } }
+        : {
+            200: {
+              description: events === true ? 'Events; the data of each is JSON' : 'What was asked for',
+              ...(row.rows === undefined ? {} : { headers: restHeaders }),
+              content: { ...contentOf(row, referring(answer, components)) },
+            },
+          }),
+      ...(row.etag === true ? { 304: { description: 'It is what If-None-Match names' } } : {}),
       ...problemsOf(row, components),
     },
   }
 }
 
+/** A list may be had in other formats; what their rows are is told by the description. */
+function contentOf({ events, rows, media }: Endpoint, schema: unknown): Json {
+  if (events === true) return { 'text/event-stream': { schema } }
+  if (rows === undefined) return { [media ?? 'application/json']: { schema } }
+  const { json, ...others } = mediaOfFormat
+  const texts = Object.values(others).map((media) => [media, { schema: { type: 'string' } }] as const)
+  return { [json]: { schema }, ...Object.fromEntries(texts) }
+}
+
+/** Of answers that are no JSON. */
+const restHeaders = {
+  'Penstock-Truncated': { description: 'true: there is more', schema: { type: 'string', enum: ['true', 'false'] } },
+  'Penstock-Cursor': { description: 'The `cursor` of the next page', schema: { type: 'string' } },
+  Link: { description: 'The next page: rel="next"', schema: { type: 'string' } },
+}
+
+function requestOf(row: Endpoint, components: Json): Json {
+  const kinds = bodiesOf(row)
+  if (kinds.length === 0) return {}
+  const schema = referring(row.body, components)
+  const content = Object.fromEntries(
+    kinds.map((kind) => [mediaOf[kind], { schema: kind === 'ndjson' ? { type: 'string' } : schema }]),
+  )
+  return { requestBody: { required: !kinds.includes('form'), content } }
+}
+
 /** By status, the titles of what it may mean. */
-function problemsOf({ body, problems: own = [] }: Endpoint, components: Json): Json {
-  const codes = new Set([...commonProblems, ...(body === undefined ? [] : bodyProblems), ...own]) as Set<ProblemCode>
+function problemsOf({ body, rows, influx, problems: own = [] }: Endpoint, components: Json): Json {
+  const implied = [...(rows === undefined ? [] : ['not_acceptable']), ...(body === undefined ? [] : bodyProblems)]
+  const codes = new Set([...commonProblems, ...implied, ...own]) as Set<ProblemCode>
   const byStatus = Map.groupBy(codes, (code) => problems[code].status)
-  const content = { 'application/problem+json': { schema: referring(problem, components) } }
+  const media = influx === undefined ? 'application/problem+json' : 'application/json'
+  const content = { [media]: { schema: referring(problem, components) } }
   return Object.fromEntries(
     [...byStatus].map(([status, given]) => {
       const description = given.map((code) => `${problems[code].title} (\`${code}\`)`).join('; ')

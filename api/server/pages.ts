@@ -8,6 +8,8 @@ import type { FastifyInstance } from 'fastify'
 import type { Metrics } from '#lib/metrics'
 import { version } from '#lib/version'
 import { Problem } from '#wire/problems'
+import { sendTagged } from '../formats/send.ts'
+import { pingHeaders } from '../intake/influx.ts'
 import { openApi } from './openapi.ts'
 
 export interface PageOptions {
@@ -28,14 +30,16 @@ export async function addPages(app: FastifyInstance, options: PageOptions): Prom
   addDoors(app, options)
 
   const specification = JSON.stringify(openApi(version))
-  app.get('/openapi.json', { config: { route: '/openapi.json' } }, async (_, reply) =>
-    reply.type('application/json').send(specification),
+  app.get('/openapi.json', { config: { route: '/openapi.json' } }, async (request, reply) =>
+    sendTagged(request, reply.type('application/json'), specification),
   )
 
   app.get('/swagger', { config: { route: '/swagger/' } }, async (_, reply) => reply.redirect('/swagger/'))
-  app.get('/swagger/', { config: { route: '/swagger/' } }, async (_, reply) => reply.type(html).send(swaggerPage))
-  app.get('/swagger/swagger-initializer.js', { config: { route: '/swagger/*' } }, async (_, reply) =>
-    reply.type('text/javascript; charset=utf-8').send(swaggerInitializer),
+  app.get('/swagger/', { config: { route: '/swagger/' } }, async (request, reply) =>
+    sendTagged(request, reply.type(html), swaggerPage),
+  )
+  app.get('/swagger/swagger-initializer.js', { config: { route: '/swagger/*' } }, async (request, reply) =>
+    sendTagged(request, reply.type('text/javascript; charset=utf-8'), swaggerInitializer),
   )
   await app.register(fastifyStatic, {
     root: swaggerFiles,
@@ -69,6 +73,10 @@ function addDoors(app: FastifyInstance, { metrics, ready }: PageOptions): void {
     if (state !== true) throw new Problem('starting', state, { ready: false, role: 'api', retry_after_s: 1 })
     return { ready: true, role: 'api' }
   })
+  // Clients of InfluxDB ask whether anybody is there, before they have a key.
+  app.get('/ping', { config: { route: '/ping' } }, async (_, reply) =>
+    reply.code(204).headers(pingHeaders(version)).send(),
+  )
   app.get('/metrics', { config: { route: '/metrics' } }, async (_, reply) => {
     const { type, body } = await metrics.text()
     return reply.type(type).send(body)

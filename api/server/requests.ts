@@ -5,12 +5,14 @@
  * value that was not reported must stay one.
  */
 
-import type { TSchema } from 'typebox'
+import { type TSchema, Type } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import { nearest } from '#lib/http/query'
 import { parseInteger } from '#lib/quantity'
 import { Problem } from '#wire/problems'
 import type { Endpoint } from '../endpoint.ts'
+import { formats } from '../formats/format.ts'
+import { bodiesOf, Lines } from './bodies.ts'
 
 type Schema = Readonly<Record<string, unknown>>
 type Given = Readonly<Record<string, unknown>>
@@ -21,21 +23,37 @@ export interface RequestReader {
   /** @param given a text for a parameter, several for one that is repeated @throws Problem */
   query(given: unknown): Given
   /** @throws Problem `bad_record`, or `bad_request` where the body is no record */
-  body(given: unknown): unknown
+  body(given: unknown): { readonly body: unknown; readonly lines: readonly number[] | undefined }
 }
 
 /** What is said of a wrong body. */
 type BodyProblem = 'bad_record' | 'bad_request'
 
-export function requestReader({ params, query, body }: Endpoint): RequestReader {
+export function requestReader(row: Endpoint): RequestReader {
+  const { params, body } = row
   const readParams = parameterReader(params)
-  const readQuery = parameterReader(query)
-  const readBody = body === undefined ? undefined : bodyReader(body)
+  const readQuery = parameterReader(queryOf(row))
+  const kinds = bodiesOf(row)
+  const readBody = body === undefined || kinds.includes('lines') ? undefined : bodyReader(body)
   return {
     params: (given) => readParams((given ?? {}) as Given),
     query: (given) => readQuery((given ?? {}) as Given),
-    body: (given) => readBody?.(given),
+    body(given) {
+      if (kinds.includes('lines')) return { body: given ?? new Uint8Array(), lines: undefined }
+      if (readBody === undefined) return { body: undefined, lines: undefined }
+      const asked = given ?? (kinds.includes('form') ? {} : given)
+      if (!(asked instanceof Lines)) return { body: readBody(asked, undefined), lines: undefined }
+      return { body: readBody([...asked.values], asked.lines), lines: asked.lines }
+    },
   }
+}
+
+/** What a row takes in its query, with what the server adds to it. */
+export function queryOf({ query, rows }: Endpoint): Endpoint['query'] {
+  if (query === undefined || rows === undefined) return query
+  const description = 'What the answer is in; default: what Accept says, else json'
+  const format = Type.Optional(Type.Enum([...formats], { description }))
+  return Type.Object({ ...query.properties, format }, { additionalProperties: false })
 }
 
 function parameterReader(schema: Endpoint['query']): (given: Given) => Given {
@@ -72,7 +90,9 @@ function readScalar(name: string, raw: unknown, schema: Schema): unknown {
 
 function unknownParameter(name: string, known: readonly string[]): Problem {
   const shown = name.slice(0, 100)
-  const near = known.find((one) => name.startsWith(one) || one.startsWith(name)) ?? nearest(name, known)
+  // Not by one letter: `p` begins many a word.
+  const begins = (long: string, short: string) => short.length > 1 && long.startsWith(short)
+  const near = known.find((one) => begins(name, one) || begins(one, name)) ?? nearest(name, known)
   const others = known.length === 0 ? 'this path takes no parameters' : `this path takes ${known.join(', ')}`
   const hint = near === undefined ? others : `did you mean ${near}?`
   return new Problem('unknown_parameter', `${shown} is not known: ${hint}`, { parameter: shown })
@@ -95,7 +115,7 @@ function wantOf(schema: Schema): string {
 }
 
 /** A body is one record or an array of them: the flaw is told of the record that has it. */
-function bodyReader(schema: TSchema): (given: unknown) => unknown {
+function bodyReader(schema: TSchema): (given: unknown, lines: readonly number[] | undefined) => unknown {
   const branches = ((schema as Schema)['anyOf'] ?? [schema]) as readonly TSchema[]
   const isList = (branch: TSchema) => (branch as Schema)['type'] === 'array'
   const one = branches.find((branch) => !isList(branch))
@@ -104,17 +124,21 @@ function bodyReader(schema: TSchema): (given: unknown) => unknown {
   const members = Object.keys(((one ?? schema) as { readonly properties?: object }).properties ?? {})
   // Only records come in lists.
   const code: BodyProblem = list === undefined ? 'bad_request' : 'bad_record'
-  return (given) => {
+  return (given, lines) => {
     if (!Array.isArray(given) || list === undefined) {
-      checkRecord(validator, given, '', members, code)
+      checkRecord(validator, given, '', undefined, members, code)
       return given
     }
     const max = Number((list as Schema)['maxItems'] ?? Infinity)
-    if (given.length === 0) throw new Problem('empty_batch', 'the body is an empty array')
+    if (given.length === 0) {
+      throw new Problem('empty_batch', lines === undefined ? 'the body is an empty array' : 'the body has no line')
+    }
     if (given.length > max) throw new Problem('bad_record', `the body has ${given.length} records: want ${max} at most`)
-    given.forEach((item, index) =>
-      checkRecord(validator, item, `record ${index + 1} of ${given.length}: `, members, code),
-    )
+    given.forEach((item, index) => {
+      const line = lines?.[index] ?? index + 1
+      const where = lines === undefined ? `record ${line} of ${given.length}: ` : `line ${line}: `
+      checkRecord(validator, item, where, line, members, code)
+    })
     return given
   }
 }
@@ -123,11 +147,13 @@ function checkRecord(
   validator: Validator,
   given: unknown,
   where: string,
+  line: number | undefined,
   members: readonly string[],
   code: BodyProblem,
 ): void {
   if (validator.Check(given)) return
-  if (typeof given !== 'object' || given === null) throw new Problem(code, `${where}want a JSON object`)
+  const extra = line === undefined ? {} : { line }
+  if (typeof given !== 'object' || given === null) throw new Problem(code, `${where}want a JSON object`, extra)
   const stranger = Object.keys(given).find((name) => !members.includes(name))
   if (stranger !== undefined) {
     const near = nearest(stranger, members)
@@ -137,14 +163,14 @@ function checkRecord(
           ? 'put it into labels'
           : `want ${members.join(', ')}`
         : `did you mean ${near}?`
-    throw new Problem(code, `${where}${stranger.slice(0, 100)} is not known: ${hint}`)
+    throw new Problem(code, `${where}${stranger.slice(0, 100)} is not known: ${hint}`, extra)
   }
   const flaws = validator.Errors(given)
   const missing = flaws.flatMap(({ params }) => ('requiredProperties' in params ? params.requiredProperties : []))
-  if (missing.length > 0) throw new Problem(code, `${where}${missing.join(' and ')} is missing`)
+  if (missing.length > 0) throw new Problem(code, `${where}${missing.join(' and ')} is missing`, extra)
   const place = flaws.at(-1)?.instancePath ?? ''
   // A union's last flaw says that no branch fits; its branches say what would.
   const branches = flaws.filter(({ instancePath, keyword }) => instancePath === place && keyword !== 'anyOf')
   const want = branches.map(({ message }) => message.replace(/^must /, '')).join(' or ')
-  throw new Problem(code, `${where}${place.slice(1).replaceAll('/', '.')} must ${want}`)
+  throw new Problem(code, `${where}${place.slice(1).replaceAll('/', '.')} must ${want}`, extra)
 }

@@ -11,7 +11,10 @@ import { testApi, testKey } from '#test/api'
 import { temporaryFolder } from '#test/start'
 import { apiHostOf } from '../settings.ts'
 
-const paths = Object.values<Endpoint>(contract).flatMap((row) => [row.path, ...(row.also ?? [])])
+// The doors of InfluxDB refuse in the words of its clients (intake/write.test.ts).
+const paths = Object.values<Endpoint>(contract)
+  .filter(({ influx }) => influx === undefined)
+  .flatMap((row) => [row.path, ...(row.also ?? [])])
 
 test('without a key every path but the open ones answers the same 401', async (t) => {
   const api = await testApi(t)
@@ -144,6 +147,7 @@ test('what needs no key', async (t) => {
   t.same(await open('/ready'), [200, 'application/json'])
   t.same(await open('/metrics'), [200, 'text/plain'])
   t.same(await open('/openapi.json'), [200, 'application/json'])
+  t.same(await open('/ping'), [204, undefined])
   t.same(await open('/swagger/'), [200, 'text/html'])
   t.same(await open('/swagger/swagger-initializer.js'), [200, 'text/javascript'])
   t.same(await open('/swagger/swagger-ui-bundle.js'), [200, 'application/javascript'])

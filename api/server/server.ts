@@ -1,5 +1,6 @@
 /** Fastify, made of the contract: headers, refusals and metrics, between the network and the handlers. */
 
+import compress from '@fastify/compress'
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
@@ -19,11 +20,14 @@ import { Problem } from '#wire/problems'
 import type { Call, Handlers } from '../call.ts'
 import { contract, type Operation, type QueryOf } from '../contract.ts'
 import type { Endpoint } from '../endpoint.ts'
+import { answerHeaders, sendAnswer } from '../formats/send.ts'
+import { type Format, formatOf } from '../formats/format.ts'
+import { influxRefusal } from '../intake/influx.ts'
 import type { ApiLimits } from '../limits.ts'
 import { watchRequests } from './access.ts'
 import { type Admit, doorkeeper } from './doorkeeper.ts'
 import type { Keys } from './keys.ts'
-import { addJsonParser } from './json.ts'
+import { bodiesOf, mediaOf, takeBodies } from './bodies.ts'
 import { addRateLimit, rateLimitHeaders } from './ratelimit.ts'
 import { requestReader } from './requests.ts'
 import { wantCertificate } from './tls.ts'
@@ -49,6 +53,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The path with its parameters in braces: what metrics name a route by. */
     readonly route?: string
+    /** Of routes of the contract. */
+    readonly row?: Endpoint
   }
 }
 
@@ -79,9 +85,8 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   })
   app.server.maxConnections = limits.connectionsMax
   app.server.on('request', (request, response) => answers.set(request.socket, response))
-  // JSON only: a body of another type is refused, not taken for a text.
-  app.removeContentTypeParser('text/plain')
-  addJsonParser(app, limits.jsonDepthMax)
+  // A route says what it takes (addRoute); anything else is refused, not taken for a text.
+  takeBodies(app, ['json'], limits.jsonDepthMax)
   app.setErrorHandler((error, request, reply) => refuse(options, error, request, reply))
   app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id))
   watchRequests(app, metrics, log, options.accessLog ? 'info' : 'debug')
@@ -98,16 +103,30 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     origin: [...corsOrigins],
     methods: [...new Set(Object.values<Endpoint>(contract).map(({ method }) => method))],
     allowedHeaders: ['authorization', 'content-type', 'last-event-id', 'x-api-key', 'x-request-id'],
-    exposedHeaders: ['x-request-id', ...rateLimitHeaders],
+    exposedHeaders: ['x-request-id', ...rateLimitHeaders, ...answerHeaders],
     maxAge: 600,
     // Else an OPTIONS that is no preflight is refused in a text.
     strictPreflight: false,
   })
   await app.register(rateLimit, { global: false })
+  await app.register(compress, {
+    encodings: ['br', 'gzip'],
+    customTypes: /^text\/(?!event-stream)|[/+](json|x-ndjson|javascript)(;|$)|svg/,
+    // What a body inflates to is bounded by what the route takes: Fastify counts the inflated bytes as they come.
+    requestEncodings: ['gzip', 'identity'],
+    onUnsupportedRequestEncoding: (encoding) =>
+      new Problem('unsupported_type', `Content-Encoding is ${encoding.slice(0, 100)}: want gzip or none`),
+    onInvalidRequestPayload: () => new Problem('bad_request', 'the body is no gzip, though Content-Encoding says so'),
+  })
 
   const admit = doorkeeper(app, options)
   for (const [name, row] of Object.entries<Endpoint>(contract)) {
-    for (const path of [row.path, ...(row.also ?? [])]) addRoute(app, name as Operation, row, path, admit, options)
+    for (const path of [row.path, ...(row.also ?? [])]) {
+      await app.register(async (scope) => {
+        if (row.body !== undefined) takeBodies(scope, bodiesOf(row), limits.jsonDepthMax)
+        addRoute(scope, name as Operation, row, path, admit, options)
+      })
+    }
   }
   const missing = async (request: FastifyRequest): Promise<never> => {
     // Who has no key learns nothing about what exists.
@@ -151,26 +170,28 @@ function addRoute(
   app.route({
     method: row.method,
     url: path.replaceAll(/\{(\w+)\}/g, ':$1'),
-    config: { route: path },
+    config: { route: path, row },
+    ...(row.body === undefined ? {} : { bodyLimit: row.bodyBytesMax ?? limits.bodyBytesMax }),
     // Before the body is read: who may not ask is not listened to.
     onRequest: (request, reply) => admit(request, reply, row.scope),
     // Answers are written as they are. A serializer made of the schema would fix what does not fit: null would be 0.
     serializerCompiler: () => JSON.stringify,
     async handler(request, reply) {
-      const query = read.query(request.query)
+      const { format: asked, ...query } = read.query(request.query)
       if (row.events === true) {
         return stream(request, reply, limits.sinkBytesMax, openStream(query, lastIdOf(request)))
       }
+      const format = row.rows === undefined ? 'json' : formatOf(asked as Format | undefined, request.headers.accept)
       const call = {
         params: read.params(request.params),
         query,
-        body: read.body(request.body),
+        ...read.body(request.body),
         nowMs: wallMs(),
         signal: goneSignal(reply),
       }
       void reply.header('cache-control', 'no-store')
-      if (row.media !== undefined) void reply.type(row.media)
-      return (handlers[name as keyof Handlers] as (call: Call<never>) => Promise<unknown>)(call as Call<never>)
+      const handle = handlers[name as keyof Handlers] as (call: Call<never>) => Promise<unknown>
+      return sendAnswer(request, reply, row, format, await handle(call as Call<never>))
     },
   })
 }
@@ -227,13 +248,8 @@ function matches(pattern: string, path: string): boolean {
 }
 
 /** Answers with a problem: the one that was thrown, or the one that it amounts to. */
-function refuse(
-  { log, limits }: ApiOptions,
-  error: unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): FastifyReply {
-  let problem = problemOf(error, limits)
+function refuse({ log }: ApiOptions, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  let problem = problemOf(error, request)
   if (problem === undefined) {
     problem = new Problem('internal', `an error of ours; the log has it under the request id ${request.id}`)
     log.error(
@@ -241,10 +257,14 @@ function refuse(
       'a request failed',
     )
   }
+  const { row } = request.routeOptions.config
+  if (row?.influx !== undefined) problem = influxRefusal(row.influx, problem)
   const { status, headers, body } = problemAnswer(problem)
   // What is not there now, or not for this key, may be there for the next who asks.
   void reply.header('cache-control', 'no-store')
   for (let at = 0; at < headers.length; at += 2) void reply.header(headers[at] as string, headers[at + 1])
+  // Clients of InfluxDB read the reason of plain JSON only.
+  if (row?.influx !== undefined) void reply.header('content-type', 'application/json')
   return reply
     .code(status)
     .serializer((payload: unknown) => payload as string)
@@ -252,18 +272,22 @@ function refuse(
 }
 
 /** What is thrown before and in a handler. `undefined`: an error of ours, which the log must have. */
-function problemOf(error: unknown, { bodyBytesMax }: ApiLimits): Problem | undefined {
+function problemOf(error: unknown, { routeOptions }: FastifyRequest): Problem | undefined {
   if (error instanceof Problem) return error
   if (error instanceof StoreError) {
     return error.retry ? new Problem('unavailable', 'the store does not answer', { retry_after_s: 2 }) : undefined
   }
   const { code, statusCode, message } = error as { code?: string; statusCode?: number; message?: string }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return new Problem('body_too_large', `this path takes bodies of at most ${bodyBytesMax} bytes`, {
-      limit_bytes: bodyBytesMax,
-    })
+    const { bodyLimit } = routeOptions
+    const detail = `this path takes bodies of at most ${bodyLimit} bytes, inflated ones too`
+    return new Problem('body_too_large', detail, { limit_bytes: bodyLimit })
   }
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Problem('unsupported_type', 'want application/json')
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    const { row } = routeOptions.config
+    const want = row === undefined ? [mediaOf.json] : bodiesOf(row).map((kind) => mediaOf[kind])
+    return new Problem('unsupported_type', `want ${want.join(' or ') || 'no body'}`)
+  }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new Problem('bad_request', message ?? 'the request cannot be read')
   }

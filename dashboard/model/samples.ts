@@ -51,7 +51,8 @@ export function gpuOf(sample: SampleGpu): Gpu {
 }
 
 export function listOf(samples: readonly SampleGpu[]): GpuList {
-  return { as_of: new Date(nowMs).toISOString(), units: {}, gpus: samples.map((sample) => gpuOf(sample)) }
+  const gpus = samples.map((sample) => gpuOf(sample))
+  return { as_of: new Date(nowMs).toISOString(), units: {}, gpus, truncated: false, cursor: null }
 }
 
 export function recordOf(sample: SampleGpu, quantity: Quantity, timeMs: number, value: number | null): StreamRecord {

@@ -1,0 +1,58 @@
+/** How an answer goes out: in its format, with its tag, and with what the other formats have no member for. */
+
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Endpoint } from '../endpoint.ts'
+import { csvOf } from './csv.ts'
+import { type Format, mediaOfFormat } from './format.ts'
+import { ndjsonOf } from './ndjson.ts'
+import { parquetOf } from './parquet.ts'
+import { tableOf } from './table.ts'
+
+type Members = Readonly<Record<string, unknown>>
+
+/** What the answers that are no JSON say of themselves; pages of other hosts may read them. */
+export const answerHeaders = ['etag', 'link', 'penstock-as-of', 'penstock-cursor', 'penstock-truncated']
+
+export function sendAnswer(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  row: Endpoint,
+  format: Format,
+  answer: unknown,
+): FastifyReply {
+  if (row.empty === true) return reply.code(204).send()
+  // Beside what others have said already, such as Origin.
+  if (row.rows !== undefined) reply.header('vary', [reply.getHeader('vary') ?? [], 'accept'].flat().join(', '))
+  void reply.type(row.media ?? (format === 'csv' ? 'text/csv; charset=utf-8; header=present' : mediaOfFormat[format]))
+  if (format === 'json' || row.rows === undefined) {
+    return row.etag === true ? sendTagged(request, reply, JSON.stringify(answer)) : reply.send(answer)
+  }
+  const members = answer as Members
+  const table = tableOf(row.answer, row.rows, members)
+  tellRest(request, reply, members)
+  if (format === 'parquet') return reply.send(parquetOf(table))
+  const pieces = format === 'csv' ? csvOf(table) : ndjsonOf(table)
+  if (row.etag === true) return sendTagged(request, reply, [...pieces].join(''))
+  return reply.send(Readable.from(pieces))
+}
+
+/** Answers 304, when the client has this text already. The tag is a weak one: the bytes may come compressed, or not. */
+export function sendTagged(request: FastifyRequest, reply: FastifyReply, text: string): FastifyReply {
+  const tag = `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"`
+  void reply.header('etag', `W/${tag}`).header('cache-control', 'no-cache')
+  const given = request.headers['if-none-match']?.split(',').map((one) => one.trim().replace(/^W\//, '')) ?? []
+  if (given.includes(tag) || given.includes('*')) return reply.code(304).send()
+  return reply.serializer((payload: unknown) => payload as string).send(text)
+}
+
+/** Never a silent truncation: what JSON says beside its list stands in headers. */
+function tellRest(request: FastifyRequest, reply: FastifyReply, { as_of, truncated, cursor }: Members): void {
+  if (typeof as_of === 'string') void reply.header('penstock-as-of', as_of)
+  if (typeof truncated === 'boolean') void reply.header('penstock-truncated', String(truncated))
+  if (typeof cursor !== 'string') return
+  const next = new URL(request.url, 'http://api')
+  next.searchParams.set('cursor', cursor)
+  void reply.header('penstock-cursor', cursor).header('link', `<${next.pathname}${next.search}>; rel="next"`)
+}

@@ -9,7 +9,7 @@ import { moments, writeRows } from './fleet.ts'
 import { middleOf, type PipeRound, reportShares, throughPipe } from './pipe.ts'
 
 export async function csvToEmbedded(bench: Bench): Promise<void> {
-  const steps = bench.quick ? 120 : 400
+  const steps = bench.quick ? 40 : 400
   const file = await writeRows(bench.folder, steps)
   const direct: number[] = []
   const piped: PipeRound[] = []

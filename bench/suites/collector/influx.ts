@@ -19,7 +19,7 @@ export async function csvToInflux(bench: Bench): Promise<void> {
     if (database === undefined) return
     const telegraf = telegrafPath()
     if (telegraf === undefined) bench.say('no Telegraf: bench/peers/telegraf builds it')
-    const file = await writeRows(bench.folder, bench.quick ? 120 : 400)
+    const file = await writeRows(bench.folder, bench.quick ? 40 : 400)
     const piped: PipeRound[] = []
     const peers: Record<Layout, number[]> = { whole: [], lean: [] }
     for (let round = 0; round < (bench.quick ? 1 : 3); round++) {

@@ -74,7 +74,7 @@ export async function throughTelegraf(
     await writeFile(config, configuration(file, database, bucket, layout))
     await database.newBucket(bucket)
     const telegraf = start(scope, command, ['--config', config, '--once'])
-    await telegraf.waitFor(/Config: Interval/)
+    await telegraf.waitFor(/Starting Telegraf/)
     const startedMs = performance.now()
     let cpuS = 0
     const watch = setInterval(() => (cpuS = cpuSecondsOf(telegraf.pid) || cpuS), 50)

@@ -26,7 +26,7 @@ export async function influxWrite(bench: Bench): Promise<void> {
     const byLog: GpuRecord[][] = Array.from({ length: logs }, () => [])
     const shareOf = new Map<string, number>()
     const lines: string[] = []
-    for (const moment of moments(bench.quick ? 80 : 250)) {
+    for (const moment of moments(bench.quick ? 40 : 250)) {
       for (const record of moment) {
         // A GPU is of one partition.
         let share = shareOf.get(record.uuid)

@@ -79,7 +79,7 @@ export function storeModels(engine: EngineUnderTest): void {
       value: fc.option(fc.nat(9)),
       pod: fc.constantFrom('', 'p', 'q'),
     })
-    const moments = fc.array(fc.oneof(fc.nat(5), fc.nat(60 * hour)), { minLength: 1, maxLength: 4 })
+    const moments = fc.array(fc.oneof(fc.nat(5), fc.nat(60 * hour)), { minLength: 1, maxLength: 2 })
     const points = fc.uniqueArray(point, { maxLength: 25, selector: ({ gpu, ms, ns }) => `${gpu} ${ms} ${ns}` })
     const property = fc.asyncProperty(points, moments, async (given, moments) => {
       const { store } = await engine.open(t)

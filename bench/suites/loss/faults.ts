@@ -29,8 +29,10 @@ export async function goThrough(running: Running, plan: Plan, say: (text: string
   const { load, startMs, parts, folders, database, site } = running
   const scales = new Scales(parts, folders)
   const marks: { name: string; tick: number }[] = []
+  const beganMs = performance.now()
+  const tell = (text: string) => say(`  ${Math.round((performance.now() - beganMs) / 1_000)} s: ${text}`)
   const enter = (name: string) => {
-    say(`  ${name}`)
+    tell(name)
     marks.push({ name, tick: load.ticks })
   }
   enter('calm')
@@ -50,7 +52,7 @@ export async function goThrough(running: Running, plan: Plan, say: (text: string
 
   enter('kill')
   for (const part of parts) {
-    say(`    ${part.name}`)
+    tell(`kill -9 ${part.name}`)
     await part.kill()
     await sleep(plan.downMs)
     await part.start()
@@ -58,8 +60,9 @@ export async function goThrough(running: Running, plan: Plan, say: (text: string
   }
   await load.stop()
   const { ticks } = load
-  say('  settling')
+  tell(`the last sample was made; the source holds ${load.held}`)
   const { stored, isSettled } = await settled(running, plan)
+  tell(isSettled ? 'at rest' : 'not at rest, and not waited for any longer')
   const peak = await scales.stop()
   const phases = marks.map(({ name, tick }, at) => {
     const to = marks[at + 1]?.tick ?? ticks

@@ -32,6 +32,7 @@ import { noHolder, OwnerWriter } from './owners.ts'
 import { hourS } from './rows.ts'
 import type { Sealer } from './sealer.ts'
 import { TransferWriter } from './transfers.ts'
+import { Trimmer } from './trim.ts'
 import type { GpuRecord, TelemetryRecord } from '#telemetry/record'
 import { parseTime } from '#telemetry/time'
 
@@ -47,6 +48,7 @@ export class Writer {
   readonly #latest: MultiRow
   readonly #transfers: TransferWriter
   readonly #owners: OwnerWriter
+  readonly #trimmer: Trimmer
   readonly #insertSeries: StatementSync
   readonly #insertGpu: StatementSync
   readonly #updateGpu: StatementSync
@@ -79,6 +81,7 @@ export class Writer {
     )
     this.#transfers = new TransferWriter(db)
     this.#owners = new OwnerWriter(db)
+    this.#trimmer = new Trimmer(db)
     this.#insertSeries = db.prepare('INSERT INTO series (id, key, metric, gpu, labels) VALUES (?, ?, ?, ?, ?)')
     const columns = attributeColumns.join(', ')
     this.#insertGpu = db.prepare(
@@ -115,6 +118,15 @@ export class Writer {
       this.#owners.forget()
       this.#late.forget()
     }
+  }
+
+  /**
+   * Forgets a piece of what was last seen before `cutS`, once the rows are gone.
+   *
+   * @returns whether there is more
+   */
+  trim(cutS: number): boolean {
+    return this.#trimmer.piece((this.#known ??= readKnown(this.#db)), cutS)
   }
 
   /** @throws RefusedRecords */

@@ -1,6 +1,6 @@
 /**
  * GPUs and series as lists need them, kept from read to read: they change seldom, and reading them takes ten times as long
- * as reading the newest values. Triggers count their changes, so one small row tells whether what is kept still holds,
+ * as reading the newest values. Triggers count their changes, and a new series has a higher id than all others; so a glance tells whether what is kept still holds,
  * whichever process wrote.
  */
 
@@ -35,8 +35,8 @@ export class Directory {
   readonly #db: DatabaseSync
   /** Prepared at the first use: a reader may be there before the writer has made the tables. */
   #changes: StatementSync | undefined
-  #gpus: { readonly version: number; readonly all: readonly ListedGpu[] } | undefined
-  #series: { readonly version: number; readonly lists: Map<string | undefined, SeriesList> } | undefined
+  #gpus: { readonly version: string; readonly all: readonly ListedGpu[] } | undefined
+  #series: { readonly version: string; readonly lists: Map<string | undefined, SeriesList> } | undefined
 
   constructor(db: DatabaseSync) {
     this.#db = db
@@ -75,9 +75,11 @@ export class Directory {
     return list
   }
 
-  #version(of: 'gpus' | 'series'): number {
-    this.#changes ??= this.#db.prepare('SELECT gpus, series FROM changes')
-    return this.#changes.get()?.[of] as number
+  #version(of: 'gpus' | 'series'): string {
+    this.#changes ??= this.#db.prepare(`
+      SELECT CAST(gpus AS TEXT) AS gpus, series || ' ' || (SELECT coalesce(max(id), 0) FROM series) AS series FROM changes
+    `)
+    return this.#changes.get()?.[of] as string
   }
 }
 

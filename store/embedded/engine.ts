@@ -140,10 +140,11 @@ export class EmbeddedStore implements Store {
   }
 
   async upkeep(nowMs: number): Promise<boolean> {
-    return this.#change((_, db) => {
+    return this.#change((writer, db) => {
       const { retentionMs } = this.#limits
+      const cutS = Math.floor((nowMs - retentionMs) / 1000)
       // What is old goes first, so that it is not sealed before.
-      if (retentionMs > 0 && removeOld(db, Math.floor((nowMs - retentionMs) / 1000))) return true
+      if (retentionMs > 0 && (removeOld(db, cutS) || writer.trim(cutS))) return true
       return this.#sealer?.piece(nowMs) === true || freePages(db)
     })
   }

@@ -14,12 +14,17 @@ export type PointRecord = GpuRecord | MetricRecord
 
 export interface GpuState {
   readonly id: number
-  /** What its newest sighting said, as {@link attributesOf} writes it. */
-  attributes: string
+  /** What its newest sighting said. */
+  attributes: Attributes
   /** When that was: whole seconds since 1970, and nanoseconds. */
   s: number
   ns: number
   readonly holder: Holder
+  /**
+   * Its series that are told apart by the metric alone, which most are, so that finding one needs no key to be put together:
+   * that took a quarter of a write.
+   */
+  readonly plain: Map<string, SeriesState>
 }
 
 export interface SeriesState {
@@ -41,27 +46,36 @@ export interface SeriesState {
 export interface Known {
   readonly series: Map<string, SeriesState>
   readonly gpus: Map<string, GpuState>
+  /** Those that are not sliced, by uuid. */
+  readonly whole: Map<string, GpuState>
   readonly logs: Map<string, LedgerRow>
   nextSeriesId: number
   nextGpuId: number
 }
 
 export function readKnown(db: DatabaseSync): Known {
-  const known: Known = { series: new Map(), gpus: new Map(), logs: new Map(), nextSeriesId: 1, nextGpuId: 1 }
+  const known: Known = {
+    series: new Map(),
+    gpus: new Map(),
+    whole: new Map(),
+    logs: new Map(),
+    nextSeriesId: 1,
+    nextGpuId: 1,
+  }
   const gpuById = new Map<number, GpuState>()
   const holders = readHolders(db)
   for (const row of db.prepare('SELECT * FROM gpus').iterate() as Iterable<Record<string, string>>) {
     const id = Number(row.id)
     const holder = { ...noHolder(), ...holders.get(id) }
-    const gpu = { id, attributes: storedAttributes(row), s: -1, ns: 0, holder }
+    const gpu = { id, attributes: storedAttributes(row), s: -1, ns: 0, holder, plain: new Map() }
     gpuById.set(gpu.id, gpu)
-    known.gpus.set(gpuKey(row as unknown as GpuRecord), gpu)
+    addGpu(known, row as { uuid: string; gpu_i_id: string }, gpu)
     known.nextGpuId = Math.max(known.nextGpuId, gpu.id + 1)
   }
   for (const row of db.prepare('SELECT * FROM series JOIN latest ON series = id').iterate() as Iterable<SeriesRow>) {
     const gpu = row.gpu === null ? undefined : gpuById.get(row.gpu)
     if (gpu !== undefined && isNewer(row.s, row.ns, gpu)) Object.assign(gpu, { s: row.s, ns: row.ns })
-    known.series.set(row.key, {
+    addSeries(known, row.key, row.metric, row.labels === '{}', {
       id: row.id,
       gpu,
       firstS: row.first_s,
@@ -78,6 +92,25 @@ export function readKnown(db: DatabaseSync): Known {
   for (const { holder, s, ns } of gpuById.values()) Object.assign(holder, { seenS: s, seenNs: ns })
   for (const row of readLedger(db)) known.logs.set(logKey(row.topic, row.log_id), row)
   return known
+}
+
+export function addGpu(known: Known, { uuid, gpu_i_id }: Pick<GpuRecord, 'uuid' | 'gpu_i_id'>, gpu: GpuState): void {
+  known.gpus.set(gpuKey({ uuid, gpu_i_id: gpu_i_id ?? '' }), gpu)
+  if ((gpu_i_id ?? '') === '') known.whole.set(uuid, gpu)
+}
+
+/** @param isPlain whether no label makes it a series of its own */
+export function addSeries(known: Known, key: string, metric: string, isPlain: boolean, series: SeriesState): void {
+  known.series.set(key, series)
+  if (isPlain) series.gpu?.plain.set(metric, series)
+}
+
+/** The series of the record, if it is told apart by GPU and metric alone and there is one. */
+export function plainSeries(known: Known, record: GpuRecord): SeriesState | undefined {
+  if (record.gpu_i_id !== undefined && record.gpu_i_id !== '') return undefined
+  const { labels } = record
+  for (const name in labels) if (isSeriesLabel(name) && labels[name] !== '') return undefined
+  return known.whole.get(record.uuid)?.plain.get(record.metric)
 }
 
 export function readLedger(db: DatabaseSync): LedgerRow[] {
@@ -104,13 +137,47 @@ export const attributeColumns = [
   'namespace',
 ] as const
 
-/** The attributes as one text that is equal when all of them are: a JSON list in the order of the columns, labels last. */
-export function attributesOf(record: GpuRecord): string {
-  return JSON.stringify([...attributeColumns.map((name) => record[name]), gpuLabels(record.labels)])
+/** What a sighting says of a GPU: {@link attributeColumns}, and the labels that make no series of their own. */
+export type Attributes = Readonly<Record<(typeof attributeColumns)[number], string>> & { readonly labels: Labels }
+
+export function attributesOf(record: GpuRecord): Attributes {
+  const { hostname, gpu_id, device_id, model_name, container, pod, namespace } = record
+  const labels = gpuLabels(record.labels)
+  return { hostname, gpu_id, device_id, model_name, container, pod, namespace, labels }
 }
 
-function storedAttributes(row: Record<string, string>): string {
-  return JSON.stringify([...attributeColumns.map((name) => row[name]), JSON.parse(row.labels as string)])
+/** Whether {@link attributesOf} of the record would say the same; makes nothing, as it is asked of each GPU in each batch. */
+export function hasAttributes(record: GpuRecord, attributes: Attributes): boolean {
+  return (
+    record.hostname === attributes.hostname &&
+    record.pod === attributes.pod &&
+    record.namespace === attributes.namespace &&
+    record.container === attributes.container &&
+    record.gpu_id === attributes.gpu_id &&
+    record.device_id === attributes.device_id &&
+    record.model_name === attributes.model_name &&
+    hasLabels(record.labels, attributes.labels)
+  )
+}
+
+function hasLabels(given: Labels, known: Labels): boolean {
+  let missing = 0
+  for (const _ in known) missing++
+  for (const name in given) {
+    if (isSeriesLabel(name)) continue
+    if (known[name] !== given[name]) return false
+    missing--
+  }
+  return missing === 0
+}
+
+/** In the order of {@link attributeColumns}, the labels behind them. */
+export function attributeValues(attributes: Attributes): string[] {
+  return [...attributeColumns.map((name) => attributes[name]), JSON.stringify(attributes.labels)]
+}
+
+function storedAttributes(row: Record<string, string>): Attributes {
+  return { ...(row as unknown as Attributes), labels: JSON.parse(row.labels as string) as Labels }
 }
 
 /** The labels that describe the GPU; those that make a series of its own describe the series. Sorted by name. */
@@ -119,8 +186,10 @@ function gpuLabels(labels: Labels): Labels {
   return Object.fromEntries(names.sort().map((name) => [name, labels[name] as string]))
 }
 
+const namesOfSeries: ReadonlySet<string> = new Set(seriesLabels)
+
 export function isSeriesLabel(name: string): boolean {
-  return (seriesLabels as readonly string[]).includes(name)
+  return namesOfSeries.has(name)
 }
 
 export function isNewer(s: number, ns: number, than: { readonly s: number; readonly ns: number }): boolean {
@@ -130,6 +199,8 @@ export function isNewer(s: number, ns: number, than: { readonly s: number; reado
 interface SeriesRow {
   readonly id: number
   readonly key: string
+  readonly metric: string
+  readonly labels: string
   readonly gpu: number | null
   readonly first_s: number
   readonly first_ns: number

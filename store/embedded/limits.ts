@@ -33,19 +33,28 @@ export function refusalsOf(
   // Far from the limit no key is made; whoever writes makes them anyhow.
   const mayExceed = known.size + records.length > seriesMax
   const added = new Set<string>()
-  for (const [place, record] of records.entries()) {
-    const refuse = (trouble: string) => refusals.set(place, `${nameOf(record)} at ${record.time}: ${trouble}`)
+  const troubleOf = (record: TelemetryRecord): string | undefined => {
     if (record.kind !== 'transfer' && record.value !== null && !Number.isFinite(record.value)) {
-      refuse(`its value is ${record.value}: want a finite number`)
-    } else if (retentionMs > 0 && (parseTime(record.time)?.ms ?? 0) < oldestMs) {
-      const oldest = formatTime({ ms: Math.ceil(oldestMs), ns: 0 })
-      refuse(`it is older than RETENTION keeps records: want a time from ${oldest} on`)
-    } else if (mayExceed && record.kind !== 'transfer') {
-      const key = seriesKeyOf(record)
-      if (known.has(key) || added.has(key)) continue
-      if (known.size + added.size < seriesMax) added.add(key)
-      else refuse(`it begins a new series, and there are ${seriesMax} already: raise SERIES_MAX`)
+      return `its value is ${record.value}: want a finite number`
     }
+    if (retentionMs > 0 && (parseTime(record.time)?.ms ?? 0) < oldestMs) {
+      const oldest = formatTime({ ms: Math.ceil(oldestMs), ns: 0 })
+      return `it is older than RETENTION keeps records: want a time from ${oldest} on`
+    }
+    if (!mayExceed || record.kind === 'transfer') return undefined
+    const key = seriesKeyOf(record)
+    if (known.has(key) || added.has(key)) return undefined
+    if (known.size + added.size >= seriesMax) {
+      return `it begins a new series, and there are ${seriesMax} already: raise SERIES_MAX`
+    }
+    added.add(key)
+    return undefined
+  }
+  let place = 0
+  for (const record of records) {
+    const trouble = troubleOf(record)
+    if (trouble !== undefined) refusals.set(place, `${nameOf(record)} at ${record.time}: ${trouble}`)
+    place++
   }
   return refusals
 }

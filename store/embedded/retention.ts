@@ -85,8 +85,8 @@ function note(db: DatabaseSync, rows: number): void {
   if (rows > 0) db.prepare('UPDATE removed SET rows = rows + ?').run(rows)
 }
 
-/** Rows and their count go together. */
-function inOne(db: DatabaseSync, work: () => void): void {
+/** In one transaction: rows and their count go together. */
+export function inOne(db: DatabaseSync, work: () => void): void {
   db.exec('BEGIN IMMEDIATE')
   try {
     work()

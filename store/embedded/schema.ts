@@ -127,7 +127,7 @@ export const migrations: readonly Migration[] = [
     `,
   },
   {
-    // How often they changed: what tells a reader whether what it knows of them still holds.
+    // How often they changed: what tells a reader whether what it knows of them still holds. New series are told by their ids.
     name: 'changes of the inventory',
     sql: `
       CREATE TABLE changes (gpus INTEGER NOT NULL, series INTEGER NOT NULL);
@@ -135,7 +135,6 @@ export const migrations: readonly Migration[] = [
       CREATE TRIGGER gpus_inserted AFTER INSERT ON gpus BEGIN UPDATE changes SET gpus = gpus + 1; END;
       CREATE TRIGGER gpus_updated AFTER UPDATE ON gpus BEGIN UPDATE changes SET gpus = gpus + 1; END;
       CREATE TRIGGER gpus_deleted AFTER DELETE ON gpus BEGIN UPDATE changes SET gpus = gpus + 1; END;
-      CREATE TRIGGER series_inserted AFTER INSERT ON series BEGIN UPDATE changes SET series = series + 1; END;
       CREATE TRIGGER series_deleted AFTER DELETE ON series BEGIN UPDATE changes SET series = series + 1; END;
     `,
   },

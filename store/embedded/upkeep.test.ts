@@ -37,7 +37,7 @@ test('records older than the retention are refused by name, before anything is w
   clock.advance(hourMs)
   while (await store.upkeep(clock.wallMs()));
   t.match(await store.write(batchOf(partOf([young]))), { received: 0 })
-  t.same((await store.range({ metric: young.metric }))[0]?.values, [], 'nor does it come back once it is removed')
+  t.same(await store.range({ metric: young.metric }), [], 'nor does it come back once it is removed')
   await store.close()
 })
 
@@ -84,9 +84,99 @@ test('what is old is removed in pieces, and the file gets smaller', async (t) =>
   t.equal(range.length, 25)
   for (const { values } of range) t.match([values.length, values[0]], [600, { time: '2025-07-18T20:50:00Z' }])
   t.equal((await store.transfers({ limit: 10_000 })).length, 0)
-  t.equal((await store.gpus()).length, 25, 'the inventory stays')
+  t.equal((await store.gpus()).length, 25)
   await store.close()
   t.ok(statSync(path).size < 1_500_000, `${statSync(path).size} bytes`)
+})
+
+test('what was last seen before the retention is forgotten, and begins anew when it comes back', async (t) => {
+  const path = pathOf(t)
+  const clock = manualClock(start)
+  let store = await EmbeddedStore.open(path, { retentionMs: 24 * hourMs, seriesMax: 3, clock })
+  const reader = await EmbeddedStore.open(path, { readOnly: true })
+  let offset = 0
+  const write = async (...records: ReturnType<typeof gpuRecord>[]) =>
+    store.write(batchOf(partOf(records, (offset += records.length) - records.length)))
+  const old = gpuRecord({ uuid: 'GPU-old', hostname: 'host-old', pod: 'p', time: time(0) })
+  const young = (hours: number, given = {}) => gpuRecord({ time: time(hours * hourMs), ...given })
+  await write(old, young(0, { metric: 'B', pod: 'first' }), young(0, { pod: 'first' }))
+  for (const hours of [10, 20]) await write(young(hours, { pod: `pod-${hours}` }))
+  clock.advance(25 * hourMs - 1)
+  while (await store.upkeep(clock.wallMs()));
+  t.equal((await reader.gpus()).length, 2, 'an hour is removed as a whole')
+  clock.advance(1)
+  while (await store.upkeep(clock.wallMs()));
+  const uuids = async () => (await reader.gpus()).map(({ uuid }) => uuid)
+  t.same(await uuids(), ['GPU-a'])
+  t.same(await reader.hosts(), [{ hostname: 'host-1', gpus: 1, last_seen: time(20 * hourMs).replace('.000', '') }])
+  t.same(await reader.latest({ uuid: 'GPU-old' }), [])
+  t.match(await reader.latest(), [{ uuid: 'GPU-a', metric: 'DCGM_FI_DEV_GPU_UTIL' }], 'nor is its other metric there')
+  t.same(
+    (await reader.owners()).map(({ pod }) => pod),
+    ['first', 'pod-10', 'pod-20'],
+    'the first one had it still when the retention began',
+  )
+  t.match(await write({ ...old, time: time(25 * hourMs) }, young(25, { metric: 'B', pod: 'pod-20' })), { stored: 2 })
+  await t.rejects(write(young(25, { metric: 'C' })), { code: 'refused' }, 'with those that are left there are three')
+  t.same(await uuids(), ['GPU-a', 'GPU-old'])
+  clock.advance(11 * hourMs)
+  while (await store.upkeep(clock.wallMs()));
+  t.same(
+    (await reader.owners({ uuid: 'GPU-a' })).map(({ pod }) => pod),
+    ['pod-10', 'pod-20'],
+  )
+  await store.close()
+  store = await EmbeddedStore.open(path, { retentionMs: 24 * hourMs, clock })
+  t.match(await write(young(25, { metric: 'B', pod: 'pod-20' })), { duplicate: 1 })
+  t.same(await store.gpus(), await reader.gpus())
+  await store.close()
+  await reader.close()
+})
+
+test('whatever is seen and forgotten: lists are those of a store that keeps everything, less what is old', async (t) => {
+  const row = fc.record({ gpu: fc.nat(3), metric: fc.constantFrom('A', 'B'), pod: fc.constantFrom('', 'p', 'q') })
+  const step = fc.record({
+    rows: fc.array(fc.tuple(row, fc.nat(120)), { maxLength: 6 }),
+    minutes: fc.integer({ min: 20, max: 240 }),
+    reopen: fc.nat(5).map((n) => n === 0),
+  })
+  const property = fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
+    const clock = manualClock(start)
+    const options = { retentionMs: 6 * hourMs, clock }
+    const path = pathOf(t)
+    let store = await EmbeddedStore.open(path, options)
+    const whole = await EmbeddedStore.open(pathOf(t), { clock })
+    const forgotten = new Set<string>()
+    let offset = 0
+    for (const { rows, minutes, reopen } of steps) {
+      clock.advance(minutes * 60_000)
+      const records = rows.map(([{ gpu, metric, pod }, back]) =>
+        gpuRecord({ uuid: `GPU-${gpu}`, metric, pod, time: new Date(clock.wallMs() - back * 60_000).toISOString() }),
+      )
+      for (const each of [store, whole]) await each.write(batchOf(partOf(records, offset)))
+      offset += records.length
+      while (await store.upkeep(clock.wallMs()));
+      const edgeMs = Math.floor((clock.wallMs() - 6 * hourMs) / hourMs) * hourMs
+      const isKept = ({ time }: { time: string }) => Date.parse(time) >= edgeMs
+      const all = await whole.latest()
+      const latest = all.filter(isKept)
+      assert.deepEqual(await store.latest(), latest)
+      const uuids = new Set(latest.map(({ uuid }) => uuid))
+      assert.deepEqual(new Set((await store.gpus()).map(({ uuid }) => uuid)), uuids)
+      for (const { uuid } of all) if (!uuids.has(uuid)) forgotten.add(uuid)
+      // A GPU that comes back knows nothing of its owners before.
+      const isAsBefore = ({ uuid }: { uuid: string }) => !forgotten.has(uuid)
+      const owners = (await whole.owners()).filter(({ to }) => to === null || Date.parse(to) > edgeMs)
+      const ends = ({ uuid, pod, to }: { uuid: string; pod: string; to: string | null }) => `${uuid} ${pod} ${to}`
+      assert.deepEqual((await store.owners()).filter(isAsBefore).map(ends), owners.filter(isAsBefore).map(ends))
+      if (!reopen) continue
+      await store.close()
+      store = await EmbeddedStore.open(path, options)
+    }
+    await store.close()
+    await whole.close()
+  })
+  await fc.assert(property, { numRuns: 10 })
 })
 
 test('only the writer keeps the store up', async (t) => {

@@ -1,6 +1,6 @@
 /**
  * Writes a batch: rows, inventory, newest values and ledger in one transaction. It is the hot half of the collector (a write
- * takes 1.6 times what `JSON.parse` of its records does; `npm run bench -- store`), so the loop over the records makes no
+ * takes what `JSON.parse` of its records does; `npm run bench -- store`), so the loop over the records makes no
  * object and no text that it can do without.
  */
 
@@ -8,14 +8,19 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { type RefusedRecord, RefusedRecords } from '../errors.ts'
 import { addCounts, type BatchPart, type Counts, type LedgerRow, noCounts, type WriteBatch } from '../store.ts'
 import {
+  addGpu,
+  addSeries,
   attributeColumns,
   attributesOf,
+  attributeValues,
   type GpuState,
   gpuKey,
+  hasAttributes,
   isNewer,
   isSeriesLabel,
   type Known,
   logKey,
+  plainSeries,
   type PointRecord,
   readKnown,
   type SeriesState,
@@ -27,6 +32,7 @@ import { noHolder, OwnerWriter } from './owners.ts'
 import { hourS } from './rows.ts'
 import type { Sealer } from './sealer.ts'
 import { TransferWriter } from './transfers.ts'
+import { Trimmer } from './trim.ts'
 import type { GpuRecord, TelemetryRecord } from '#telemetry/record'
 import { parseTime } from '#telemetry/time'
 
@@ -42,6 +48,7 @@ export class Writer {
   readonly #latest: MultiRow
   readonly #transfers: TransferWriter
   readonly #owners: OwnerWriter
+  readonly #trimmer: Trimmer
   readonly #insertSeries: StatementSync
   readonly #insertGpu: StatementSync
   readonly #updateGpu: StatementSync
@@ -74,6 +81,7 @@ export class Writer {
     )
     this.#transfers = new TransferWriter(db)
     this.#owners = new OwnerWriter(db)
+    this.#trimmer = new Trimmer(db)
     this.#insertSeries = db.prepare('INSERT INTO series (id, key, metric, gpu, labels) VALUES (?, ?, ?, ?, ?)')
     const columns = attributeColumns.join(', ')
     this.#insertGpu = db.prepare(
@@ -110,6 +118,15 @@ export class Writer {
       this.#owners.forget()
       this.#late.forget()
     }
+  }
+
+  /**
+   * Forgets a piece of what was last seen before `cutS`, once the rows are gone.
+   *
+   * @returns whether there is more
+   */
+  trim(cutS: number): boolean {
+    return this.#trimmer.piece((this.#known ??= readKnown(this.#db)), cutS)
   }
 
   /** @throws RefusedRecords */
@@ -232,13 +249,16 @@ export class Writer {
   }
 
   #seriesOf(known: Known, record: PointRecord): SeriesState {
+    const plain = record.kind === 'gpu' ? plainSeries(known, record) : undefined
+    if (plain !== undefined) return plain
     const key = seriesKeyOf(record)
     const found = known.series.get(key)
     if (found !== undefined) return found
     const gpu = record.kind === 'gpu' ? this.#gpuOf(known, record) : undefined
     const labels = record.kind === 'gpu' ? seriesLabelsOf(record) : record.tags
     const id = known.nextSeriesId++
-    this.#insertSeries.run(id, key, record.metric, gpu?.id ?? null, JSON.stringify(labels))
+    const labelText = JSON.stringify(labels)
+    this.#insertSeries.run(id, key, record.metric, gpu?.id ?? null, labelText)
     const series: SeriesState = {
       id,
       gpu,
@@ -251,7 +271,7 @@ export class Writer {
       newest: undefined,
       newestPlace: 0,
     }
-    known.series.set(key, series)
+    addSeries(known, key, record.metric, labelText === '{}', series)
     return series
   }
 
@@ -259,9 +279,10 @@ export class Writer {
     const key = gpuKey(record)
     const found = known.gpus.get(key)
     if (found !== undefined) return found
-    const gpu: GpuState = { id: known.nextGpuId++, attributes: attributesOf(record), s: -1, ns: 0, holder: noHolder() }
+    const attributes = attributesOf(record)
+    const gpu: GpuState = { id: known.nextGpuId++, attributes, s: -1, ns: 0, holder: noHolder(), plain: new Map() }
     this.#insertGpu.run(gpu.id, record.uuid, record.gpu_i_id ?? '', ...attributeValues(gpu.attributes))
-    known.gpus.set(key, gpu)
+    addGpu(known, record, gpu)
     return gpu
   }
 
@@ -302,10 +323,10 @@ export class Writer {
     for (const [gpu, series] of sighted) {
       gpu.s = series.s
       gpu.ns = series.ns
-      const attributes = attributesOf(series.newest as GpuRecord)
-      if (attributes === gpu.attributes) continue
-      gpu.attributes = attributes
-      this.#updateGpu.run(...attributeValues(attributes), gpu.id)
+      const newest = series.newest as GpuRecord
+      if (hasAttributes(newest, gpu.attributes)) continue
+      gpu.attributes = attributesOf(newest)
+      this.#updateGpu.run(...attributeValues(gpu.attributes), gpu.id)
     }
   }
 
@@ -345,10 +366,4 @@ function seriesLabelsOf(record: GpuRecord): Record<string, string> {
 
 function isLaterSighting(a: SeriesState, b: SeriesState): boolean {
   return isNewer(a.s, a.ns, b) || (!isNewer(b.s, b.ns, a) && a.newestPlace > b.newestPlace)
-}
-
-/** The columns that {@link attributesOf} wrote. */
-function attributeValues(attributes: string): string[] {
-  const values = JSON.parse(attributes) as unknown[]
-  return values.map((value) => (typeof value === 'string' ? value : JSON.stringify(value)))
 }

@@ -107,7 +107,7 @@ function textsOf(
 ): Record<string, string | readonly string[] | undefined> {
   const texts = Object.entries(query).map(([name, value]) => {
     if (value === undefined) return [name, undefined] as const
-    return [name, Array.isArray(value) ? value.map(String) : String(value)] as const
+    return [name, Array.isArray(value) ? value.map(String) : String(value as string | number | boolean)] as const
   })
   return Object.fromEntries(texts)
 }

@@ -72,7 +72,6 @@ export type Topic = Static<typeof broker.topic>
 export type Group = Static<typeof broker.group>
 export type Audit = AnswerOf<'getAudit'>
 export type StreamRecord = AnswerOf<'stream'>
-export type ProblemAnswer = Static<typeof records.problem>
 /** Data of `event: gap`. `missed` is null where nobody counted. */
 export interface StreamGap {
   readonly reason: string

@@ -16,7 +16,7 @@ const options = {
 }
 
 /** Metrics x GPUs of one moment. */
-export const rowsAStep = 2470
+const rowsAStep = 2470
 
 export interface RowFile {
   readonly path: string

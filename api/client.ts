@@ -105,9 +105,11 @@ export class Api {
 function textsOf(
   query: Readonly<Record<string, unknown>> = {},
 ): Record<string, string | readonly string[] | undefined> {
-  const texts = Object.entries(query).map(([name, value]) => {
-    if (value === undefined) return [name, undefined] as const
-    return [name, Array.isArray(value) ? value.map(String) : String(value as string | number | boolean)] as const
-  })
-  return Object.fromEntries(texts)
+  const given = query as Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
+  return Object.fromEntries(
+    Object.entries(given).map(([name, value]) => [
+      name,
+      typeof value === 'number' || typeof value === 'boolean' ? String(value) : value,
+    ]),
+  )
 }

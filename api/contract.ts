@@ -20,7 +20,6 @@ import type * as fleet from './schemas/fleet.ts'
 import type * as gpus from './schemas/gpus.ts'
 import type * as links from './schemas/links.ts'
 import type { brokerPart, topicPart } from './schemas/pipeline.ts'
-import type * as records from './schemas/records.ts'
 import type * as transfers from './schemas/transfers.ts'
 import type * as views from './schemas/views.ts'
 

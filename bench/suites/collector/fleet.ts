@@ -15,9 +15,6 @@ const options = {
   transfersPerMinute: 0,
 }
 
-/** Metrics x GPUs of one moment. */
-const rowsAStep = 2470
-
 export interface RowFile {
   readonly path: string
   readonly rows: number

@@ -17,13 +17,15 @@ const role = 'api'
 export async function run(settings: ApiSettings, signal: AbortSignal): Promise<void> {
   const host = apiHostOf(settings)
   const log = createLog(role, settings.logLevel)
+  settings.apiKeys?.tell((line, isWell) => log[isWell ? 'info' : 'error'](`API_KEY_FILE: ${line}`))
+  settings.serviceToken?.tell((line, isWell) => log[isWell ? 'info' : 'error'](`SERVICE_TOKEN_FILE: ${line}`))
   const { app, stop } = await openApiParts(settings, { log, metrics: createMetrics(role) })
   try {
     await app.listen({ host, port: settings.port }).catch((error: unknown) => {
       throw listenError(error, host, settings.port)
     })
     const { port } = app.server.address() as { port: number }
-    if (settings.apiKeys.length === 0) log.warn('no API_KEY: everybody on this machine may ask')
+    if (settings.apiKeys === undefined) log.warn('no API_KEY: everybody on this machine may ask')
     log.info({ url: urlOf(host, port), port }, 'listening')
     await aborted(signal)
   } finally {

@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
+import { matcher } from '#lib/auth'
 import { systemClock } from '#lib/clock'
 import type { Log } from '#lib/log'
 import type { Metrics } from '#lib/metrics'
@@ -53,7 +54,7 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
 
   const transport = new Transport({ url, token, timeoutMs: 10_000, backoff: { firstMs: 50, longestMs: 500 } })
   const app = await createApi({
-    keys: new Keys(settings.apiKeys),
+    keys: new Keys(() => settings.apiKeys?.all ?? noKeys),
     log,
     metrics,
     corsOrigins: settings.corsOrigins,
@@ -95,13 +96,17 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
   }
 }
 
+const noKeys: readonly string[] = []
+
 /** `GET /status`, as on every role; between the roles the SERVICE_TOKEN is the key. */
 function addStatus(app: FastifyInstance, { apiKeys, serviceToken }: ApiSettings, status: () => object): void {
   const startedMs = performance.now()
-  const keys = new Keys(serviceToken === undefined ? apiKeys : [...apiKeys, serviceToken])
+  const keys = new Keys(() => apiKeys?.all ?? noKeys)
+  const isToken = matcher(() => serviceToken?.all ?? noKeys)
   app.get('/status', { config: { route: '/status' } }, (request) => {
     const given = givenKey(request.headers)
-    if (!keys.isEmpty && (given === undefined || keys.find(given) === undefined)) {
+    const isOpen = apiKeys === undefined && serviceToken === undefined
+    if (!isOpen && (given === undefined || (!isToken(given) && keys.find(given) === undefined))) {
       throw new Problem('unauthorized', 'send the SERVICE_TOKEN or a key')
     }
     const uptimeS = Math.round((performance.now() - startedMs) / 1_000)

@@ -6,12 +6,6 @@ import { storePlace } from '#store/settings'
 import { isName } from '#wire/ids'
 
 const name = { pattern: { test: isName } as RegExp, want: '1 to 128 of A-Z a-z 0-9 . _ - not starting with a dot' }
-const keys = setting.list('API_KEY', {
-  help: 'the keys that may ask, with commas (two while they are rotated); without one the API listens on loopback only',
-  want: 'keys of 8 to 512 visible ASCII characters, with commas',
-  secret: true,
-  default: '',
-})
 const origins = setting.list('CORS_ORIGINS', {
   help: 'pages of other hosts that may ask, such as https://grafana.example.org; default none',
   want: 'origins such as https://grafana.example.org, with commas',
@@ -26,7 +20,11 @@ export const apiSettings = {
     pattern: /^[A-Za-z0-9.:_%-]+$/,
     want: 'a host name or an address',
   }),
-  apiKeys: { ...keys, parse: (text: string) => allOf(keys.parse(text), (key) => /^[\x21-\x7e]{8,512}$/.test(key)) },
+  apiKeys: setting.secrets('API_KEY', {
+    help: 'keys that may do everything (two while they are rotated); without one the API listens on loopback only',
+    want: 'keys of 8 to 512 visible ASCII characters, with commas',
+    pattern: /^[\x21-\x2b\x2d-\x7e]{8,512}$/,
+  }),
   msgQueueAddr: setting.url('MSG_QUEUE_ADDR', {
     help: 'the broker or proxy: POST /telemetry goes there, the live stream comes from there',
     default: 'http://127.0.0.1:8081',
@@ -73,7 +71,7 @@ export type ApiSettings = Settings<typeof apiSettings>
  * @throws SettingsError
  */
 export function apiHostOf({ host, apiKeys }: Pick<ApiSettings, 'host' | 'apiKeys'>): string {
-  if (apiKeys.length > 0) return host ?? '0.0.0.0'
+  if (apiKeys !== undefined) return host ?? '0.0.0.0'
   if (host === undefined) return '127.0.0.1'
   if (isLoopback(host)) return host
   throw new SettingsError([`HOST=${host}: want a loopback address, or an API_KEY beside it`])

@@ -1,5 +1,6 @@
 /** Requests to one broker, over a pool of connections. undici stands behind this file alone. */
 
+import type { TokenSource } from '#wire/client'
 import { Pool } from 'undici'
 
 /** Connections to one broker; a consume stream takes one for itself. */
@@ -27,15 +28,15 @@ export interface Opened {
 export class Upstream {
   readonly url: string
   readonly #pool: Pool
-  readonly #authorization: Readonly<Record<string, string>>
+  readonly #token: TokenSource | undefined
   readonly #answerMs: number
 
   /** @param answerMs how long the broker may take to begin its answer, and between two pieces of it */
-  constructor(url: string, token: string | undefined, answerMs: number) {
+  constructor(url: string, token: TokenSource | undefined, answerMs: number) {
     this.url = url
     this.#answerMs = answerMs
     this.#pool = new Pool(url, { connections: connectionsMax, pipelining: 1, connect: { timeout: connectMs } })
-    this.#authorization = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    this.#token = token
   }
 
   /**
@@ -56,7 +57,7 @@ export class Upstream {
     const answer = await this.#pool.request({
       method,
       path,
-      headers: { ...headers, ...this.#authorization },
+      headers: this.#authorized(headers),
       body,
       headersTimeout: answerMs,
       bodyTimeout: answerMs,
@@ -78,7 +79,7 @@ export class Upstream {
     const answer = await this.#pool.request({
       method: 'GET',
       path,
-      headers: { ...headers, ...this.#authorization },
+      headers: this.#authorized(headers),
       signal,
       headersTimeout: this.#answerMs,
       bodyTimeout: 0,
@@ -92,6 +93,10 @@ export class Upstream {
       text: () => body.text(),
       close: () => void body.destroy(new Error('cut')),
     }
+  }
+
+  #authorized(headers: Readonly<Record<string, string>>): Record<string, string> {
+    return this.#token === undefined ? { ...headers } : { ...headers, authorization: `Bearer ${this.#token.current}` }
   }
 
   /** Cuts what is still open. */

@@ -89,6 +89,7 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
     may: ['problems', 'http'],
     why: 'Fastify: what stands between the network and the handlers',
   },
+  'api/server/doorkeeper.ts': { may: ['problems'], why: 'refuses who may not ask, with a code of the table' },
   'api/server/pages.ts': {
     may: ['problems'],
     why: 'what needs no key: the page, Swagger UI, and the doors of every role',

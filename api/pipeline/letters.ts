@@ -1,12 +1,12 @@
 /** The dead letters: the API passes on what the broker keeps. */
 
-import { Client } from '#wire/client'
+import { Client, type ClientOptions } from '#wire/client'
 import { Problem } from '#wire/problems'
 import type { Handlers } from '../call.ts'
 import type { AnswerOf } from '../contract.ts'
 
 export function letterHandlers(
-  broker: { readonly url: string; readonly token: string | undefined },
+  broker: Pick<ClientOptions, 'url' | 'token'>,
   topicDefault: string,
 ): Pick<Handlers, 'listLetters' | 'retryLetters' | 'dropLetters'> {
   const client = new Client({ ...broker, timeoutMs: 10_000 })

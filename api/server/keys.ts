@@ -17,26 +17,36 @@ interface Known extends Key {
 export const anyone: Key = { id: 'anyone', scopes: ['admin'] }
 
 export class Keys {
-  readonly #known: readonly Known[]
+  readonly #secrets: () => readonly string[]
+  #of: readonly string[] = []
+  #known: readonly Known[] = []
 
-  /** @param keys those of API_KEY: each may do everything */
-  constructor(keys: readonly string[]) {
-    this.#known = keys.map((key) => {
-      const digest = digestOf(key)
-      return { id: `key-${digest.toString('hex').slice(0, 8)}`, scopes: ['admin'], digest }
-    })
+  /** @param secrets gives the keys of API_KEY, each of which may do everything: the same array as long as they are the same */
+  constructor(secrets: () => readonly string[]) {
+    this.#secrets = secrets
   }
 
   get isEmpty(): boolean {
-    return this.#known.length === 0
+    return this.#now().length === 0
   }
 
   /** Whose key it is. All are compared each time, so the time does not tell which one was near. */
   find(given: string): Key | undefined {
     const digest = digestOf(given)
     let found: Known | undefined
-    for (const known of this.#known) if (timingSafeEqual(known.digest, digest)) found = known
+    for (const known of this.#now()) if (timingSafeEqual(known.digest, digest)) found = known
     return found
+  }
+
+  #now(): readonly Known[] {
+    const secrets = this.#secrets()
+    if (secrets === this.#of) return this.#known
+    this.#of = secrets
+    this.#known = secrets.map((key) => {
+      const digest = digestOf(key)
+      return { id: `key-${digest.toString('hex').slice(0, 8)}`, scopes: ['admin'], digest }
+    })
+    return this.#known
   }
 }
 

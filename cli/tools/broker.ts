@@ -1,6 +1,7 @@
 /** What the tools share that talk to a broker: where it is, and what to say when it is not there. */
 
 import { commonSettings, setting } from '#lib/settings'
+import type { Secrets } from '#lib/secret'
 import { Client, type TopicInfo } from '#wire/client'
 import { Problem } from '#wire/problems'
 import { didYouMean } from '../args.ts'
@@ -18,7 +19,7 @@ export const brokerSettings = {
 export const brokerAliases = { addr: 'msg-queue-addr' }
 
 /** The only variables that tools take from the environment: their other flags have names that others use, too. */
-export const brokerVariables = ['MSG_QUEUE_ADDR', 'SERVICE_TOKEN']
+export const brokerVariables = ['MSG_QUEUE_ADDR', 'SERVICE_TOKEN', 'SERVICE_TOKEN_FILE']
 
 /**
  * Works with a client of the broker.
@@ -26,7 +27,7 @@ export const brokerVariables = ['MSG_QUEUE_ADDR', 'SERVICE_TOKEN']
  * @throws Error that says what to do when there is no broker, or when it wants a token
  */
 export async function withBroker<T>(
-  { addr, serviceToken }: { readonly addr: string; readonly serviceToken: string | undefined },
+  { addr, serviceToken }: { readonly addr: string; readonly serviceToken: Secrets | undefined },
   io: Io,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {

@@ -7,11 +7,13 @@ import type { Static, TSchema } from 'typebox'
 import type { Endpoint } from './endpoint.ts'
 import { fleetEndpoints } from './endpoints/fleet.ts'
 import { gpusEndpoints } from './endpoints/gpus.ts'
+import { keysEndpoints } from './endpoints/keys.ts'
 import { pipelineEndpoints } from './endpoints/pipeline.ts'
 import { recordsEndpoints } from './endpoints/records.ts'
 import { transfersEndpoints } from './endpoints/transfers.ts'
 import type * as fleet from './schemas/fleet.ts'
 import type * as gpus from './schemas/gpus.ts'
+import type { keyInfo } from './schemas/keys.ts'
 import type { brokerPart, topicPart } from './schemas/pipeline.ts'
 import type * as records from './schemas/records.ts'
 import type * as transfers from './schemas/transfers.ts'
@@ -21,6 +23,7 @@ export const contract = {
   ...fleetEndpoints,
   ...transfersEndpoints,
   ...pipelineEndpoints,
+  ...keysEndpoints,
   ...recordsEndpoints,
 } as const satisfies Record<string, Endpoint>
 
@@ -52,6 +55,7 @@ export type Pipeline = AnswerOf<'getPipeline'>
 export type BrokerPart = Static<typeof brokerPart>
 export type TopicPart = Static<typeof topicPart>
 export type StreamRecord = AnswerOf<'stream'>
+export type KeyInfo = Static<typeof keyInfo>
 export type ProblemAnswer = Static<typeof records.problem>
 /** Data of `event: gap`. `missed` is null where nobody counted. */
 export interface StreamGap {

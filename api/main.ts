@@ -5,7 +5,7 @@ import { createMetrics } from '#lib/metrics'
 import { listenError, urlOf } from '#lib/http/server'
 import { aborted } from '#lib/stop'
 import { openApiParts } from './routes.ts'
-import { apiHostOf, type ApiSettings } from './settings.ts'
+import { apiHostOf, type ApiSettings, checkUsers } from './settings.ts'
 
 const role = 'api'
 
@@ -16,6 +16,7 @@ const role = 'api'
  */
 export async function run(settings: ApiSettings, signal: AbortSignal): Promise<void> {
   const host = apiHostOf(settings)
+  checkUsers(settings)
   const log = createLog(role, settings.logLevel)
   settings.apiKeys?.tell((line, isWell) => log[isWell ? 'info' : 'error'](`API_KEY_FILE: ${line}`))
   settings.serviceToken?.tell((line, isWell) => log[isWell ? 'info' : 'error'](`SERVICE_TOKEN_FILE: ${line}`))

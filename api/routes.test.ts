@@ -36,11 +36,23 @@ interface Row {
   readonly wrong: readonly (readonly [path: string, status: number, code: string, detail: RegExp])[]
 }
 
+/** Beside their handlers: `stream.test.ts`, `produce.test.ts`, `letters.test.ts`, `keys.test.ts`. */
+const elsewhere = [
+  'stream',
+  'postTelemetry',
+  'listLetters',
+  'retryLetters',
+  'dropLetters',
+  'listKeys',
+  'createKey',
+  'rotateKey',
+  'expireKey',
+  'revokeKey',
+] as const
+
 const ids = (body: any) => body.gpus.map((gpu: any) => gpu.uuid)
 
-const rows: Readonly<
-  Record<Exclude<Operation, 'stream' | 'postTelemetry' | 'listLetters' | 'retryLetters' | 'dropLetters'>, Row>
-> = {
+const rows: Readonly<Record<Exclude<Operation, (typeof elsewhere)[number]>, Row>> = {
   listGpus: {
     happy: [
       ['/api/v1/gpus', ids, ['GPU-a', 'GPU-b', 'GPU-c']],
@@ -314,9 +326,6 @@ test('stale: what is old says so, and still counts where nothing is fresh', asyn
   const fleet: any = await api.json('/api/v1/fleet')
   t.same([fleet.stale, fleet.stale_gpus, fleet.power_w], [true, 3, 400])
 })
-
-/** In `stream.test.ts`, `produce.test.ts` and `letters.test.ts`. */
-const elsewhere = ['stream', 'postTelemetry', 'listLetters', 'retryLetters', 'dropLetters']
 
 test('the table of routes: each has its rows here', (t) => {
   t.same(Object.keys(contract).toSorted(), [...Object.keys(rows), ...elsewhere].toSorted())

@@ -10,7 +10,13 @@ import { version } from '#lib/version'
 import { Problem } from '#wire/problems'
 import { Transport } from '#wire/transport'
 import { Feed } from './live/feed.ts'
-import { givenKey, Keys } from './server/keys.ts'
+import { keyHandlers } from './handlers/keys.ts'
+import { unboundOf } from './keys/bounds.ts'
+import { Keyring } from './keys/keyring.ts'
+import { keyIdOf } from './keys/text.ts'
+import { KeyTopic } from './keys/topic.ts'
+import { anyone, givenKey, type Key, type KeyFinder, Keys } from './server/keys.ts'
+import { usersDoor } from './server/users.ts'
 import { letterHandlers } from './pipeline/letters.ts'
 import { Live } from './live/live.ts'
 import { addPages, dashboardDist } from './server/pages.ts'
@@ -29,6 +35,8 @@ import { serveStream, streamOptions } from './live/stream.ts'
 
 export interface ApiParts {
   readonly app: FastifyInstance
+  /** Resolves when the keys are known, or the broker that has them is found to be away. */
+  readonly settled: Promise<void>
   /** Ends the event streams and what feeds them, and closes the store. */
   stop(): Promise<void>
 }
@@ -49,12 +57,25 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
   const watch = new PipelineWatch(settings, reader)
   const live = new Live(randomBytes(4).toString('hex'), settings.streamBytes)
   const feed = new Feed(settings, live, log)
-  const sinks = new Set<{ end(): void }>()
+  const sinks = new Map<{ end(): void }, Key>()
+  const topics = { gpus: msgQueueTopic, transfers: settings.transfersTopic }
+  const unbound = unboundOf(topics)
+  const keyring = new Keyring(topics, wallMs)
+  const keyTopic = new KeyTopic({ url, token }, keyring, log)
+  const keys = finderOf(settings, new Keys(() => settings.apiKeys?.all ?? noKeys, unbound), keyring, keyTopic)
   let stopping = false
 
   const transport = new Transport({ url, token, timeoutMs: 10_000, backoff: { firstMs: 50, longestMs: 500 } })
   const app = await createApi({
-    keys: new Keys(() => settings.apiKeys?.all ?? noKeys),
+    keys,
+    anyone: anyone(unbound),
+    userOf: usersDoor({
+      userHeader: settings.userHeader?.toLowerCase(),
+      userScopes: settings.userScopes,
+      isTrusted: (address) => settings.trustedProxies.has(address),
+      bounds: unbound,
+    }),
+    trustsForwarder: (address) => settings.trustForwarded && settings.trustedProxies.has(address),
     log,
     metrics,
     corsOrigins: settings.corsOrigins,
@@ -67,30 +88,47 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
       ...metricHandlers,
       ...transferHandlers(reader),
       getPipeline: ({ nowMs }) => watch.read(nowMs),
+      ...keyHandlers(keyring, keyTopic),
       ...letterHandlers({ url, token }, msgQueueTopic),
       postTelemetry: telemetryHandler(transport, msgQueueTopic),
     },
-    openStream(query, lastId) {
-      const options = streamOptions(query)
+    openStream(query, lastId, key) {
+      const options = streamOptions(query, key.bounds)
       return (sink) => {
-        sinks.add(sink)
+        sinks.set(sink, key)
         sink.onClose(() => sinks.delete(sink))
         serveStream({ live, feed }, options, lastId, sink)
         if (stopping) sink.end()
       }
     },
   })
-  await addPages(app, { metrics, dashboardDir, ready: () => (stopping ? 'it is stopping' : true) })
-  addStatus(app, settings, () => ({ readers: live.readerCount, streamed: live.next, store: reader.problem }))
+  await addPages(app, { metrics, dashboardDir, ready: () => (stopping ? 'it is stopping' : keyTopic.ready) })
+  addStatus(app, settings, keys, () => ({
+    readers: live.readerCount,
+    streamed: live.next,
+    store: reader.problem,
+    keys: keyTopic.status,
+  }))
   const readers = metrics.gauge('penstock_api_stream_readers', 'Readers of the live stream')
   metrics.onScrape(() => readers.set(live.readerCount))
 
+  // What was opened with a key ends with it: at once when it is revoked, within a second when its time is over.
+  const endEnded = () => {
+    for (const [sink, key] of sinks) if (!key.isLive()) sink.end()
+  }
+  keyring.onChange(endEnded)
+  const looking = setInterval(endEnded, 1_000).unref()
+  keyTopic.start()
+
   return {
     app,
+    settled: keyTopic.settled,
     async stop() {
       stopping = true
+      clearInterval(looking)
+      keyTopic.stop()
       feed.stop()
-      for (const sink of sinks) sink.end()
+      for (const sink of sinks.keys()) sink.end()
       await reader.close()
     },
   }
@@ -98,14 +136,28 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
 
 const noKeys: readonly string[] = []
 
+/** The keys of API_KEY, and those that were made here or by another replica. */
+function finderOf({ apiKeys, userHeader }: ApiSettings, own: Keys, keyring: Keyring, topic: KeyTopic): KeyFinder {
+  return {
+    // Behind a proxy that says who its users are, who is not named is nobody.
+    isOpen: apiKeys === undefined && userHeader === undefined,
+    find(given) {
+      const key = own.find(given)
+      if (key !== undefined) return key
+      // Before all events are read, a key that was revoked would look as if it were not.
+      if (keyIdOf(given) !== undefined) topic.needCurrent()
+      return keyring.find(given)
+    },
+  }
+}
+
 /** `GET /status`, as on every role; between the roles the SERVICE_TOKEN is the key. */
-function addStatus(app: FastifyInstance, { apiKeys, serviceToken }: ApiSettings, status: () => object): void {
+function addStatus(app: FastifyInstance, { serviceToken }: ApiSettings, keys: KeyFinder, status: () => object): void {
   const startedMs = performance.now()
-  const keys = new Keys(() => apiKeys?.all ?? noKeys)
   const isToken = matcher(() => serviceToken?.all ?? noKeys)
   app.get('/status', { config: { route: '/status' } }, (request) => {
     const given = givenKey(request.headers)
-    const isOpen = apiKeys === undefined && serviceToken === undefined
+    const isOpen = keys.isOpen && serviceToken === undefined
     if (!isOpen && (given === undefined || (!isToken(given) && keys.find(given) === undefined))) {
       throw new Problem('unauthorized', 'send the SERVICE_TOKEN or a key')
     }

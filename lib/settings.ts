@@ -28,11 +28,12 @@ export interface Setting<T> {
    */
   parse(text: string): T | undefined
   /**
-   * Reads a value from a file and, where it can, goes on reading it.
+   * Makes a value (a `T`; not said in the type, so that a table may spread a row and read it otherwise) that goes on reading
+   * its file.
    *
    * @throws SecretFileError
    */
-  follow?(path: string): T
+  follow?(path: string): unknown
 }
 
 /** `any`, because a table holds settings of all types, and {@link Settings} finds out which. */
@@ -324,7 +325,7 @@ export function fileSettingOf(row: { readonly name: string }): { readonly name: 
 function tryFile<T>(row: Setting<T>, path: string): T | WrongValue | undefined {
   if (path === '') return new WrongValue(`${row.name} is given beside it: want one of them`)
   try {
-    return row.follow === undefined ? row.parse(readSecretFile(path)) : row.follow(path)
+    return row.follow === undefined ? row.parse(readSecretFile(path)) : (row.follow(path) as T)
   } catch (error) {
     if (error instanceof SecretFileError) return new WrongValue(`${path}: ${error.message}: want ${row.want}`)
     throw error

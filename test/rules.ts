@@ -90,6 +90,14 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
     why: 'Fastify: what stands between the network and the handlers',
   },
   'api/server/doorkeeper.ts': { may: ['problems'], why: 'refuses who may not ask, with a code of the table' },
+  'api/server/users.ts': {
+    may: ['problems', 'http'],
+    why: 'reads who a request comes from, off its socket and header',
+  },
+  'api/server/networks.ts': { may: ['http'], why: 'node:net knows addresses and networks' },
+  'api/keys/bounds.ts': { may: ['problems'], why: 'refuses what a key may not name, with a code of the table' },
+  'api/keys/topic.ts': { may: ['problems', 'http'], why: 'follows the topic of the keys, and writes to it' },
+  'api/handlers/keys.ts': { may: ['problems'], why: 'the handlers that make and end keys' },
   'api/server/pages.ts': {
     may: ['problems'],
     why: 'what needs no key: the page, Swagger UI, and the doors of every role',

@@ -1,8 +1,10 @@
 /** GPUs with their newest values, read for all who ask at once; and the one GPU that an id means. */
 
-import type { GpuFilter, GpuRow, LatestRow, Store } from '#store/store'
+import type { GpuFilter, GpuRow, LatestRow } from '#store/store'
 import { Problem } from '#wire/problems'
 import type { Gpu } from '../contract.ts'
+import type { Bounds } from '../keys/bounds.ts'
+import type { StoreView } from './bounded.ts'
 import { gpusOf, matching, referenceOf, searchesFor } from './gpus.ts'
 import type { StoreReader } from './reader.ts'
 
@@ -17,6 +19,9 @@ const keepMs = 500
 /** Of an ambiguous id no more are named than a person would read. */
 const candidatesMax = 100
 
+/** The inventory, as a key may see it. */
+export type BoundInventory = Pick<Inventory, 'gpus' | 'theGpu'>
+
 export class Inventory {
   readonly #reader: StoreReader
   readonly #staleAfterMs: number
@@ -27,17 +32,27 @@ export class Inventory {
     this.#staleAfterMs = staleAfterMs
   }
 
+  /** The same for a key: what it does not see is not there. */
+  within(bounds: Bounds): BoundInventory {
+    return {
+      gpus: (filter, nowMs) => this.gpus(filter, nowMs, bounds),
+      theGpu: (id) => this.theGpu(id, bounds),
+    }
+  }
+
   /** GPUs with their newest values. */
-  async gpus(filter: GpuFilter, nowMs: number): Promise<Gpu[]> {
+  async gpus(filter: GpuFilter, nowMs: number, bounds?: Bounds): Promise<Gpu[]> {
     const isAll = Object.values(filter).every((value) => value === undefined)
     const { rows, latest } = await (isAll ? this.#wholeFleet(nowMs) : this.#read(filter))
-    return gpusOf(rows, latest, { nowMs, staleAfterMs: this.#staleAfterMs })
+    const own = bounds === undefined ? rows : rows.filter(({ hostname }) => bounds.seesHost(hostname))
+    return gpusOf(own, latest, { nowMs, staleAfterMs: this.#staleAfterMs })
   }
 
   /** @throws Problem `unknown_gpu`, `ambiguous_gpu` */
-  async theGpu(id: string): Promise<GpuRow> {
+  async theGpu(id: string, bounds?: Bounds): Promise<GpuRow> {
     for (const filter of searchesFor(id)) {
-      const found = matching(await this.#reader.ask((store) => store.gpus(filter), []), id)
+      const rows = await this.#reader.ask((store) => store.gpus(filter), [])
+      const found = matching(bounds === undefined ? rows : rows.filter(({ hostname }) => bounds.seesHost(hostname)), id)
       const [only, ...others] = found
       if (only === undefined) continue
       if (others.length === 0) return only
@@ -48,7 +63,7 @@ export class Inventory {
   }
 
   #read(filter: GpuFilter): Promise<FleetRows> {
-    const read = async (store: Store) => ({ rows: await store.gpus(filter), latest: await store.latest(filter) })
+    const read = async (store: StoreView) => ({ rows: await store.gpus(filter), latest: await store.latest(filter) })
     return this.#reader.ask(read, { rows: [], latest: [] })
   }
 

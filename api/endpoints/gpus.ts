@@ -15,6 +15,7 @@ export const gpusEndpoints = {
     method: 'GET',
     path: '/api/v1/gpus',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'GPUs with their newest values',
     description: 'By host and index. A metric that was named without a value has `reported: false` and the value null.',
     query: closed(gpuFilter),
@@ -24,6 +25,7 @@ export const gpusEndpoints = {
     method: 'GET',
     path: '/api/v1/gpus/{id}',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'One GPU with its newest values',
     params: gpuParams,
     query: closed({}),
@@ -34,6 +36,7 @@ export const gpusEndpoints = {
     method: 'GET',
     path: '/api/v1/gpus/{id}/telemetry',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'Values of one GPU over time',
     description:
       'Without `start` it is the hour before `end`, and without `end` up to the newest value. A series that has more ' +

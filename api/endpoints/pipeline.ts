@@ -20,6 +20,7 @@ export const pipelineEndpoints = {
     method: 'GET',
     path: '/api/v1/dead',
     scope: 'read',
+    bounds: 'topics',
     summary: 'Dead letters: records that could not be stored, and rows that could not be read',
     description: 'Those that nobody has dealt with, the oldest first.',
     query: closed({

@@ -5,7 +5,7 @@ import { formatTime, type Instant, parseTime } from '#telemetry/time'
 import { fleetOf, hostsOf, powerMetric } from '../ask/activity.ts'
 import type { Inventory } from '../ask/inventory.ts'
 import { at, bad, canonical, rangeOf, timeOf, unknownMetric, windowOf } from '../ask/parameters.ts'
-import type { StoreReader } from '../ask/reader.ts'
+import type { BoundReader, StoreReader } from '../ask/reader.ts'
 import { after, isBefore, minus } from '../ask/times.ts'
 import { windowMsFor, windowsMax } from '../ask/windows.ts'
 import type { Handlers } from '../call.ts'
@@ -18,23 +18,24 @@ export function fleetHandlers(
   demo: boolean,
 ): Handlers<'listHosts' | 'listNamespaces' | 'getFleet' | 'getFleetHistory'> {
   return {
-    async listHosts({ nowMs }) {
-      return { as_of: at(nowMs), hosts: hostsOf(await inventory.gpus({}, nowMs), nowMs) }
+    async listHosts({ nowMs, bounds }) {
+      return { as_of: at(nowMs), hosts: hostsOf(await inventory.within(bounds).gpus({}, nowMs), nowMs) }
     },
 
-    async listNamespaces({ nowMs }) {
-      const rows = await reader.ask((store) => store.namespaces(), [])
+    async listNamespaces({ nowMs, bounds }) {
+      const rows = await reader.within(bounds).ask((store) => store.namespaces(), [])
       return { as_of: at(nowMs), namespaces: [...rows] }
     },
 
-    async getFleet({ nowMs }) {
-      const sites = await reader.ask((store) => store.sites(), [])
-      return fleetOf(await inventory.gpus({}, nowMs), sites, nowMs, demo)
+    async getFleet({ nowMs, bounds }) {
+      const sites = await reader.within(bounds).ask((store) => store.sites(), [])
+      return fleetOf(await inventory.within(bounds).gpus({}, nowMs), sites, nowMs, demo)
     },
 
-    async getFleetHistory({ query, nowMs }) {
+    async getFleetHistory({ query, nowMs, bounds }) {
+      const own = reader.within(bounds)
       const metric = canonical(query.metric ?? powerMetric)
-      const end = timeOf('end', query.end, nowMs) ?? (await newest(reader)) ?? { ms: nowMs, ns: 0 }
+      const end = timeOf('end', query.end, nowMs) ?? (await newest(own)) ?? { ms: nowMs, ns: 0 }
       const start = timeOf('start', query.start, nowMs) ?? minus(end, rangeMsDefault)
       const rangeMs = rangeOf(start, end)
       const windowMs = windowOf(query.window) ?? windowMsFor(rangeMs)
@@ -47,7 +48,7 @@ export function fleetHandlers(
       if (known !== undefined && known.kind !== 'gauge') {
         throw bad('metric', `metric=${metric} is a ${known.kind}, which has no ${fn} over GPUs: want a gauge`)
       }
-      const values = await reader.ask((store) => store.across({ metric, start, end, windowMs, fn }), [])
+      const values = await own.ask((store) => store.across({ metric, start, end, windowMs, fn }), [])
       if (values.length === 0 && known === undefined) throw unknownMetric(metric)
       return {
         as_of: at(nowMs),
@@ -64,7 +65,7 @@ export function fleetHandlers(
 }
 
 /** The moment behind the newest value of the store. */
-async function newest(reader: StoreReader): Promise<Instant | undefined> {
+async function newest(reader: BoundReader): Promise<Instant | undefined> {
   const hosts = await reader.ask((store) => store.hosts(), [])
   const times = hosts.map(({ last_seen }) => parseTime(last_seen) as Instant)
   return times.length === 0 ? undefined : after(times.reduce((a, b) => (isBefore(a, b) ? b : a)))

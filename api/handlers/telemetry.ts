@@ -7,7 +7,7 @@ import { functionFor } from '../ask/functions.ts'
 import { referenceOf } from '../ask/gpus.ts'
 import type { Inventory } from '../ask/inventory.ts'
 import { at, bad, canonical, rangeOf, timeOf, unknownMetric, windowOf } from '../ask/parameters.ts'
-import type { StoreReader } from '../ask/reader.ts'
+import type { BoundReader, StoreReader } from '../ask/reader.ts'
 import { after, minus } from '../ask/times.ts'
 import type { Call, Handlers } from '../call.ts'
 import type { Telemetry, TelemetrySeries } from '../contract.ts'
@@ -18,12 +18,13 @@ const rangeMsDefault = 3_600_000
 export function telemetryHandlers(reader: StoreReader, inventory: Inventory): Handlers<'getGpuTelemetry'> {
   return {
     async getGpuTelemetry(call) {
-      return telemetryOf(reader, await inventory.theGpu(call.params.id), call)
+      const row = await inventory.within(call.bounds).theGpu(call.params.id)
+      return telemetryOf(reader.within(call.bounds), row, call)
     },
   }
 }
 
-async function telemetryOf(reader: StoreReader, row: GpuRow, call: Call<'getGpuTelemetry'>): Promise<Telemetry> {
+async function telemetryOf(reader: BoundReader, row: GpuRow, call: Call<'getGpuTelemetry'>): Promise<Telemetry> {
   const { query, nowMs } = call
   const { limit = 1_000, fn, fill } = query
   const windowMs = windowOf(query.window)

@@ -33,12 +33,16 @@ export function telemetryHandler(transport: Transport, topic: string): Handler<'
     return partitions
   }
 
-  return async ({ body, nowMs, signal }) => {
+  return async ({ body, nowMs, signal, bounds }) => {
+    bounds.needTopic(topic)
     const inputs = Array.isArray(body) ? body : [body]
     const intakes = inputs.map((input, index) => {
       const intake = intakeOf(input, nowMs)
-      if (!('refused' in intake)) return intake
       const where = Array.isArray(body) ? `record ${index + 1} of ${inputs.length}: ` : ''
+      if (!('refused' in intake)) {
+        bounds.needRecord(intake.record, where)
+        return intake
+      }
       throw new Problem('bad_record', `${where}${intake.refused}`, { line: index + 1 })
     })
     const options = { backoff: transport.backoff, forMs: retryForMs, signal, again: retryAfterMs }

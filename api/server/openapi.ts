@@ -18,6 +18,8 @@ const commonProblems: Readonly<Record<number, string>> = {
 const statusOfProblem: Readonly<Record<string, readonly [number, string]>> = {
   unknown_gpu: [404, 'No such GPU'],
   unknown_metric: [404, 'No such metric'],
+  unknown_key: [404, 'No such key'],
+  key_ended: [409, 'The key works no more'],
   ambiguous_gpu: [409, 'The id fits several GPUs; `candidates` lists them'],
   partition_full: [429, 'Too many requests, or consumers are behind; `Retry-After` says when'],
   unavailable: [503, 'The broker does not answer'],

@@ -15,21 +15,19 @@ import { Problem } from '#wire/problems'
 import type { Call, Handlers } from '../call.ts'
 import { contract, type Operation, type QueryOf } from '../contract.ts'
 import type { Endpoint } from '../endpoint.ts'
-import { type Admit, doorkeeper } from './doorkeeper.ts'
-import type { Keys } from './keys.ts'
+import { auditLog, isAudited } from './audit.ts'
+import { type Admit, doorkeeper, type DoorkeeperOptions } from './doorkeeper.ts'
+import type { Key } from './keys.ts'
 import { requestReader } from './requests.ts'
 
-export interface ApiOptions {
-  readonly keys: Keys
-  readonly log: Log
+export interface ApiOptions extends DoorkeeperOptions {
   readonly metrics: Metrics
   readonly handlers: Handlers
   /** @throws Problem before anything is sent */
-  readonly openStream: (query: QueryOf<'stream'>, lastId: string | undefined) => (sink: Sink) => void
-  readonly corsOrigins: readonly string[]
-  /** Requests a minute and key. */
-  readonly rateLimit: number
+  readonly openStream: (query: QueryOf<'stream'>, lastId: string | undefined, key: Key) => (sink: Sink) => void
   readonly wallMs: () => number
+  /** Whose word is taken for where a request came from (`X-Forwarded-For`). */
+  readonly trustsForwarder: (address: string) => boolean
 }
 
 declare module 'fastify' {
@@ -55,6 +53,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     requestTimeout: 30_000,
     genReqId: (request) => requestId(request.headers['x-request-id'] as string | undefined),
     routerOptions: { maxParamLength: 1_024 },
+    trustProxy: options.trustsForwarder,
     frameworkErrors: (error, request, reply) => void refuse(log, error, request, reply as unknown as FastifyReply),
   })
   // JSON only: a body of another type is refused, not taken for a text.
@@ -62,6 +61,9 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   app.setErrorHandler((error, request, reply) => refuse(log, error, request, reply))
   app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id))
   countRequests(app, metrics, log)
+  const audit = auditLog(log)
+  app.decorateRequest('facts', undefined)
+  app.addHook('onResponse', async (request, reply) => audit(request, reply.statusCode))
 
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: ownAssetsOnly },
@@ -84,7 +86,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   }
   app.setNotFoundHandler(async (request) => {
     // Who has no key learns nothing about what exists.
-    await admit(request, undefined, 'read')
+    await admit(request, undefined, { scope: 'read', bounds: 'none' })
     const [path] = request.url.split('?') as [string]
     const allow = methodsOf(path)
     if (allow.length === 0) throw new Problem('not_found', `there is nothing at ${path.slice(0, 200)}`)
@@ -117,22 +119,29 @@ function addRoute(
   { handlers, openStream, wallMs }: ApiOptions,
 ): void {
   const read = requestReader(row)
+  const namesTopic = [row.params, row.query].some((schema) => schema?.properties['topic'] !== undefined)
   app.route({
     method: row.method,
     url: path.replaceAll(/\{(\w+)\}/g, ':$1'),
-    config: { route: path },
+    config: { route: path, ...(isAudited(row) ? { operation: name } : {}) },
     // Before the body is read: who may not ask is not listened to.
-    onRequest: (request, reply) => admit(request, reply, row.scope),
+    onRequest: (request, reply) => admit(request, reply, row),
     // Answers are written as they are. A serializer made of the schema would fix what does not fit: null would be 0.
     serializerCompiler: () => JSON.stringify,
     async handler(request, reply) {
       const query = read.query(request.query)
-      if (row.events === true) return stream(request, reply, openStream(query, lastIdOf(request)))
+      const params = read.params(request.params)
+      const { key } = request
+      if (namesTopic) key.bounds.needTopic((params['topic'] ?? query['topic']) as string | undefined)
+      if (row.events === true) return stream(request, reply, openStream(query, lastIdOf(request), key))
       const call = {
-        params: read.params(request.params),
+        params,
         query,
         body: read.body(request.body),
         nowMs: wallMs(),
+        bounds: key.bounds,
+        by: key.id,
+        note: (facts: Readonly<Record<string, unknown>>) => void (request.facts = { ...request.facts, ...facts }),
         signal: goneSignal(reply),
       }
       void reply.header('cache-control', 'no-store')

@@ -137,10 +137,10 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
 const noKeys: readonly string[] = []
 
 /** The keys of API_KEY, and those that were made here or by another replica. */
-function finderOf({ apiKeys, userHeader }: ApiSettings, own: Keys, keyring: Keyring, topic: KeyTopic): KeyFinder {
+function finderOf({ apiKeys, trustedProxies }: ApiSettings, own: Keys, keyring: Keyring, topic: KeyTopic): KeyFinder {
   return {
-    // Behind a proxy that says who its users are, who is not named is nobody.
-    isOpen: apiKeys === undefined && userHeader === undefined,
+    // What a proxy of this machine passes on comes from anywhere.
+    isOpen: apiKeys === undefined && trustedProxies.isEmpty,
     find(given) {
       const key = own.find(given)
       if (key !== undefined) return key

@@ -3,9 +3,11 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { t as file, test } from 'tap'
+import { startCluster, token, until } from './cluster.ts'
 import { startPenstock, startRole, temporaryFolder } from './start.ts'
 
-file.setTimeout(300_000)
+// Two clusters and eight replicas start one after the other, on two shared cores.
+file.setTimeout(600_000)
 
 test('what one replica revokes ends at the other, and stays ended; secrets in files are followed', async (t) => {
   const folder = temporaryFolder(t)
@@ -77,4 +79,38 @@ test('the API starts without its broker, and knows the keys when it comes', asyn
   await api.waitFor(/only the keys of API_KEY work/)
   const answer = await fetch(`${api.url}/api/v1/gpus`, { headers: { 'x-api-key': 'the-first-key' } })
   t.equal(answer.status, 200)
+})
+
+test('a revocation on a stand-in counts: a replica that cannot read all logs lets no key in', async (t) => {
+  const { brokers, proxy, client, restart } = await startCluster(t)
+  const admin = 'the-first-key'
+  const env = { API_KEY: admin, SERVICE_TOKEN: token, MSG_QUEUE_ADDR: proxy.url, HOST: '127.0.0.1' }
+  const here = await startRole(t, 'api', { env })
+  const ask = (api: { url: string }, path: string, key: string, init: RequestInit = {}) =>
+    fetch(api.url + path, { ...init, headers: { 'x-api-key': key, 'content-type': 'application/json' } })
+  const make = async () => {
+    const body = JSON.stringify({ name: 'n', scopes: ['read'] })
+    const answer = await ask(here, '/api/v1/keys', admin, { method: 'POST', body })
+    return (await answer.json()) as { key: { id: string }; secret: string }
+  }
+  const statusAt = async (api: { url: string }, key: string) => (await ask(api, '/api/v1/gpus', key)).status
+
+  const first = await make()
+  const logs = (await client.topics()).find(({ name }) => name === '_keys')?.logs ?? []
+  const owner = logs.find(({ next }) => next > 0)?.broker as number
+  t.equal(logs.length, 2, 'every broker has the topic')
+  await brokers[owner]?.kill('SIGKILL')
+  const body = JSON.stringify({})
+  const revoked = await ask(here, `/api/v1/keys/${first.key.id}/revoke`, admin, { method: 'POST', body })
+  t.equal(revoked.status, 200, 'the stand-in takes it')
+  t.equal(await statusAt(here, first.secret), 401)
+  const second = await make()
+  t.equal(await statusAt(here, second.secret), 200)
+
+  const there = await startRole(t, 'api', { env })
+  t.same([await statusAt(there, first.secret), await statusAt(there, second.secret)], [503, 503])
+  t.equal(await statusAt(there, admin), 200)
+  await restart(owner)
+  await until(async () => (await statusAt(there, second.secret)) === 200)
+  t.equal(await statusAt(there, first.secret), 401)
 })

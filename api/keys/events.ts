@@ -135,7 +135,9 @@ export function secretsOf(state: KeyState, nowMs: number): readonly LiveSecret[]
 
 /** When a key ends by itself, in ms since 1970; `Infinity`: never. */
 export function endMsOf({ created, expired }: KeyState): number {
-  const ends = [created?.expires, expired?.expires].flatMap((text) => (text == null ? [] : [Date.parse(text)]))
+  const ends = [created?.expires, expired?.expires].flatMap((text) =>
+    typeof text === 'string' ? [Date.parse(text)] : [],
+  )
   return Math.min(Infinity, ...ends)
 }
 

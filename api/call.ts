@@ -1,5 +1,7 @@
 /** What a handler is given, and the table of handlers that the contract asks for. */
 
+import type { Bounds } from './keys/bounds.ts'
+import type { Note } from './server/audit.ts'
 import type { AnswerOf, BodyOf, Contract, Operation, ParamsOf, QueryOf } from './contract.ts'
 
 export interface Call<Name extends Operation> {
@@ -10,6 +12,12 @@ export interface Call<Name extends Operation> {
   readonly lines: readonly number[] | undefined
   /** When it came, in ms since 1970. */
   readonly nowMs: number
+  /** What the key is bound to: a row whose `bounds` is `filtered` answers nothing else. */
+  readonly bounds: Bounds
+  /** The id of the key, or `user:` and a name. */
+  readonly by: string
+  /** Adds facts to the audit line of this request. Never a secret. */
+  readonly note: Note
   /** Aborts when the client goes away or the process stops. */
   readonly signal: AbortSignal
 }

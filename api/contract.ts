@@ -8,6 +8,7 @@ import type { Endpoint } from './endpoint.ts'
 import { brokerEndpoints } from './endpoints/broker.ts'
 import { fleetEndpoints } from './endpoints/fleet.ts'
 import { gpusEndpoints } from './endpoints/gpus.ts'
+import { keysEndpoints } from './endpoints/keys.ts'
 import { linesEndpoints } from './endpoints/lines.ts'
 import { ownersEndpoints } from './endpoints/owners.ts'
 import { pipelineEndpoints } from './endpoints/pipeline.ts'
@@ -19,6 +20,7 @@ import type * as broker from './schemas/broker.ts'
 import type * as fleet from './schemas/fleet.ts'
 import type * as gpus from './schemas/gpus.ts'
 import type * as links from './schemas/links.ts'
+import type { keyInfo } from './schemas/keys.ts'
 import type { brokerPart, topicPart } from './schemas/pipeline.ts'
 import type * as transfers from './schemas/transfers.ts'
 import type * as views from './schemas/views.ts'
@@ -32,6 +34,7 @@ export const contract = {
   ...viewsEndpoints,
   ...pipelineEndpoints,
   ...brokerEndpoints,
+  ...keysEndpoints,
   ...recordsEndpoints,
   ...linesEndpoints,
 } as const satisfies Record<string, Endpoint>
@@ -71,6 +74,7 @@ export type Topic = Static<typeof broker.topic>
 export type Group = Static<typeof broker.group>
 export type Audit = AnswerOf<'getAudit'>
 export type StreamRecord = AnswerOf<'stream'>
+export type KeyInfo = Static<typeof keyInfo>
 /** Data of `event: gap`. `missed` is null where nobody counted. */
 export interface StreamGap {
   readonly reason: string

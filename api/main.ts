@@ -6,7 +6,7 @@ import { listenError, urlOf } from '#lib/http/server'
 import { aborted } from '#lib/stop'
 import { openTls } from '#lib/tls'
 import { openApiParts } from './routes.ts'
-import { apiHostOf, type ApiSettings } from './settings.ts'
+import { apiHostOf, type ApiSettings, checkUsers } from './settings.ts'
 
 const role = 'api'
 
@@ -17,7 +17,10 @@ const role = 'api'
  */
 export async function run(settings: ApiSettings, signal: AbortSignal): Promise<void> {
   const host = apiHostOf(settings)
+  checkUsers(settings)
   const log = createLog(role, settings.logLevel)
+  settings.apiKeys?.tell((line, isWell) => log[isWell ? 'info' : 'error'](`API_KEY_FILE: ${line}`))
+  settings.serviceToken?.tell((line, isWell) => log[isWell ? 'info' : 'error'](`SERVICE_TOKEN_FILE: ${line}`))
   const metrics = createMetrics(role)
   const tls = openTls(settings, { log, metrics })
   const { app, stop } = await openApiParts(settings, { log, metrics, tls })
@@ -26,7 +29,7 @@ export async function run(settings: ApiSettings, signal: AbortSignal): Promise<v
       throw listenError(error, host, settings.port)
     })
     const { port } = app.server.address() as { port: number }
-    if (settings.apiKeys.length === 0) log.warn('no API_KEY: everybody on this machine may ask')
+    if (settings.apiKeys === undefined) log.warn('no API_KEY: everybody on this machine may ask')
     log.info({ url: urlOf(host, port, tls.server), port }, 'listening')
     await aborted(signal)
   } finally {

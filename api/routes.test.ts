@@ -47,6 +47,11 @@ const elsewhere = [
   'writeLines',
   'writeLinesV1',
   'createDatabase',
+  'listKeys',
+  'createKey',
+  'rotateKey',
+  'expireKey',
+  'revokeKey',
 ] as const satisfies readonly Operation[]
 
 const ids = (body: any) => body.gpus.map((gpu: any) => gpu.uuid)

@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
+import { matcher } from '#lib/auth'
 import { systemClock } from '#lib/clock'
 import { fetchOf } from '#lib/dial'
 import type { Log } from '#lib/log'
@@ -12,8 +13,14 @@ import { Client } from '#wire/client'
 import { Problem } from '#wire/problems'
 import { Transport } from '#wire/transport'
 import { Feed } from './live/feed.ts'
-import { givenKey, Keys } from './server/keys.ts'
 import { auditHandlers } from './pipeline/audit.ts'
+import { keyHandlers } from './handlers/keys.ts'
+import { unboundOf } from './keys/bounds.ts'
+import { Keyring } from './keys/keyring.ts'
+import { keyIdOf } from './keys/text.ts'
+import { KeyTopic } from './keys/topic.ts'
+import { anyone, givenKey, type Key, type KeyFinder, Keys } from './server/keys.ts'
+import { usersDoor } from './server/users.ts'
 import { letterHandlers } from './pipeline/letters.ts'
 import { Live } from './live/live.ts'
 import { addPages, dashboardDist } from './server/pages.ts'
@@ -42,6 +49,8 @@ import { serveStream, streamOptions } from './live/stream.ts'
 
 export interface ApiParts {
   readonly app: FastifyInstance
+  /** Resolves when the keys are known, or the broker that has them is found to be away. */
+  readonly settled: Promise<void>
   /** Ends the event streams and what feeds them, and closes the store. */
   stop(): Promise<void>
 }
@@ -67,13 +76,26 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
   const watch = new PipelineWatch(settings, reader, fetch)
   const live = new Live(randomBytes(4).toString('hex'), settings.streamBytes)
   const feed = new Feed(settings, live, log, fetch)
-  const sinks = new Set<{ end(): void }>()
+  const sinks = new Map<{ end(): void }, Key>()
+  const topics = { gpus: msgQueueTopic, transfers: settings.transfersTopic }
+  const unbound = unboundOf(topics)
+  const keyring = new Keyring(topics, wallMs)
+  const keyTopic = new KeyTopic({ url, token, fetch }, keyring, log)
+  const keys = finderOf(settings, new Keys(() => settings.apiKeys?.all ?? noKeys, unbound), keyring, keyTopic)
   let stopping = false
 
   const transport = new Transport({ url, token, fetch, timeoutMs: 10_000, backoff: { firstMs: 50, longestMs: 500 } })
   const sender = new Sender(transport, msgQueueTopic)
   const app = await createApi({
-    keys: new Keys(settings.apiKeys),
+    keys,
+    anyone: anyone(unbound),
+    userOf: usersDoor({
+      userHeader: settings.userHeader?.toLowerCase(),
+      userScopes: settings.userScopes,
+      isTrusted: (address) => settings.trustedProxies.has(address),
+      bounds: unbound,
+    }),
+    trustsForwarder: (address) => settings.trustForwarded && settings.trustedProxies.has(address),
     log,
     metrics,
     tls: tls?.server,
@@ -95,48 +117,83 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
       ...transferHandlers(reader),
       ...linkHandlers(reader),
       getPipeline: ({ nowMs }) => watch.read(nowMs),
+      ...keyHandlers(keyring, keyTopic),
       ...letterHandlers({ url, token, fetch }, msgQueueTopic),
       ...topicHandlers({ url, token, fetch }),
       ...auditHandlers({ url, token, fetch }, reader, settings.group),
-      postTelemetry: telemetryHandler(sender),
+      postTelemetry: telemetryHandler(sender, msgQueueTopic),
       ...writeHandlers(sender, { topic: msgQueueTopic, client: new Client({ url, token, fetch, timeoutMs: 5_000 }) }),
     },
-    openStream(query, lastId) {
+    openStream(query, lastId, key) {
       if (sinks.size >= limits.streamsMax) {
         throw new Problem('rate_limited', `${limits.streamsMax} live streams are open`, { retry_after_s: 10 })
       }
-      const options = streamOptions(query)
+      const options = streamOptions(query, key.bounds)
       return (sink) => {
-        sinks.add(sink)
+        sinks.set(sink, key)
         sink.onClose(() => sinks.delete(sink))
         serveStream({ live, feed }, options, lastId, sink)
         if (stopping) sink.end()
       }
     },
   })
-  await addPages(app, { metrics, dashboardDir, ready: () => (stopping ? 'it is stopping' : true) })
-  addStatus(app, settings, () => ({ readers: live.readerCount, streamed: live.next, store: reader.problem }))
+  await addPages(app, { metrics, dashboardDir, ready: () => (stopping ? 'it is stopping' : keyTopic.ready) })
+  addStatus(app, settings, keys, () => ({
+    readers: live.readerCount,
+    streamed: live.next,
+    store: reader.problem,
+    keys: keyTopic.status,
+  }))
   const readers = metrics.gauge('penstock_api_stream_readers', 'Readers of the live stream')
   metrics.onScrape(() => readers.set(live.readerCount))
 
+  // What was opened with a key ends with it: at once when it is revoked, within a second when its time is over.
+  const endEnded = () => {
+    for (const [sink, key] of sinks) if (!key.isLive()) sink.end()
+  }
+  keyring.onChange(endEnded)
+  const looking = setInterval(endEnded, 1_000).unref()
+  keyTopic.start()
+
   return {
     app,
+    settled: keyTopic.settled,
     async stop() {
       stopping = true
+      clearInterval(looking)
+      keyTopic.stop()
       feed.stop()
-      for (const sink of sinks) sink.end()
+      for (const sink of sinks.keys()) sink.end()
       await reader.close()
     },
   }
 }
 
+const noKeys: readonly string[] = []
+
+/** The keys of API_KEY, and those that were made here or by another replica. */
+function finderOf({ apiKeys, trustedProxies }: ApiSettings, own: Keys, keyring: Keyring, topic: KeyTopic): KeyFinder {
+  return {
+    // What a proxy of this machine passes on comes from anywhere.
+    isOpen: apiKeys === undefined && trustedProxies.isEmpty,
+    find(given) {
+      const key = own.find(given)
+      if (key !== undefined) return key
+      // Before all events are read, a key that was revoked would look as if it were not.
+      if (keyIdOf(given) !== undefined) topic.needCurrent()
+      return keyring.find(given)
+    },
+  }
+}
+
 /** `GET /status`, as on every role; between the roles the SERVICE_TOKEN is the key. */
-function addStatus(app: FastifyInstance, { apiKeys, serviceToken }: ApiSettings, status: () => object): void {
+function addStatus(app: FastifyInstance, { serviceToken }: ApiSettings, keys: KeyFinder, status: () => object): void {
   const startedMs = performance.now()
-  const keys = new Keys(serviceToken === undefined ? apiKeys : [...apiKeys, serviceToken])
+  const isToken = matcher(() => serviceToken?.all ?? noKeys)
   app.get('/status', { config: { route: '/status' } }, (request) => {
     const given = givenKey(request.headers)
-    if (!keys.isEmpty && (given === undefined || keys.find(given) === undefined)) {
+    const isOpen = keys.isOpen && serviceToken === undefined
+    if (!isOpen && (given === undefined || (!isToken(given) && keys.find(given) === undefined))) {
       throw new Problem('unauthorized', 'send the SERVICE_TOKEN or a key')
     }
     const uptimeS = Math.round((performance.now() - startedMs) / 1_000)

@@ -1,20 +1,28 @@
 /** The settings of the API. */
 
 import { isIP } from 'node:net'
-import { commonSettings, setting, SettingsError, type Settings } from '#lib/settings'
+import { commonSettings, setting, SettingsError, type Settings, WrongValue } from '#lib/settings'
 import { storePlace } from '#store/settings'
 import { isName } from '#wire/ids'
+import type { Scope } from './endpoint.ts'
+import { type Networks, readNetworks } from './server/networks.ts'
+import type { UserScopes } from './server/users.ts'
 
 const name = { pattern: { test: isName } as RegExp, want: '1 to 128 of A-Z a-z 0-9 . _ - not starting with a dot' }
-const keys = setting.list('API_KEY', {
-  help: 'the keys that may ask, with commas (two while they are rotated); without one the API listens on loopback only',
-  want: 'keys of 8 to 512 visible ASCII characters, with commas',
-  secret: true,
-  default: '',
-})
 const origins = setting.list('CORS_ORIGINS', {
   help: 'pages of other hosts that may ask, such as https://grafana.example.org; default none',
   want: 'origins such as https://grafana.example.org, with commas',
+  default: '',
+})
+
+const proxies = setting.list('TRUSTED_PROXIES', {
+  help: 'addresses and networks of proxies whose headers are believed; default none',
+  want: 'addresses or networks such as 10.0.0.7 or 10.1.0.0/16, with commas',
+  default: '',
+})
+const scopes = setting.list('USER_SCOPES', {
+  help: 'what users of USER_HEADER may do; * is everybody whom the proxy names',
+  want: 'user=scope pairs with commas such as ann=admin,bob=read+produce,*=read',
   default: '',
 })
 
@@ -26,7 +34,11 @@ export const apiSettings = {
     pattern: /^[A-Za-z0-9.:_%-]+$/,
     want: 'a host name or an address',
   }),
-  apiKeys: { ...keys, parse: (text: string) => allOf(keys.parse(text), (key) => /^[\x21-\x7e]{8,512}$/.test(key)) },
+  apiKeys: setting.secrets('API_KEY', {
+    help: 'keys that may do everything (two while they are rotated); without one the API listens on loopback only',
+    want: 'keys of 8 to 512 visible ASCII characters, with commas',
+    pattern: /^[\x21-\x2b\x2d-\x7e]{8,512}$/,
+  }),
   msgQueueAddr: setting.url('MSG_QUEUE_ADDR', {
     help: 'the broker or proxy: POST /telemetry goes there, the live stream comes from there',
     default: 'http://127.0.0.1:8081',
@@ -50,6 +62,20 @@ export const apiSettings = {
     min: '1s',
     max: '30d',
   }),
+  trustedProxies: {
+    ...proxies,
+    parse: (text: string): Networks | undefined => readNetworks(proxies.parse(text) ?? ['']),
+  },
+  trustForwarded: setting.boolean('TRUST_FORWARDED', {
+    help: 'take the address of a client from X-Forwarded-For, where one of TRUSTED_PROXIES sends it',
+    default: 'false',
+  }),
+  userHeader: setting.text('USER_HEADER', {
+    help: 'the header in which TRUSTED_PROXIES name the user whom they let in, such as X-Forwarded-User; default none',
+    pattern: /^[A-Za-z][A-Za-z0-9-]{0,63}$/,
+    want: 'the name of a header',
+  }),
+  userScopes: { ...scopes, parse: (text: string): UserScopes | undefined => readUserScopes(scopes.parse(text)) },
   corsOrigins: { ...origins, parse: (text: string) => allOf(origins.parse(text), isOrigin) },
   rateLimit: setting.integer('RATE_LIMIT', {
     help: 'requests a minute that a key may make',
@@ -90,12 +116,56 @@ export const apiSettings = {
 export type ApiSettings = Settings<typeof apiSettings>
 
 /**
+ * What the settings that belong together make of each other.
+ *
+ * @throws SettingsError
+ */
+export function checkUsers({ userHeader, userScopes, trustedProxies, trustForwarded }: ApiSettings): void {
+  const beside = 'want TRUSTED_PROXIES beside it: only their headers are believed'
+  const wrong = [
+    ...(userHeader !== undefined && trustedProxies.isEmpty ? [`USER_HEADER=${userHeader}: ${beside}`] : []),
+    ...(trustForwarded && trustedProxies.isEmpty ? [`TRUST_FORWARDED=true: ${beside}`] : []),
+    ...(userHeader !== undefined && userScopes.size === 0
+      ? [`USER_HEADER=${userHeader}: want USER_SCOPES beside it, such as *=read: else nobody may do anything`]
+      : []),
+    ...(userHeader === undefined && userScopes.size > 0 ? ['USER_SCOPES: want USER_HEADER beside it'] : []),
+  ]
+  if (wrong.length > 0) throw new SettingsError(wrong)
+}
+
+const allScopes: readonly Scope[] = ['read', 'produce', 'consume', 'admin']
+
+function readUserScopes(parts: readonly string[] | undefined): UserScopes | undefined {
+  const users = new Map<string, Scope[]>()
+  for (const part of parts ?? ['']) {
+    const at = part.lastIndexOf('=')
+    const user = part.slice(0, at).trim()
+    if (at < 0 || user === '') return undefined
+    if (users.has(user)) throw new WrongValue(`${user} is named twice`)
+    users.set(
+      user,
+      part
+        .slice(at + 1)
+        .split('+')
+        .map((name) => {
+          const scope = allScopes.find((each) => each === name.trim())
+          if (scope !== undefined) return scope
+          throw new WrongValue(
+            `${part}: ${JSON.stringify(name)} is no scope: want ${allScopes.join(', ')} with + between`,
+          )
+        }),
+    )
+  }
+  return users
+}
+
+/**
  * The address to listen on: without a key this machine's own only, because everybody who reaches the port may ask.
  *
  * @throws SettingsError
  */
 export function apiHostOf({ host, apiKeys }: Pick<ApiSettings, 'host' | 'apiKeys'>): string {
-  if (apiKeys.length > 0) return host ?? '0.0.0.0'
+  if (apiKeys !== undefined) return host ?? '0.0.0.0'
   if (host === undefined) return '127.0.0.1'
   if (isLoopback(host)) return host
   throw new SettingsError([`HOST=${host}: want a loopback address, or an API_KEY beside it`])

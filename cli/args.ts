@@ -2,7 +2,7 @@
 
 import { parseArgs } from 'node:util'
 import { nearest } from '#lib/http/query'
-import { flagOf, type SettingTable } from '#lib/settings'
+import { fileSettingOf, flagOf, type SettingTable } from '#lib/settings'
 
 export interface Args {
   /** By flag without its dashes, as `readSettings` takes them. */
@@ -38,7 +38,10 @@ export class UsageError extends Error {
 export function readArgs(argv: readonly string[], table: SettingTable, options: ArgsOptions = {}): Args {
   const { aliases = {}, positionalsMax = 0 } = options
   const types = new Map<string, 'boolean' | 'string'>([['help', 'boolean']])
-  for (const row of Object.values(table)) types.set(flagOf(row).slice(2), row.isSwitch === true ? 'boolean' : 'string')
+  for (const row of Object.values(table)) {
+    types.set(flagOf(row).slice(2), row.isSwitch === true ? 'boolean' : 'string')
+    if (row.secret === true) types.set(flagOf(fileSettingOf(row)).slice(2), 'string')
+  }
   for (const [alias, name] of Object.entries(aliases)) types.set(alias, types.get(name) ?? 'string')
 
   const { tokens } = parseArgs({

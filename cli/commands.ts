@@ -41,6 +41,10 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     summary: 'list dead letters, send their records again, or put them away',
     load: async () => (await import('./tools/dead.ts')).dead,
   },
+  keys: {
+    summary: 'make, list, rotate and end keys of the API',
+    load: async () => (await import('./tools/keys.ts')).keys,
+  },
   audit: {
     summary: 'compare what the broker, the collector and the store say of each record',
     load: async () => (await import('./tools/audit.ts')).audit,

@@ -7,9 +7,9 @@ function asks(authorization: string | undefined): Request {
   return { header: () => authorization } as unknown as Request
 }
 
-function refusalOf(token: string, authorization: string | undefined): string {
+function refusalOf(tokens: readonly string[], authorization: string | undefined): string {
   try {
-    tokenGuard(token)(asks(authorization))
+    tokenGuard(() => tokens)(asks(authorization))
   } catch (error) {
     return (error as Problem).code
   }
@@ -17,8 +17,8 @@ function refusalOf(token: string, authorization: string | undefined): string {
 }
 
 test('the right token passes, and only that', (t) => {
-  t.equal(refusalOf('hunter2', 'Bearer hunter2'), 'passed')
-  t.equal(refusalOf('hunter2', 'bearer hunter2'), 'passed')
+  t.equal(refusalOf(['hunter2'], 'Bearer hunter2'), 'passed')
+  t.equal(refusalOf(['hunter2'], 'bearer hunter2'), 'passed')
   for (const header of [
     undefined,
     '',
@@ -33,8 +33,20 @@ test('the right token passes, and only that', (t) => {
     'Bearer hunter2, Bearer hunter2',
     'Bearer \0',
   ]) {
-    t.equal(refusalOf('hunter2', header), 'unauthorized', String(header))
+    t.equal(refusalOf(['hunter2'], header), 'unauthorized', String(header))
   }
+  t.end()
+})
+
+test('two tokens at once, and others when they change', (t) => {
+  let tokens = ['old', 'new']
+  const guard = tokenGuard(() => tokens)
+  guard(asks('Bearer old'))
+  guard(asks('Bearer new'))
+  tokens = ['new']
+  guard(asks('Bearer new'))
+  t.throws(() => guard(asks('Bearer old')), { code: 'unauthorized' })
+  t.throws(() => guard(asks('Bearer old,new')), { code: 'unauthorized' })
   t.end()
 })
 

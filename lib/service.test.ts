@@ -2,14 +2,15 @@ import { type Test, test } from 'tap'
 import { logTo } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { hostOf, openService } from './service.ts'
+import { fixedSecrets } from './secret.ts'
 import { SettingsError } from './settings.ts'
 import { version } from './version.ts'
 
-async function open(t: Test, serviceToken: string | undefined, ready: () => true | string = () => true) {
+async function open(t: Test, token: string | undefined, ready: () => true | string = () => true) {
   const lines: Record<string, unknown>[] = []
   const server = await openService({
     role: 'broker',
-    settings: { host: '127.0.0.1', port: 0, serviceToken },
+    settings: { host: '127.0.0.1', port: 0, serviceToken: token === undefined ? undefined : fixedSecrets(token) },
     log: logTo('broker', 'info', { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) }),
     metrics: createMetrics('broker'),
     routes: [{ method: 'GET', path: '/topics', handle: () => ({ json: [] }) }],
@@ -56,7 +57,7 @@ test('with a token only health, ready and metrics are open', async (t) => {
 })
 
 test('without a token a role listens on loopback only', (t) => {
-  const serviceToken = 'hunter2'
+  const serviceToken = fixedSecrets('hunter2')
   t.equal(hostOf({ host: undefined, serviceToken: undefined }), '127.0.0.1')
   t.equal(hostOf({ host: undefined, serviceToken }), '0.0.0.0')
   t.equal(hostOf({ host: '10.0.0.1', serviceToken }), '10.0.0.1')

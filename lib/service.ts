@@ -34,11 +34,13 @@ export interface ServiceOptions {
  */
 export async function openService(options: ServiceOptions): Promise<Server> {
   const { settings, log, metrics, tls, routes } = options
+  const tokens = settings.serviceToken
+  tokens?.tell((line, isWell) => log[isWell ? 'info' : 'error'](`SERVICE_TOKEN_FILE: ${line}`))
   const server = await serve({
     host: hostOf(settings),
     port: settings.port,
     routes: [...routes, ...ownRoutes(options)],
-    guard: tokenGuard(settings.serviceToken),
+    guard: tokenGuard(tokens === undefined ? undefined : () => tokens.all),
     log,
     metrics,
     tls: tls?.server,

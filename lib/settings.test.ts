@@ -189,7 +189,8 @@ test('the common settings', (t) => {
   })
   t.equal(
     errorOf(commonSettings, { SERVICE_TOKEN: 'a b' }),
-    'SERVICE_TOKEN: want 1 to 512 visible ASCII characters without blanks',
+    'SERVICE_TOKEN: want 1 to 512 visible ASCII characters without blanks; ' +
+      'two with a comma while they are changed: the first is sent',
   )
   t.end()
 })

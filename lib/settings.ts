@@ -6,6 +6,7 @@
  */
 
 import { parseBytes, parseDuration, parseInteger } from './quantity.ts'
+import { FileSecrets, fixedSecrets, readSecretFile, SecretFileError, type Secrets } from './secret.ts'
 
 /** One row of a role's table. `T` is the type of its value; it includes `undefined` where there is no fallback. */
 export interface Setting<T> {
@@ -17,7 +18,7 @@ export interface Setting<T> {
   readonly want: string
   /** The default in its text form. */
   readonly fallback: string | undefined
-  /** Never shown: neither in errors nor in the help. */
+  /** Never shown: neither in errors nor in the help. Such a one may also stand in a file, which `<NAME>_FILE` names. */
   readonly secret?: boolean
   /** A boolean: its flag may stand without a value. */
   readonly isSwitch?: boolean
@@ -26,6 +27,13 @@ export interface Setting<T> {
    * {@link WrongValue} is shown in its place).
    */
   parse(text: string): T | undefined
+  /**
+   * Makes a value (a `T`; not said in the type, so that a table may spread a row and read it otherwise) that goes on reading
+   * its file.
+   *
+   * @throws SecretFileError
+   */
+  follow?(path: string): unknown
 }
 
 /** `any`, because a table holds settings of all types, and {@link Settings} finds out which. */
@@ -133,6 +141,8 @@ export const setting = {
       return parts.includes('') ? undefined : parts
     },
   })),
+  /** Secrets between commas: each is right, the first is sent. In a file they may change while the process runs. */
+  secrets,
   /** An http or https URL, without the slashes at its end. */
   url: kind<string, object>(() => ({
     want: 'an http or https URL such as http://127.0.0.1:8080',
@@ -155,6 +165,29 @@ function choice(name: string, options: Common & { readonly values: readonly stri
   return kind<string, object>(() => ({ want, parse: (text) => values.find((value) => value === text) }))(name, rest)
 }
 
+function secrets(
+  name: string,
+  options: { readonly help: string; readonly want: string; readonly pattern: RegExp },
+): Setting<Secrets | undefined> {
+  const { help, want, pattern } = options
+  const read = (text: string): readonly string[] | undefined => {
+    const parts = text.split(',').map((part) => part.trim())
+    return parts.every((part) => pattern.test(part)) ? parts : undefined
+  }
+  return {
+    name,
+    help,
+    want,
+    fallback: undefined,
+    secret: true,
+    parse(text) {
+      const [first, ...others] = read(text) ?? []
+      return first === undefined ? undefined : fixedSecrets(first, ...others)
+    },
+    follow: (path) => new FileSecrets(path, read),
+  }
+}
+
 function parseUrl(text: string): string | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) return undefined
@@ -172,11 +205,10 @@ export const commonSettings = {
     pattern: /^[A-Za-z0-9.:_%-]+$/,
     want: 'a host name or an address',
   }),
-  serviceToken: setting.text('SERVICE_TOKEN', {
+  serviceToken: setting.secrets('SERVICE_TOKEN', {
     help: 'the token between the roles; without one a role listens on loopback only and asks for none',
-    secret: true,
-    pattern: /^[\x21-\x7e]{1,512}$/,
-    want: '1 to 512 visible ASCII characters without blanks',
+    pattern: /^[\x21-\x2b\x2d-\x7e]{1,512}$/,
+    want: '1 to 512 visible ASCII characters without blanks; two with a comma while they are changed: the first is sent',
   }),
   logLevel: setting.choice('LOG_LEVEL', {
     help: 'the least level that is logged',
@@ -249,9 +281,10 @@ export function readSettings<Table extends SettingTable>(table: Table, sources: 
       values[key] = undefined
       continue
     }
-    const value = tryParse(row, text)
+    const isFile = given?.isFile === true
+    const value = isFile ? tryFile(row, text) : tryParse(row, text)
     const from = given?.from ?? row.name
-    if (value === undefined) wrong.push(`${from}${shownValue(row, text)}: want ${row.want}`)
+    if (value === undefined) wrong.push(`${from}${isFile ? `=${text}` : shownValue(row, text)}: want ${row.want}`)
     else if (value instanceof WrongValue) wrong.push(`${from}: ${value.message}`)
     else values[key] = value
   }
@@ -272,23 +305,51 @@ export function helpOf(table: SettingTable): string {
   return rows
     .map((row, at) => {
       const fallback = row.fallback === undefined || row.fallback === '' ? '' : ` (default ${row.fallback})`
-      return `${(heads[at] as string).padEnd(indent)}${row.help}\n${' '.repeat(indent)}${row.want}${fallback}\n`
+      const file = row.secret === true ? `; or ${flagOf(fileSettingOf(row))}, a file that holds it` : ''
+      return `${(heads[at] as string).padEnd(indent)}${row.help}\n${' '.repeat(indent)}${row.want}${file}${fallback}\n`
     })
     .join('')
 }
 
-function givenFor(
-  row: Setting<unknown>,
-  { env, flags = {} }: SettingSources,
-): { from: string; text: string } | undefined {
-  const flag = flagOf(row)
-  const places = [
-    [flag, flags[flag.slice(2)]],
-    [`PENSTOCK_${row.name}`, env[`PENSTOCK_${row.name}`]],
-    [row.name, env[row.name]],
-  ] as const
-  for (const [from, text] of places) if (text !== undefined && text !== '') return { from, text }
+interface Given {
+  readonly from: string
+  readonly text: string
+  /** The text is the path of a file that has the value. */
+  readonly isFile: boolean
+}
+
+function givenFor(row: Setting<unknown>, { env, flags = {} }: SettingSources): Given | undefined {
+  const names = row.secret === true ? [row, fileSettingOf(row)] : [row]
+  const places: readonly ((name: string) => readonly [from: string, text: string | undefined])[] = [
+    (name) => [flagOf({ name }), flags[flagOf({ name }).slice(2)]],
+    (name) => [`PENSTOCK_${name}`, env[`PENSTOCK_${name}`]],
+    (name) => [name, env[name]],
+  ]
+  for (const place of places) {
+    const given = names.flatMap(({ name }): Given[] => {
+      const [from, text] = place(name)
+      return text === undefined || text === '' ? [] : [{ from, text, isFile: name !== row.name }]
+    })
+    if (given.length < 2) {
+      if (given[0] !== undefined) return given[0]
+    } else return { ...(given[1] as Given), text: '', isFile: true }
+  }
   return undefined
+}
+
+/** The setting that names a file with the value of a secret: `API_KEY_FILE`. */
+export function fileSettingOf(row: { readonly name: string }): { readonly name: string } {
+  return { name: `${row.name}_FILE` }
+}
+
+function tryFile<T>(row: Setting<T>, path: string): T | WrongValue | undefined {
+  if (path === '') return new WrongValue(`${row.name} is given beside it: want one of them`)
+  try {
+    return row.follow === undefined ? row.parse(readSecretFile(path)) : (row.follow(path) as T)
+  } catch (error) {
+    if (error instanceof SecretFileError) return new WrongValue(`${path}: ${error.message}: want ${row.want}`)
+    throw error
+  }
 }
 
 function tryParse<T>(row: Setting<T>, text: string): T | WrongValue | undefined {

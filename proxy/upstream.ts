@@ -1,5 +1,6 @@
 /** Requests to one broker, over a pool of connections. undici stands behind this file alone. */
 
+import type { TokenSource } from '#wire/client'
 import { type buildConnector, Pool } from 'undici'
 
 /** Connections to one broker; a consume stream takes one for itself. */
@@ -27,14 +28,14 @@ export interface Opened {
 export class Upstream {
   readonly url: string
   readonly #pool: Pool
-  readonly #authorization: Readonly<Record<string, string>>
+  readonly #token: TokenSource | undefined
   readonly #answerMs: number
 
   /**
    * @param answerMs how long the broker may take to begin its answer, and between two pieces of it
    * @param connect makes connections in another way, such as by TLS with a certificate
    */
-  constructor(url: string, token: string | undefined, answerMs: number, connect?: buildConnector.connector) {
+  constructor(url: string, token: TokenSource | undefined, answerMs: number, connect?: buildConnector.connector) {
     this.url = url
     this.#answerMs = answerMs
     this.#pool = new Pool(url, {
@@ -42,7 +43,7 @@ export class Upstream {
       pipelining: 1,
       connect: connect ?? { timeout: connectMs },
     })
-    this.#authorization = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    this.#token = token
   }
 
   /**
@@ -63,7 +64,7 @@ export class Upstream {
     const answer = await this.#pool.request({
       method,
       path,
-      headers: { ...headers, ...this.#authorization },
+      headers: this.#authorized(headers),
       body,
       headersTimeout: answerMs,
       bodyTimeout: answerMs,
@@ -85,7 +86,7 @@ export class Upstream {
     const answer = await this.#pool.request({
       method: 'GET',
       path,
-      headers: { ...headers, ...this.#authorization },
+      headers: this.#authorized(headers),
       signal,
       headersTimeout: this.#answerMs,
       bodyTimeout: 0,
@@ -99,6 +100,10 @@ export class Upstream {
       text: () => body.text(),
       close: () => void body.destroy(new Error('cut')),
     }
+  }
+
+  #authorized(headers: Readonly<Record<string, string>>): Record<string, string> {
+    return this.#token === undefined ? { ...headers } : { ...headers, authorization: `Bearer ${this.#token.current}` }
   }
 
   /** Cuts what is still open. */

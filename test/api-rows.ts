@@ -6,7 +6,8 @@ import { contract, type Operation } from '#api/contract'
 import type { Endpoint } from '#api/endpoint'
 import { apiLimits } from '#api/limits'
 import { problem } from '#api/schemas/records'
-import { type Key, Keys } from '#api/server/keys'
+import { unboundOf } from '#api/keys/bounds'
+import type { Key } from '#api/server/keys'
 import { createApi } from '#api/server/server'
 import { logTo } from '#lib/log'
 import { createMetrics } from '#lib/metrics'
@@ -69,13 +70,13 @@ async function bodyOf(answer: Response): Promise<unknown> {
 
 /** What a key of these scopes is answered with; a right one is answered by nobody. */
 async function statusFor(scopes: Key['scopes'], url: string): Promise<number> {
-  const keys = new (class extends Keys {
-    override find(): Key {
-      return { id: 'a', scopes }
-    }
-  })(['a-key-of-these-scopes'])
+  const bounds = unboundOf({ gpus: 'telemetry', transfers: 'transfers' })
+  const own: Key = { id: 'a', scopes, bounds, isLive: () => true }
   const app = await createApi({
-    keys,
+    keys: { isOpen: false, find: () => own },
+    anyone: own,
+    userOf: () => undefined,
+    trustsForwarder: () => false,
     log: logTo('api', 'silent', { write: () => {} }),
     metrics: createMetrics('api'),
     handlers: {} as never,
@@ -87,7 +88,7 @@ async function statusFor(scopes: Key['scopes'], url: string): Promise<number> {
     tls: undefined,
     wallMs: () => 0,
   })
-  const { statusCode } = await app.inject({ url, headers: { 'x-api-key': 'a-key-of-these-scopes' } })
+  const { statusCode } = await app.inject({ url, headers: { 'x-api-key': 'any' } })
   await app.close()
   return statusCode
 }

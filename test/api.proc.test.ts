@@ -98,11 +98,18 @@ test('what the API answers is what the file says', { timeout: 590_000 }, async (
     const folder = temporaryFolder(t)
     // A refusal fails the line, and so does an answer that does not come.
     writeFileSync(join(folder, '.curlrc'), 'fail-with-body\nmax-time = 20\n')
+    const made = await fetch(`${api.url}/api/v1/keys`, {
+      method: 'POST',
+      headers: { 'x-api-key': key, 'content-type': 'application/json' },
+      body: '{"name":"of the docs","scopes":["read"]}',
+    })
+    const { key: of } = (await made.json()) as { key: { id: string } }
     const env = {
       PATH: process.env['PATH'] ?? '',
       CURL_HOME: folder,
       API: api.url,
       KEY: key,
+      ID: of.id,
       GPU: `${one.hostname}:${one.gpu_id}`,
     }
     const lines = curlLines(readFileSync(join(root, 'docs/API.md'), 'utf8'))

@@ -55,6 +55,7 @@ export async function testApi(t: Scope, options: TestApiOptions = {}): Promise<T
     dashboardDir: options.dashboardDir ?? join(dataDir, 'no-dashboard'),
   })
   await parts.app.listen({ host: '127.0.0.1', port: 0 })
+  await parts.settled
   t.teardown(async () => {
     await parts.stop()
     parts.app.server.closeAllConnections()

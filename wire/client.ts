@@ -12,7 +12,7 @@ import type { LogHead } from './frames.ts'
 import { Problem, type ProblemBody, type ProblemCode } from './problems.ts'
 import { Producer, randomName, type Outgoing, type ProducerOptions } from './producer.ts'
 import { retry, type Backoff } from './retry.ts'
-import { retryAfterMs, Transport, type ClientOptions } from './transport.ts'
+import { retryAfterMs, Transport, type ClientOptions, type TokenSource } from './transport.ts'
 
 export { Consumer, Problem, Producer }
 export type {
@@ -26,6 +26,7 @@ export type {
   ProblemBody,
   ProblemCode,
   ProducerOptions,
+  TokenSource,
 }
 
 /** A topic, as `GET /topics` tells. */

@@ -99,6 +99,8 @@ export const problems = {
   unknown_gpu: kind(404, false, 'No such GPU', 'GET /api/v1/gpus lists them; an id is a uuid, host:gpu or a device_id'),
   ambiguous_gpu: kind(409, false, 'The id fits several GPUs', 'use the id of one of the candidates'),
   unknown_metric: kind(404, false, 'No such metric', 'GET /api/v1/metrics lists the catalogue'),
+  unknown_key: kind(404, false, 'No such key', 'GET /api/v1/keys lists them by their id'),
+  key_ended: kind(409, false, 'The key works no more', 'make another one'),
   rate_limited: kind(429, true, 'Too many requests', 'retry after the given seconds'),
   // What went wrong on our side.
   unavailable: kind(503, true, 'A part behind this one does not answer', 'retry after the given seconds'),

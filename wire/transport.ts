@@ -7,12 +7,17 @@
 import { Problem } from './problems.ts'
 import { type Backoff, defaultBackoff } from './retry.ts'
 
+/** A token that may be another one tomorrow: it is asked for with each request. */
+export interface TokenSource {
+  readonly current: string
+}
+
 /** How to reach a broker or proxy. */
 export interface ClientOptions {
   /** `http://host:port`, with a path in front where a gateway wants one. */
   readonly url: string
   /** Sent as `Authorization: Bearer`. */
-  readonly token?: string | undefined
+  readonly token?: string | TokenSource | undefined
   /** Another `fetch` than the global one. */
   readonly fetch?: typeof fetch | undefined
   /** Told, in one line each, what the client gets over by itself: lost connections, retries, silent brokers. */
@@ -38,14 +43,15 @@ export class Transport {
   readonly backoff: Backoff
   readonly warn: (text: string) => void
   readonly #fetch: typeof fetch
-  readonly #token: string | undefined
+  readonly #token: string | TokenSource | undefined
   readonly #timeoutMs: number
 
   /** @throws Error when the url is none of http or https, or holds a password; when no header can carry the token */
   constructor(options: ClientOptions) {
     this.url = baseOf(options.url)
     // Else every request fails before it is sent, which looks like a broker that is away.
-    if (/[^\x20-\x7e]/.test(options.token?.trim() ?? '')) throw new Error('the token holds more than ASCII text')
+    if (/[^\x20-\x7e]/.test(textOf(options.token)?.trim() ?? ''))
+      throw new Error('the token holds more than ASCII text')
     this.backoff = { ...defaultBackoff, ...options.backoff }
     this.warn = options.onWarning ?? ((): void => {})
     // A browser's fetch must be called on its window, not as a method of something else.
@@ -90,7 +96,8 @@ export class Transport {
 
   async #send(method: string, path: string, call: Call): Promise<Response> {
     const headers: Record<string, string> = { ...call.headers }
-    if (this.#token !== undefined) headers['authorization'] = `Bearer ${this.#token}`
+    const token = textOf(this.#token)
+    if (token !== undefined) headers['authorization'] = `Bearer ${token}`
     const init: RequestInit = { method, headers, cache: 'no-store' }
     if (call.body !== undefined) init.body = call.body
     if (call.signal !== undefined) init.signal = call.signal
@@ -153,6 +160,10 @@ async function refusal(response: Response): Promise<Problem> {
   const header = response.headers.get('retry-after')
   const seconds = header !== null && /^\d{1,6}$/.test(header) ? Number(header) : undefined
   return Problem.fromBody(response.status, seconds === undefined ? given : { retry_after_s: seconds, ...given })
+}
+
+function textOf(token: string | TokenSource | undefined): string | undefined {
+  return typeof token === 'object' ? token.current : token
 }
 
 function queryText(query: Call['query']): string {

@@ -1,8 +1,10 @@
 /** GPUs with their newest values, read for all who ask at once; and the one GPU that an id means. */
 
-import type { GpuFilter, GpuRow, LatestRow, Store } from '#store/store'
+import type { GpuFilter, GpuRow, LatestRow } from '#store/store'
 import { Problem } from '#wire/problems'
 import type { Gpu } from '../contract.ts'
+import type { Bounds } from '../keys/bounds.ts'
+import type { StoreView } from './bounded.ts'
 import { gpusOf, matching, referenceOf, searchesFor } from './gpus.ts'
 import type { StoreReader } from './reader.ts'
 
@@ -23,6 +25,9 @@ const candidatesMax = 100
 /** More hosts than this are read by one question for all. */
 const hostsApartMax = 8
 
+/** The inventory, as a key may see it. */
+export type BoundInventory = Pick<Inventory, 'gpus' | 'theGpu'>
+
 export class Inventory {
   readonly #reader: StoreReader
   readonly #staleAfterMs: number
@@ -33,17 +38,27 @@ export class Inventory {
     this.#staleAfterMs = staleAfterMs
   }
 
+  /** The same for a key: what it does not see is not there. */
+  within(bounds: Bounds): BoundInventory {
+    return {
+      gpus: (filter, nowMs) => this.gpus(filter, nowMs, bounds),
+      theGpu: (id) => this.theGpu(id, bounds),
+    }
+  }
+
   /** GPUs with their newest values. @param nowMs what ages count from */
-  async gpus(filter: GpuFilter, nowMs: number): Promise<Gpu[]> {
+  async gpus(filter: GpuFilter, nowMs: number, bounds?: Bounds): Promise<Gpu[]> {
     const isAll = Object.values(filter).every((value) => value === undefined)
     const { rows, latest, around } = await (isAll ? this.fleet(nowMs) : this.#read(filter))
-    return gpusOf(rows, latest, { nowMs, staleAfterMs: this.#staleAfterMs }, around)
+    const own = bounds === undefined ? rows : rows.filter(({ hostname }) => bounds.seesHost(hostname))
+    return gpusOf(own, latest, { nowMs, staleAfterMs: this.#staleAfterMs }, around)
   }
 
   /** @throws Problem `unknown_gpu`, `ambiguous_gpu` */
-  async theGpu(id: string): Promise<GpuRow> {
+  async theGpu(id: string, bounds?: Bounds): Promise<GpuRow> {
     for (const filter of searchesFor(id)) {
-      const found = matching(await this.#reader.ask((store) => store.gpus(filter), []), id)
+      const rows = await this.#reader.ask((store) => store.gpus(filter), [])
+      const found = matching(bounds === undefined ? rows : rows.filter(({ hostname }) => bounds.seesHost(hostname)), id)
       const [only, ...others] = found
       if (only === undefined) continue
       if (others.length === 0) return only
@@ -54,7 +69,7 @@ export class Inventory {
   }
 
   #read(filter: GpuFilter): Promise<FleetRows> {
-    const read = async (store: Store) => {
+    const read = async (store: StoreView) => {
       const rows = await store.gpus(filter)
       return { rows, latest: await store.latest(filter), around: await aroundOf(store, filter, rows) }
     }
@@ -74,7 +89,11 @@ export class Inventory {
 }
 
 /** The GPUs beside those that a filter found, without which nobody can say that one of them is missing. */
-async function aroundOf(store: Store, filter: GpuFilter, rows: readonly GpuRow[]): Promise<readonly GpuRow[]> {
+async function aroundOf(
+  store: Pick<StoreView, 'gpus'>,
+  filter: GpuFilter,
+  rows: readonly GpuRow[],
+): Promise<readonly GpuRow[]> {
   if (filter.uuid === undefined && filter.namespace === undefined) return rows
   const hosts = [...new Set(rows.map(({ hostname }) => hostname))]
   if (hosts.length > hostsApartMax) return store.gpus()

@@ -5,6 +5,14 @@ import { StoreError } from '#store/errors'
 import { embeddedPath, openStore } from '#store/open'
 import { isEmbedded, type StoreSettings } from '#store/settings'
 import type { Store } from '#store/store'
+import type { Bounds } from '../keys/bounds.ts'
+import { boundedStore, type StoreView } from './bounded.ts'
+
+/** Asks the store for a key. */
+export interface BoundReader {
+  /** As {@link StoreReader.ask}. */
+  ask<T>(question: (store: StoreView) => Promise<T>, empty: T): Promise<T>
+}
 
 export class StoreReader {
   readonly #settings: StoreSettings
@@ -38,6 +46,11 @@ export class StoreReader {
       this.#problem = error instanceof Error ? error.message : String(error)
       throw error
     }
+  }
+
+  /** The store as a key may see it. */
+  within(bounds: Bounds): BoundReader {
+    return { ask: (question, empty) => this.ask((store) => question(boundedStore(store, bounds)), empty) }
   }
 
   async close(): Promise<void> {

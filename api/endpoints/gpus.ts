@@ -15,6 +15,7 @@ export const gpusEndpoints = {
     method: 'GET',
     path: '/api/v1/gpus',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'GPUs with their newest values',
     description:
       'By host and index. A metric that was named without a value has `reported: false` and the value null. With `at` the ' +
@@ -34,6 +35,7 @@ export const gpusEndpoints = {
     method: 'GET',
     path: '/api/v1/gpus/{id}',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'One GPU with its newest values',
     params: gpuParams,
     query: closed({ at: Type.Optional(when('A moment in the past, as in the list')) }),
@@ -44,6 +46,7 @@ export const gpusEndpoints = {
     method: 'GET',
     path: '/api/v1/gpus/{id}/telemetry',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'Values of one GPU over time',
     description:
       'Without `start` it is the hour before `end`, and without `end` up to the newest value. Where a series has more ' +

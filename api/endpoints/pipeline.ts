@@ -22,6 +22,7 @@ export const pipelineEndpoints = {
     path: '/api/v1/dead-letters',
     also: ['/api/v1/dead'],
     scope: 'read',
+    bounds: 'topics',
     summary: 'Dead letters: records that could not be stored, and rows that could not be read',
     description: 'Those that nobody has dealt with, the oldest first.',
     query: closed({

@@ -11,6 +11,7 @@ export const recordsEndpoints = {
     method: 'GET',
     path: '/api/v1/stream',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'Records as they come (server-sent events)',
     description:
       'One event a record. With `every`, one event `records` an interval: an array with the newest record of each series ' +
@@ -40,6 +41,7 @@ export const recordsEndpoints = {
     path: '/api/v1/telemetry',
     also: ['/telemetry'],
     scope: 'produce',
+    bounds: 'filtered',
     summary: 'Send one record or several to the broker',
     description:
       'Answered when the broker has acknowledged them. One bad record refuses all, and is named. Records go to partitions ' +

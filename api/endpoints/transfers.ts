@@ -11,6 +11,7 @@ export const transfersEndpoints = {
     method: 'GET',
     path: '/api/v1/transfers',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'Transfers, newest first',
     query: closed({
       site: Type.Optional(name('Of this site only')),
@@ -27,6 +28,7 @@ export const transfersEndpoints = {
     method: 'GET',
     path: '/api/v1/sites',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'Sites with what they transferred',
     query: closed({}),
     answer: transfers.siteList,

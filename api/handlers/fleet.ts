@@ -22,32 +22,33 @@ export function fleetHandlers(
   reader: StoreReader,
   inventory: Inventory,
   demo: boolean,
-  bounds: Bounds,
+  limits: Bounds,
 ): Handlers<'listHosts' | 'listNamespaces' | 'getFleet' | 'getFleetHistory'> {
   return {
-    async listHosts({ query: { limit = hostsMax, cursor }, nowMs }) {
-      const all = hostsOf(await inventory.gpus({}, nowMs), nowMs)
+    async listHosts({ query: { limit = hostsMax, cursor }, nowMs, bounds }) {
+      const all = hostsOf(await inventory.within(bounds).gpus({}, nowMs), nowMs)
       const { items: hosts, ...page } = pageOf(all, ({ hostname }) => [hostname], { limit, cursor })
       return { as_of: at(nowMs), hosts, ...page }
     },
 
-    async listNamespaces({ nowMs }) {
-      const rows = await reader.ask((store) => store.namespaces(), [])
+    async listNamespaces({ nowMs, bounds }) {
+      const rows = await reader.within(bounds).ask((store) => store.namespaces(), [])
       return { as_of: at(nowMs), namespaces: [...rows] }
     },
 
-    async getFleet({ nowMs }) {
-      const sites = await reader.ask((store) => store.sites(), [])
-      return fleetOf(await inventory.gpus({}, nowMs), sites, nowMs, demo)
+    async getFleet({ nowMs, bounds }) {
+      const sites = await reader.within(bounds).ask((store) => store.sites(), [])
+      return fleetOf(await inventory.within(bounds).gpus({}, nowMs), sites, nowMs, demo)
     },
 
-    async getFleetHistory({ query, nowMs }) {
+    async getFleetHistory({ query, nowMs, bounds }) {
+      const own = reader.within(bounds)
       const metric = canonical(query.metric ?? powerMetric)
       const from = timeOf('start', query.start, nowMs)
-      const end = timeOf('end', query.end, nowMs) ?? (await endFor(reader, from, nowMs))
+      const end = timeOf('end', query.end, nowMs) ?? (await endFor(own, from, nowMs))
       const start = from ?? minus(end, rangeMsDefault)
       const rangeMs = rangeOf(start, end)
-      boundRange(bounds, rangeMs)
+      boundRange(limits, rangeMs)
       const windowMs = windowOf(query.window) ?? windowMsFor(rangeMs)
       if (rangeMs / windowMs > windowsMax) {
         const least = Math.ceil(rangeMs / windowsMax / 1000)
@@ -58,7 +59,7 @@ export function fleetHandlers(
       if (known !== undefined && known.kind !== 'gauge') {
         throw bad('metric', `metric=${metric} is a ${known.kind}, which has no ${fn} over GPUs: want a gauge`)
       }
-      const values = await reader.ask((store) => store.across({ metric, start, end, windowMs, fn }), [])
+      const values = await own.ask((store) => store.across({ metric, start, end, windowMs, fn }), [])
       if (values.length === 0 && known === undefined) throw unknownMetric(metric)
       return {
         as_of: at(nowMs),

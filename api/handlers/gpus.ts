@@ -13,10 +13,10 @@ const gpusMax = 10_000
 
 export function gpuHandlers(inventory: Inventory): Handlers<'listGpus' | 'getGpu'> {
   return {
-    async listGpus({ query: { host, model, namespace, state, at: past, limit = gpusMax, cursor }, nowMs }) {
+    async listGpus({ query: { host, model, namespace, state, at: past, limit = gpusMax, cursor }, nowMs, bounds }) {
       const moment = timeOf('at', past, nowMs)
       const ofMs = moment?.ms ?? nowMs
-      const all = await inventory.gpus({ hostname: host, namespace, at: moment }, ofMs)
+      const all = await inventory.within(bounds).gpus({ hostname: host, namespace, at: moment }, ofMs)
       const fitting = all.filter(
         (gpu) =>
           gpu.model_name.toLowerCase().includes((model ?? '').toLowerCase()) &&
@@ -26,10 +26,11 @@ export function gpuHandlers(inventory: Inventory): Handlers<'listGpus' | 'getGpu
       return { as_of: asOf(moment, nowMs), units: unitsOf(gpus), gpus, ...page }
     },
 
-    async getGpu({ params, query, nowMs }) {
+    async getGpu({ params, query, nowMs, bounds }) {
+      const own = inventory.within(bounds)
       const moment = timeOf('at', query.at, nowMs)
-      const { uuid, gpu_i_id } = await inventory.theGpu(params.id)
-      const found = await inventory.gpus({ uuid, at: moment }, moment?.ms ?? nowMs)
+      const { uuid, gpu_i_id } = await own.theGpu(params.id)
+      const found = await own.gpus({ uuid, at: moment }, moment?.ms ?? nowMs)
       const gpu = found.find((each) => each.gpu_i_id === gpu_i_id)
       const when = moment === undefined ? 'any more' : `in the 24 hours up to ${formatTime(moment)}`
       if (gpu === undefined) throw new Problem('unknown_gpu', `there is no GPU ${params.id} ${when}`)

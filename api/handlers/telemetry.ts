@@ -10,7 +10,7 @@ import { functionFor, unitFor } from '../ask/functions.ts'
 import { referenceOf } from '../ask/gpus.ts'
 import type { Inventory } from '../ask/inventory.ts'
 import { at, bad, canonical, rangeOf, timeOf, unknownMetric, windowOf } from '../ask/parameters.ts'
-import type { StoreReader } from '../ask/reader.ts'
+import type { BoundReader, StoreReader } from '../ask/reader.ts'
 import { after, isBefore, minus, parsed } from '../ask/times.ts'
 import type { Call, Handlers } from '../call.ts'
 import type { Telemetry } from '../contract.ts'
@@ -41,20 +41,21 @@ interface Found {
 export function telemetryHandlers(
   reader: StoreReader,
   inventory: Inventory,
-  bounds: Bounds,
+  limits: Bounds,
 ): Handlers<'getGpuTelemetry'> {
   return {
     async getGpuTelemetry(call) {
-      return telemetryOf(reader, await inventory.theGpu(call.params.id), call, bounds)
+      const row = await inventory.within(call.bounds).theGpu(call.params.id)
+      return telemetryOf(reader.within(call.bounds), row, call, limits)
     },
   }
 }
 
 async function telemetryOf(
-  reader: StoreReader,
+  reader: BoundReader,
   row: GpuRow,
   call: Call<'getGpuTelemetry'>,
-  bounds: Bounds,
+  limits: Bounds,
 ): Promise<Telemetry> {
   const { query, nowMs } = call
   const asked = askedOf(row, call)
@@ -62,10 +63,10 @@ async function telemetryOf(
   const names = query.metric === undefined ? row.metrics : [...new Set(query.metric.map(canonical))]
   const found: Found[] = []
   boundRange(
-    bounds,
+    limits,
     end === undefined ? Math.max(0, (parseTime(row.last_seen) as Instant).ms - start.ms) : rangeOf(start, end),
   )
-  const tally = new Tally(bounds)
+  const tally = new Tally(limits)
   for (const metric of names) {
     if (!row.metrics.includes(metric)) {
       if (metricOf(metric) === undefined) throw unknownMetric(metric)

@@ -1,6 +1,6 @@
 /** Turns the bodies that `POST /telemetry` takes into records. */
 
-import { isRefused, type Labels, readRecord, type GpuRecord } from '#telemetry/record'
+import { isRefused, type Labels, readRecord, type GpuRecord, type TelemetryRecord } from '#telemetry/record'
 import { formatTime, sourceTime } from '#telemetry/time'
 import { normalise } from '#telemetry/normalise'
 import { partitionKeyOf } from '#telemetry/identity'
@@ -10,6 +10,7 @@ type Input = Exclude<BodyOf<'postTelemetry'>, unknown[]>
 
 /** A record as it goes into the log. */
 export interface Intake {
+  readonly record: TelemetryRecord
   readonly data: string
   /** What picks its partition. */
   readonly key: string
@@ -32,7 +33,7 @@ export function intakeOf(input: Input, nowMs: number): Intake | { readonly refus
   const record = readRecord({ ...rest, uuid, time: text, labels: { ...parsed, ...given } })
   if (isRefused(record)) return record
   const normal = normalise(record as GpuRecord)
-  return { data: JSON.stringify(normal), key: partitionKeyOf(normal) }
+  return { record: normal, data: JSON.stringify(normal), key: partitionKeyOf(normal) }
 }
 
 /** The most that is known of which GPU it is: two devices of one host differ, those of two hosts too. */

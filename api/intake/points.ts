@@ -131,7 +131,7 @@ function numbersOf({ fields }: Point, flaws: string[]): Map<string, number> {
 
 function intakeOf(metric: string, value: number, time: string, tags: Point['tags']): Intake | { refused: string } {
   const record = readRecord({ kind: 'metric', time, metric, value, tags })
-  return isRefused(record) ? record : { data: JSON.stringify(record), key: partitionKeyOf(record) }
+  return isRefused(record) ? record : { record, data: JSON.stringify(record), key: partitionKeyOf(record) }
 }
 
 function wrongHead({ measurement, tags }: Point): string | undefined {

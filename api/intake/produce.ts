@@ -6,17 +6,20 @@ import type { Handler } from '../call.ts'
 import { intakeOf } from './intake.ts'
 import type { Sender, Sent } from './sender.ts'
 
-export function telemetryHandler(sender: Sender): Handler<'postTelemetry'> {
-  return async ({ body, lines, nowMs, signal }) => {
+/** @param topic what the sender sends to */
+export function telemetryHandler(sender: Sender, topic: string): Handler<'postTelemetry'> {
+  return async ({ body, lines, nowMs, signal, bounds }) => {
+    bounds.needTopic(topic)
     const inputs = Array.isArray(body) ? body : [body]
     const lineOf = (index: number) => lines?.[index] ?? index + 1
     const intakes = inputs.map((input, index) => {
       const intake = intakeOf(input, nowMs)
-      if (!('refused' in intake)) return intake
       const line = lineOf(index)
       const isOne = lines === undefined && !Array.isArray(body)
       const where = isOne ? '' : lines === undefined ? `record ${line} of ${inputs.length}: ` : `line ${line}: `
-      throw new Problem('bad_record', `${where}${intake.refused}`, { line })
+      if ('refused' in intake) throw new Problem('bad_record', `${where}${intake.refused}`, { line })
+      bounds.needRecord(intake.record, where)
+      return intake
     })
     const sent = await sender.send(intakes, nowMs, signal)
     if (sent.failure === undefined) return { as_of: at(nowMs), accepted: sent.ids.length, ids: sent.ids as string[] }

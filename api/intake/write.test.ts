@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { InfluxDB, Point, setLogger } from '@influxdata/influxdb-client'
 import { test } from 'tap'
 import { Problem } from '#wire/problems'
+import { unboundOf } from '../keys/bounds.ts'
 import { writeHandlers } from './write.ts'
 import { stubBroker, testApi, testKey, type StubBroker } from '#test/api'
 import type { Scope } from '#test/start'
@@ -123,7 +124,16 @@ test('a short body that would be endless records is refused, and never held as a
   const fields = Array.from({ length: 5_000 }, (_, index) => `f${index}=1`).join()
   const body = Buffer.from(`m,tag=${'x'.repeat(60_000)} ${fields}`)
   const { signal } = new AbortController()
-  const call = { params: {}, query: {}, lines: undefined, nowMs, signal }
+  const call = {
+    params: {},
+    query: {},
+    lines: undefined,
+    nowMs,
+    signal,
+    bounds: unboundOf({ gpus: 't', transfers: 't' }),
+    by: 'a',
+    note: () => {},
+  }
   await t.rejects(writeLines({ ...call, body }), { code: 'body_too_large' })
   t.ok(sent <= 64 * 1024 * 1024 && most < 3 * 1024 * 1024)
 })

@@ -7,6 +7,7 @@ import type { TelemetryRecord } from '#telemetry/record'
 import { Problem } from '#wire/problems'
 import { formatEvent } from '#wire/sse'
 import type { QueryOf } from '../contract.ts'
+import type { Bounds } from '../keys/bounds.ts'
 import type { Feed } from './feed.ts'
 import type { Live, Outlet, Wants } from './live.ts'
 
@@ -19,10 +20,12 @@ const encoder = new TextEncoder()
 const heartbeat = encoder.encode(': heartbeat\n\n')
 
 /** @throws Problem `bad_parameter` */
-export function streamOptions(query: QueryOf<'stream'>): { wants: Wants; everyMs: number | undefined } {
-  if (query.every === undefined) return { wants: wantsOf(query), everyMs: undefined }
+export function streamOptions(query: QueryOf<'stream'>, bounds: Bounds): { wants: Wants; everyMs: number | undefined } {
+  const asked = wantsOf(query)
+  const wants: Wants = bounds.isBound ? (record) => bounds.seesRecord(record) && asked(record) : asked
+  if (query.every === undefined) return { wants, everyMs: undefined }
   const everyMs = parseDuration(query.every)
-  if (everyMs !== undefined && everyMs >= 100 && everyMs <= 60_000) return { wants: wantsOf(query), everyMs }
+  if (everyMs !== undefined && everyMs >= 100 && everyMs <= 60_000) return { wants, everyMs }
   const detail = `every=${query.every.slice(0, 100)}: want a duration from 100ms to 60s`
   throw new Problem('bad_parameter', detail, { parameter: 'every' })
 }

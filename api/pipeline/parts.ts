@@ -3,6 +3,7 @@
 import type { Counts } from '#store/store'
 import { deadSuffix } from '#wire/ids'
 import type { BrokerPart, Pipeline, TopicPart } from '../contract.ts'
+import { keysTopic } from '../keys/bounds.ts'
 
 /** What came of asking a role. */
 export type Asked =
@@ -98,6 +99,8 @@ function topicsOf(brokers: readonly Body[]): TopicPart[] {
   const dead = new Map<string, number>()
   for (const broker of brokers) {
     for (const [name, value] of Object.entries(bodyOf(broker['topics']))) {
+      // The API's own is no part of anybody's pipeline.
+      if (name === keysTopic || name === keysTopic + deadSuffix) continue
       const body = bodyOf(value)
       if (name.endsWith(deadSuffix)) {
         const topic = name.slice(0, -deadSuffix.length)

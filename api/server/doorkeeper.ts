@@ -6,7 +6,7 @@ import { Problem } from '#wire/problems'
 import type { Endpoint } from '../endpoint.ts'
 import { influxKey } from '../intake/influx.ts'
 import { isLoopback } from '../settings.ts'
-import { anyone, givenKey, type Key, type Keys, mayDo } from './keys.ts'
+import { givenKey, type Key, type KeyFinder, mayDo } from './keys.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -15,7 +15,13 @@ declare module 'fastify' {
 }
 
 export interface DoorkeeperOptions {
-  readonly keys: Keys
+  readonly keys: KeyFinder
+  /** Who asks without a key where none is wanted. */
+  readonly anyone: Key
+  /** Whom a trusted proxy has let in. */
+  readonly userOf: (request: FastifyRequest['raw']) => Key | undefined
+  /** Pages of other hosts that may ask. */
+  readonly corsOrigins: readonly string[]
   readonly log: Log
   /** Requests a minute and key. */
   readonly rateLimit: number
@@ -31,11 +37,12 @@ const familiarMax = 10_000
 export type Admit = (
   request: FastifyRequest,
   reply: FastifyReply | undefined,
-  scope: Endpoint['scope'],
+  row: Pick<Endpoint, 'scope' | 'bounds'>,
 ) => Promise<void>
 
 /** Lets a request in by its key, and not too often. Wants `@fastify/rate-limit` registered. */
-export function doorkeeper(app: FastifyInstance, { keys, rateLimit: max, log }: DoorkeeperOptions): Admit {
+export function doorkeeper(app: FastifyInstance, options: DoorkeeperOptions): Admit {
+  const { keys, anyone, userOf, corsOrigins, rateLimit: max, log } = options
   app.decorateRequest('key', null as unknown as Key)
   const timeWindow = 60_000
   const limitKey = app.createRateLimit({ max, timeWindow, keyGenerator: (request) => request.key.id })
@@ -44,14 +51,17 @@ export function doorkeeper(app: FastifyInstance, { keys, rateLimit: max, log }: 
   const familiar = new Set<string>()
 
   async function keyOf(request: FastifyRequest): Promise<Key> {
-    // Without keys only this machine can ask. Its browser could be made to, by a page of another host whose name was
-    // pointed here: the name in the request gives that away.
-    if (keys.isEmpty && isLoopback(request.hostname)) return anyone
+    const user = userOf(request.raw)
+    if (user !== undefined) return user
     const { row } = request.routeOptions.config
     const given =
       givenKey(request.headers) ?? (row?.influx === undefined ? undefined : influxKey(request.headers, request.query))
+    const key = given === undefined ? undefined : keys.find(given)
+    // Without keys only this machine can ask. Its browser could be made to, by a page of another host whose name was
+    // pointed here: the name in the request gives that away. A key that ended must not work here either.
+    const isOurs = given?.startsWith('pnk_') === true
+    if (keys.isOpen && key === undefined && !isOurs && isLoopback(request.hostname)) return anyone
     if (given === undefined) throw new Problem('unauthorized', 'send a key: X-API-Key, or Authorization: Bearer')
-    const key = keys.find(given)
     const visitor = `${request.ip} ${key?.id}`
     if (key !== undefined && familiar.has(visitor)) return key
     const before = await limitFailures(request, { increment: key === undefined })
@@ -69,16 +79,38 @@ export function doorkeeper(app: FastifyInstance, { keys, rateLimit: max, log }: 
     return key
   }
 
-  return async (request, reply, scope) => {
-    request.key = await keyOf(request)
+  return async (request, reply, { scope, bounds }) => {
+    const key = await keyOf(request)
+    request.key = key
     const limit = await limitKey(request)
     if ('isExceeded' in limit) {
       const headers = { limit: limit.max, remaining: limit.remaining, reset: limit.ttlInSeconds }
       for (const [name, value] of Object.entries(headers)) reply?.header(`ratelimit-${name}`, value)
       if (limit.isExceeded) throw tooMany(`this key may ask ${limit.max} times a minute`, limit.ttlInSeconds)
     }
-    if (!mayDo(request.key, scope)) throw new Problem('forbidden', `the key has not the scope ${scope}`)
+    if (!mayDo(key, scope)) {
+      const who = key.id.startsWith('user:') ? key.id.replace(':', ' ') : 'the key'
+      throw new Problem('forbidden', `${who} has not the scope ${scope}`)
+    }
+    if (key.bounds.isBound && (bounds === undefined || (bounds === 'topics' && key.bounds.isNarrow))) {
+      throw new Problem('forbidden', 'this path is not for keys that are bound to hosts, sites or topics')
+    }
+    if (key.isAmbient === true && isOfForeignPage(request, corsOrigins)) {
+      throw new Problem('forbidden', 'a page of another host may not change anything here: see CORS_ORIGINS')
+    }
   }
+}
+
+/**
+ * Whether a request that changes something was made by a page of elsewhere, in a browser that adds by itself what lets it in.
+ * Browsers say so (Fetch Metadata, https://www.w3.org/TR/fetch-metadata); what is no browser says nothing.
+ */
+function isOfForeignPage({ method, headers }: FastifyRequest, corsOrigins: readonly string[]): boolean {
+  if (method === 'GET' || method === 'HEAD') return false
+  const { origin, host, 'sec-fetch-site': site } = headers
+  if (origin === undefined ? site === undefined : corsOrigins.includes(origin)) return false
+  if (site !== undefined) return site !== 'same-origin' && site !== 'none'
+  return !URL.canParse(origin as string) || new URL(origin as string).host !== host
 }
 
 function tooMany(detail: string, seconds: number): Problem {

@@ -1,12 +1,26 @@
-/** Who may ask: the keys, compared without telling by the time it takes how much of one was right. */
+/** Who may ask: the keys of API_KEY, compared without telling by the time it takes how much of one was right. */
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Scope } from '../endpoint.ts'
+import type { Bounds } from '../keys/bounds.ts'
 
 export interface Key {
   /** Names the key in logs and limits, and does not give it away. */
   readonly id: string
   readonly scopes: readonly Scope[]
+  readonly bounds: Bounds
+  /** Whether it is still right: what was opened with it must end with it. */
+  isLive(): boolean
+  /** A browser sends what makes it this one by itself, whoever wrote the page that asks. */
+  readonly isAmbient?: boolean
+}
+
+/** Where keys are looked up. */
+export interface KeyFinder {
+  /** Nobody was told to ask for keys: this machine may ask without. */
+  readonly isOpen: boolean
+  /** @throws Problem `unavailable` for a key of which it is not known yet whose it is */
+  find(given: string): Key | undefined
 }
 
 interface Known extends Key {
@@ -14,29 +28,45 @@ interface Known extends Key {
 }
 
 /** What a request without a key is, where none is asked for. */
-export const anyone: Key = { id: 'anyone', scopes: ['admin'] }
+export function anyone(bounds: Bounds): Key {
+  return { id: 'anyone', scopes: ['admin'], bounds, isLive: () => true, isAmbient: true }
+}
 
+/** The keys of API_KEY: each may do everything. */
 export class Keys {
-  readonly #known: readonly Known[]
+  readonly #secrets: () => readonly string[]
+  readonly #bounds: Bounds
+  #of: readonly string[] = []
+  #known: readonly Known[] = []
 
-  /** @param keys those of API_KEY: each may do everything */
-  constructor(keys: readonly string[]) {
-    this.#known = keys.map((key) => {
-      const digest = digestOf(key)
-      return { id: `key-${digest.toString('hex').slice(0, 8)}`, scopes: ['admin'], digest }
-    })
-  }
-
-  get isEmpty(): boolean {
-    return this.#known.length === 0
+  /** @param secrets gives them: the same array as long as they are the same */
+  constructor(secrets: () => readonly string[], bounds: Bounds) {
+    this.#secrets = secrets
+    this.#bounds = bounds
   }
 
   /** Whose key it is. All are compared each time, so the time does not tell which one was near. */
   find(given: string): Key | undefined {
-    const digest = digestOf(given)
+    return this.#find(digestOf(given))
+  }
+
+  #find(digest: Buffer): Key | undefined {
     let found: Known | undefined
-    for (const known of this.#known) if (timingSafeEqual(known.digest, digest)) found = known
+    for (const known of this.#now()) if (timingSafeEqual(known.digest, digest)) found = known
     return found
+  }
+
+  #now(): readonly Known[] {
+    const secrets = this.#secrets()
+    if (secrets === this.#of) return this.#known
+    this.#of = secrets
+    this.#known = secrets.map((key) => {
+      const digest = digestOf(key)
+      const id = `key-${digest.toString('hex').slice(0, 8)}`
+      const isLive = () => this.#find(digest) !== undefined
+      return { id, scopes: ['admin'], bounds: this.#bounds, digest, isLive }
+    })
+    return this.#known
   }
 }
 

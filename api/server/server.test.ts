@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { fixedSecrets } from '#lib/secret'
 import { SettingsError } from '#lib/settings'
 import { contract } from '../contract.ts'
 import type { Endpoint } from '../endpoint.ts'
@@ -96,11 +97,11 @@ test('without API_KEY: this machine may ask, by its own names only', async (t) =
     asked.on('error', reject).end()
   })
   t.equal(status, 401)
-  t.equal(apiHostOf({ host: undefined, apiKeys: [] }), '127.0.0.1')
-  t.equal(apiHostOf({ host: undefined, apiKeys: ['k'] }), '0.0.0.0')
-  t.throws(() => apiHostOf({ host: '0.0.0.0', apiKeys: [] }), SettingsError)
+  t.equal(apiHostOf({ host: undefined, apiKeys: undefined }), '127.0.0.1')
+  t.equal(apiHostOf({ host: undefined, apiKeys: fixedSecrets('k') }), '0.0.0.0')
+  t.throws(() => apiHostOf({ host: '0.0.0.0', apiKeys: undefined }), SettingsError)
   t.throws(
-    () => apiHostOf({ host: '10.0.0.1', apiKeys: [] }),
+    () => apiHostOf({ host: '10.0.0.1', apiKeys: undefined }),
     /HOST=10\.0\.0\.1: want a loopback address, or an API_KEY/,
   )
 })

@@ -11,7 +11,6 @@ import type { Sink } from '#lib/http/http'
 import { NodeSink } from '#lib/http/node-sink'
 import { problemAnswer } from '#lib/http/problem'
 import { refuseUnread } from '#lib/http/unread'
-import type { Log } from '#lib/log'
 import type { Metrics } from '#lib/metrics'
 import type { ServerTls } from '#lib/tls'
 import { requestId } from '#lib/trace'
@@ -20,33 +19,31 @@ import { Problem } from '#wire/problems'
 import type { Call, Handlers } from '../call.ts'
 import { contract, type Operation, type QueryOf } from '../contract.ts'
 import type { Endpoint } from '../endpoint.ts'
+import { auditLog, isAudited } from './audit.ts'
 import { answerHeaders, sendAnswer } from '../formats/send.ts'
 import { type Format, formatOf } from '../formats/format.ts'
 import { influxRefusal } from '../intake/influx.ts'
 import type { ApiLimits } from '../limits.ts'
 import { watchRequests } from './access.ts'
-import { type Admit, doorkeeper } from './doorkeeper.ts'
-import type { Keys } from './keys.ts'
+import { type Admit, doorkeeper, type DoorkeeperOptions } from './doorkeeper.ts'
+import type { Key } from './keys.ts'
 import { bodiesOf, mediaOf, takeBodies } from './bodies.ts'
 import { addRateLimit, rateLimitHeaders } from './ratelimit.ts'
 import { requestReader } from './requests.ts'
 import { wantCertificate } from './tls.ts'
 
-export interface ApiOptions {
-  readonly keys: Keys
-  readonly log: Log
+export interface ApiOptions extends DoorkeeperOptions {
   readonly metrics: Metrics
   readonly handlers: Handlers
   /** @throws Problem before anything is sent */
-  readonly openStream: (query: QueryOf<'stream'>, lastId: string | undefined) => (sink: Sink) => void
-  readonly corsOrigins: readonly string[]
-  /** Requests a minute and key. */
-  readonly rateLimit: number
+  readonly openStream: (query: QueryOf<'stream'>, lastId: string | undefined, key: Key) => (sink: Sink) => void
   readonly limits: ApiLimits
   /** A line for each request at the level info, else at debug. */
   readonly accessLog: boolean
   readonly tls: ServerTls | undefined
   readonly wallMs: () => number
+  /** Whose word is taken for where a request came from (`X-Forwarded-For`). */
+  readonly trustsForwarder: (address: string) => boolean
 }
 
 declare module 'fastify' {
@@ -79,6 +76,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     keepAliveTimeout: limits.keepAliveMs,
     connectionTimeout: limits.silentMs,
     genReqId: (request) => requestId(request.headers['x-request-id'] as string | undefined),
+    trustProxy: options.trustsForwarder,
     routerOptions: { maxParamLength: limits.pathParameterMax },
     frameworkErrors: (error, request, reply) => void refuse(options, error, request, reply as unknown as FastifyReply),
     clientErrorHandler: (error, socket) => refuseUnread(error, socket, answers.get(socket)?.writableFinished === false),
@@ -92,6 +90,9 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   watchRequests(app, metrics, log, options.accessLog ? 'info' : 'debug')
   if (tls !== undefined) wantCertificate(app, tls)
   app.addHook('onSend', async (_, reply) => addRateLimit(reply))
+  const audit = auditLog(log)
+  app.decorateRequest('facts', undefined)
+  app.addHook('onResponse', async (request, reply) => audit(request, reply.statusCode))
 
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: ownAssetsOnly },
@@ -130,7 +131,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   }
   const missing = async (request: FastifyRequest): Promise<never> => {
     // Who has no key learns nothing about what exists.
-    await admit(request, undefined, 'read')
+    await admit(request, undefined, { scope: 'read', bounds: 'none' })
     const [path] = request.url.split('?') as [string]
     const allow = methodsOf(path)
     if (allow.length === 0) throw new Problem('not_found', `there is nothing at ${path.slice(0, 200)}`)
@@ -167,26 +168,33 @@ function addRoute(
 ): void {
   const { handlers, openStream, wallMs, limits } = options
   const read = requestReader(row)
+  const namesTopic = [row.params, row.query].some((schema) => schema?.properties['topic'] !== undefined)
   app.route({
     method: row.method,
     url: path.replaceAll(/\{(\w+)\}/g, ':$1'),
-    config: { route: path, row },
+    config: { route: path, row, ...(isAudited(row) ? { operation: name } : {}) },
     ...(row.body === undefined ? {} : { bodyLimit: row.bodyBytesMax ?? limits.bodyBytesMax }),
     // Before the body is read: who may not ask is not listened to.
-    onRequest: (request, reply) => admit(request, reply, row.scope),
+    onRequest: (request, reply) => admit(request, reply, row),
     // Answers are written as they are. A serializer made of the schema would fix what does not fit: null would be 0.
     serializerCompiler: () => JSON.stringify,
     async handler(request, reply) {
       const { format: asked, ...query } = read.query(request.query)
+      const params = read.params(request.params)
+      const { key } = request
+      if (namesTopic) key.bounds.needTopic((params['topic'] ?? query['topic']) as string | undefined)
       if (row.events === true) {
-        return stream(request, reply, limits.sinkBytesMax, openStream(query, lastIdOf(request)))
+        return stream(request, reply, limits.sinkBytesMax, openStream(query, lastIdOf(request), key))
       }
       const format = row.rows === undefined ? 'json' : formatOf(asked as Format | undefined, request.headers.accept)
       const call = {
-        params: read.params(request.params),
+        params,
         query,
         ...read.body(request.body),
         nowMs: wallMs(),
+        bounds: key.bounds,
+        by: key.id,
+        note: (facts: Readonly<Record<string, unknown>>) => void (request.facts = { ...request.facts, ...facts }),
         signal: goneSignal(reply),
       }
       void reply.header('cache-control', 'no-store')

@@ -26,7 +26,14 @@ export const brokerSettings = {
 export const brokerAliases = { addr: 'msg-queue-addr' }
 
 /** The only variables that tools take from the environment: their other flags have names that others use, too. */
-export const brokerVariables = ['MSG_QUEUE_ADDR', 'SERVICE_TOKEN', 'TLS_CA', 'TLS_CLIENT_CERT', 'TLS_CLIENT_KEY']
+export const brokerVariables = [
+  'MSG_QUEUE_ADDR',
+  'SERVICE_TOKEN',
+  'SERVICE_TOKEN_FILE',
+  'TLS_CA',
+  'TLS_CLIENT_CERT',
+  'TLS_CLIENT_KEY',
+]
 
 /**
  * Works with a client of the broker.

@@ -1,7 +1,7 @@
 /** What `penstock up` is going to start, and with which settings: nothing is started here. */
 
 import { join, resolve } from 'node:path'
-import { flagOf, readSettings, SettingsError, type SettingTable } from '#lib/settings'
+import { fileSettingOf, flagOf, readSettings, SettingsError, type SettingTable } from '#lib/settings'
 import { notTaken, roleTables, type UpSettings } from './settings.ts'
 import type { Route } from './settled.ts'
 
@@ -68,7 +68,9 @@ export function planOf(settings: UpSettings, env: Variables, flags: Variables, n
   const shared = { HOST: settings.host, STOP_GRACE: `${settings.stopGraceMs}ms`, DATA_DIR: dataDir }
   const plan = (name: string, role: RolePlan['role'], own: Record<string, string>, index = 0): RolePlan => {
     const given = Object.fromEntries(
-      Object.values<{ name: string }>(roleTables[role]).map((row) => [row.name, flags[flagOf(row).slice(2)]]),
+      Object.values<{ name: string; secret?: boolean }>(roleTables[role])
+        .flatMap((row) => (row.secret === true ? [row, fileSettingOf(row)] : [row]))
+        .map((row) => [row.name, flags[flagOf(row).slice(2)]]),
     )
     return { name, role, settings: withoutUndefined({ ...given, ...shared, PORT: portOf(role, index), ...own }) }
   }
@@ -79,7 +81,7 @@ export function planOf(settings: UpSettings, env: Variables, flags: Variables, n
   const proxy = plan('proxy', 'proxy', {})
   const collector = plan('collector', 'collector', {})
   const streamer = plan('streamer', 'streamer', { DEMO: String(demo) })
-  const [givenKey] = apiKeys
+  const givenKey = apiKeys?.current
   const api = once
     ? undefined
     : plan('api', 'api', { DEMO: String(demo), ...(givenKey === undefined ? { API_KEY: newKey } : {}) })

@@ -19,9 +19,9 @@ const penstock = extname(import.meta.filename) === '.ts' ? 'npx penstock' : 'pen
 export function whereToLook(
   { proxy, streamer, api }: Addresses & { readonly api: string },
   { dataDir, route, apiKey }: Plan,
-  token: string | undefined,
+  wantsToken: boolean,
 ): string {
-  const auth = token === undefined ? '' : ' -H "Authorization: Bearer $SERVICE_TOKEN"'
+  const auth = !wantsToken ? '' : ' -H "Authorization: Bearer $SERVICE_TOKEN"'
   const topic = route.topics[0] ?? 'telemetry'
   return `
   dashboard        ${api}/#key=${apiKey}

@@ -108,7 +108,9 @@ class Run {
     if (api !== undefined) {
       const parts = { ...toProxy, COLLECTOR_URL: collectorUrl, STREAMER_URL: streamerUrl }
       const { url: apiUrl } = await this.#supervisor.start(withSettings(api, parts), signal)
-      this.#progress.print(whereToLook({ ...roles, api: apiUrl }, this.#plan, this.#settings.serviceToken))
+      this.#progress.print(
+        whereToLook({ ...roles, api: apiUrl }, this.#plan, this.#settings.serviceToken !== undefined),
+      )
       const live = await liveSource(signal)
       if (live !== undefined) this.#note(live)
     }
@@ -162,7 +164,7 @@ class Run {
   async #read(addresses: Addresses, signal: AbortSignal): Promise<Figures | undefined> {
     signal.throwIfAborted()
     await sleep(pollMs, undefined, { signal }).catch(() => signal.throwIfAborted())
-    const figures = await readFigures(addresses, this.#settings.serviceToken, signal)
+    const figures = await readFigures(addresses, this.#settings.serviceToken?.current, signal)
     signal.throwIfAborted()
     return figures
   }

@@ -13,6 +13,10 @@ import { Settling } from './settling.ts'
 /** Rows of a batch; a read of a file holds about half as many. */
 const batchRowsMax = 5000
 
+/** Somebody may be writing a last line that has no end yet: it is waited for so long, and looked at so often. */
+const lineWaitMs = 2_000
+const lineLookMs = 100
+
 export interface FileRunOptions {
   readonly topics: Readonly<Record<Format['name'], string>>
   readonly openLane: OpenLane
@@ -109,7 +113,7 @@ async function sendAll(file: OpenFile, start: FileCheckpoint, way: Way, options:
       } else if (ended) {
         await settling.add(Promise.resolve(), { ...advance(0, 0), atEnd: true })
         break
-      } else if (!(await text.readInto(reader))) {
+      } else if (!(await readOn(file, text, reader, options))) {
         reader.finish()
         ended = true
       }
@@ -117,6 +121,17 @@ async function sendAll(file: OpenFile, start: FileCheckpoint, way: Way, options:
   } finally {
     await settling.flush()
   }
+}
+
+/** Reads on, at the end of the file only when a line has begun there and grows; whether there was more. */
+async function readOn(file: OpenFile, text: Text, reader: CsvReader, options: FileRunOptions): Promise<boolean> {
+  if (await text.readInto(reader)) return true
+  if (file.compressed || !reader.holdsMore) return false
+  for (let waitedMs = 0; waitedMs < lineWaitMs && !options.signal.aborted; waitedMs += lineLookMs) {
+    await options.wait(lineLookMs)
+    if (await text.readInto(reader)) return true
+  }
+  return false
 }
 
 async function readHeader(

@@ -262,6 +262,28 @@ test('a file that has grown is read on; one that was replaced is read anew', asy
   t.match(streamer.sources, [{ rows: 1, dead: 1, done: true }])
 })
 
+test('a last line that is still being written is waited for; one that stays without an end is taken as it is', async (t) => {
+  const { folder, broker, checkpoints } = await scene(t)
+  const path = join(folder, 'a.csv')
+  const all = header + rows(20, 0, 100)
+  // Within the last number: what stands there so far, and then its rest, would be dead letters.
+  const cut = all.lastIndexOf('19') + 1
+  writeFileSync(path, all.slice(0, cut))
+  let looks = 0
+  const write = (): boolean => {
+    if (++looks === 10) appendFileSync(path, all.slice(cut))
+    return false
+  }
+  await stream({ entries: [path], broker, checkpoints, stopWhen: write })
+  t.ok(looks >= 10)
+  t.same(values(broker), goodOf(20, 0, 100))
+  t.equal(broker.dead.length, 1, 'the one that is bad as it is')
+
+  appendFileSync(path, rows(1, 20, 100).trimEnd())
+  await stream({ entries: [path], broker, checkpoints })
+  t.same(values(broker), goodOf(21, 0, 100))
+})
+
 test('what cannot be read says so in one line, and the others are read', async (t) => {
   const { folder, broker, checkpoints } = await scene(t)
   const at = (name: string): string => join(folder, name)

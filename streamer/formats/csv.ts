@@ -83,6 +83,11 @@ export class CsvReader {
     return this.ended && this.from === this.end && this.buffer[this.end - 1] !== newline
   }
 
+  /** Whether bytes follow the row that was found last: where they hold no whole row, the beginning of one. */
+  get holdsMore(): boolean {
+    return this.from < this.end
+  }
+
   /** Room for at least `bytes` more; say by {@link filled} how many were put there. Ends the row that was found. */
   space(bytes: number): Buffer {
     if (this.from > 0) {

@@ -242,5 +242,6 @@ function aggregate(values: readonly number[], fn: Exclude<RangeFunction, StepFun
 
 /** Sums in another order differ in the last digits. */
 function rounded(value: number | null): number | null {
-  return value === null ? null : Number(value.toPrecision(9))
+  // A little off, since decimal numbers often stand right on the edge where their last digits decide how they are rounded.
+  return value === null ? null : Number((value * (1 + 1e-11)).toPrecision(9))
 }

@@ -109,7 +109,7 @@ test('whatever consumers do, and however often the broker is killed, every recor
     const producer = client.producer({ topic: 'work', lingerMs: 0 })
     for (let n = 0; !isCalm(); n += 20) {
       const records = Array.from({ length: 20 }, (_, at) => ({ data: `r${n + at}`, partition: (n + at) % partitions }))
-      if (n === 200) records.push({ data: poison, partition: 1 })
+      if (n === 60) records.push({ data: poison, partition: 1 })
       await producer.send(records)
       for (const { data } of records) acknowledged.add(data)
       await sleep(20)

@@ -23,8 +23,14 @@ test('roles by mTLS, certificates renewed while records flow', { skip: skipWitho
   const role = first.sign(folder, 'role')
   const mine = first.sign(folder, 'test')
   const log = { info: () => {}, error: () => {} } as never
-  const tls = openTls({ tlsCa: authorities, tlsClientCert: mine.cert, tlsClientKey: mine.key }, { log })
-  const send = (await fetchOf(tls.client)) as typeof fetch
+  const sender = async (own: { readonly cert: string; readonly key: string }) => {
+    const tls = openTls({ tlsCa: authorities, tlsClientCert: own.cert, tlsClientKey: own.key }, { log })
+    t.teardown(() => tls.stop())
+    return (await fetchOf(tls.client)) as typeof fetch
+  }
+  const send = await sender(mine)
+  // Whoever looks at `/status` may need a new connection at any time: by an authority that stays trusted throughout.
+  const watch = await sender(next.sign(folder, 'watch'))
   const dataDir = temporaryFolder(t)
   const env = {
     TLS_CERT: role.cert,
@@ -36,7 +42,7 @@ test('roles by mTLS, certificates renewed while records flow', { skip: skipWitho
     DATA_DIR: dataDir,
   }
   const start = (name: string, more: Record<string, string>) =>
-    startRole(t, name, { env: { ...env, ...more }, fetch: send })
+    startRole(t, name, { env: { ...env, ...more }, fetch: watch })
   const broker = await start('broker', { DATA_DIR: join(dataDir, 'broker') })
   const proxy = await start('proxy', { BROKERS: broker.url, PROBE_INTERVAL: '100ms' })
   const MSG_QUEUE_ADDR = proxy.url
@@ -51,6 +57,7 @@ test('roles by mTLS, certificates renewed while records flow', { skip: skipWitho
   const pair = { cert: readFileSync(mine.cert), key: readFileSync(mine.key) }
   const own = { ca: readFileSync(authorities), ...pair }
   const asked = request(`${api.url}/api/v1/stream`, { ...own, headers: { 'x-api-key': key } }).end()
+  t.teardown(() => asked.destroy())
   const [live] = await once(asked, 'response')
   let [events, isCut] = [0, false]
   live.on('data', (piece: Buffer) => (events += piece.toString().split('\ndata:').length - 1))
@@ -58,6 +65,7 @@ test('roles by mTLS, certificates renewed while records flow', { skip: skipWitho
   const warnings: string[] = []
   const client = new Client({ url: proxy.url, token, fetch: send, onWarning: (text) => warnings.push(text) })
   const stop = new AbortController()
+  t.teardown(() => stop.abort())
   let consumed = 0
   const consuming = (async () => {
     const consumer = client.consumer({ topic: 'telemetry', from: 'latest', signal: stop.signal })
@@ -93,14 +101,13 @@ test('roles by mTLS, certificates renewed while records flow', { skip: skipWitho
   t.same(warnings, [], 'and so is the one of the broker')
   stop.abort()
   await consuming
-  live.destroy()
+  asked.destroy()
 
   replace(mine, next.sign(folder, 'mine'))
   const table = startPenstock(t, ['topics', '--addr', proxy.url, '--service-token', token], {
     env: { TLS_CA: authorities, TLS_CLIENT_CERT: mine.cert, TLS_CLIENT_KEY: mine.key },
   })
   t.match(await table.waitFor(/^telemetry/), /telemetry/, 'the tools by the same settings')
-  tls.stop()
 })
 
 async function issuerAt(port: number, own: object): Promise<string> {

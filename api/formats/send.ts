@@ -41,7 +41,7 @@ export function sendAnswer(
 /** Answers 304, when the client has this text already. The tag is a weak one: the bytes may come compressed, or not. */
 export function sendTagged(request: FastifyRequest, reply: FastifyReply, text: string): FastifyReply {
   const tag = `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"`
-  void reply.header('etag', `W/${tag}`).header('cache-control', 'no-cache')
+  void reply.header('etag', `W/${tag}`).header('cache-control', 'private, no-cache')
   const given = request.headers['if-none-match']?.split(',').map((one) => one.trim().replace(/^W\//, '')) ?? []
   if (given.includes(tag) || given.includes('*')) return reply.code(304).send()
   return reply.serializer((payload: unknown) => payload as string).send(text)

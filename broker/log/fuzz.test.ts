@@ -17,7 +17,7 @@ import { ChunkRing } from './ring.ts'
 import type { Appended } from './types.ts'
 
 const isFull = process.env['PENSTOCK_TEST_FULL'] === '1'
-const numRuns = isFull ? 4_000 : 300
+const numRuns = isFull ? 2_000 : 300
 
 file.setTimeout(isFull ? 1_200_000 : 600_000)
 

@@ -20,7 +20,7 @@ function suite(server: InfluxServer): void {
   let buckets = 0
   const engine: EngineUnderTest = {
     name: server.name,
-    runs: process.env['PENSTOCK_TEST_FULL'] === undefined ? 8 : 40,
+    runs: process.env['PENSTOCK_TEST_FULL'] === undefined ? 6 : 12,
     async open(t, limits = {}) {
       const { settings } = await (starting ??= server.start(tap))
       const own = { ...settings, dataDir: '', influxdbBucket: `test${buckets++}`, ...limits }

@@ -135,7 +135,7 @@ function suite(server: InfluxServer): void {
         await Promise.all(collectors.map((store) => store.close()))
       },
     )
-    await fc.assert(property, { numRuns: process.env['PENSTOCK_TEST_FULL'] === undefined ? 8 : 60 })
+    await fc.assert(property, { numRuns: process.env['PENSTOCK_TEST_FULL'] === undefined ? 6 : 16 })
   })
 
   test(`${server.name}: away and back: a store opens without its server, says so, and goes on`, async (t) => {

@@ -35,7 +35,7 @@ export function lossTable(rows: readonly TitledOutcome[]): string {
 
 export function fileTable(rows: readonly FileOutcome[]): string {
   return markdown(
-    ['one file', 'rows', 'stored', 'lost'],
+    ['one file', 'rows with a number', 'stored', 'lost'],
     rows.map(({ title, rows: all, stored }) => [title, number(all), number(stored), `**${number(all - stored)}**`]),
   )
 }

@@ -37,6 +37,13 @@ export async function sealed({ quick, folder, report, say }: Bench): Promise<voi
   let samples = 0
   let longestMs = 0
   let looseBytes = 0
+  const sealUpTo = async (nowMs: number): Promise<void> => {
+    for (let isMore = true; isMore;) {
+      const beforeMs = spentMs.seal
+      isMore = await timed('seal', () => store.upkeep(nowMs))
+      longestMs = Math.max(longestMs, spentMs.seal - beforeMs)
+    }
+  }
   for (let hour = 1; hour <= writtenHours; hour++) {
     while (fleet.nextTimeMs < startMs + hour * hourMs) {
       const { gpu } = fleet.step()
@@ -51,15 +58,11 @@ export async function sealed({ quick, folder, report, say }: Bench): Promise<voi
     if (hour === 1) looseBytes = (statSync(path).size + statSync(`${path}-wal`).size) / samples
     clock.advance(hourMs)
     // The hour before this one is over for long enough.
-    for (let isMore = true; isMore;) {
-      const beforeMs = spentMs.seal
-      isMore = await timed('seal', () => store.upkeep(clock.wallMs() - hourMs / 2))
-      longestMs = Math.max(longestMs, spentMs.seal - beforeMs)
-    }
+    await sealUpTo(clock.wallMs() - hourMs / 2)
     say(`${hour} of ${hours} hours`)
   }
   clock.advance(hourMs)
-  while (await timed('seal', () => store.upkeep(clock.wallMs())));
+  await sealUpTo(clock.wallMs())
   await store.close()
   const written = samples
   for (let hour = writtenHours; hour < hours; hour++) {

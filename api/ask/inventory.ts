@@ -2,9 +2,11 @@
 
 import type { GpuFilter, GpuRow, LatestRow, Store } from '#store/store'
 import { Problem } from '#wire/problems'
-import type { Gpu } from '../contract.ts'
-import { gpusOf, matching, referenceOf, searchesFor } from './gpus.ts'
+import type { Gpu, GpuList } from '../contract.ts'
+import { gpusOf, matching, referenceOf, searchesFor, unitsOf } from './gpus.ts'
+import { at } from './parameters.ts'
 import type { StoreReader } from './reader.ts'
+import { shared } from './shared.ts'
 
 interface FleetRows {
   readonly rows: readonly GpuRow[]
@@ -20,7 +22,7 @@ const candidatesMax = 100
 export class Inventory {
   readonly #reader: StoreReader
   readonly #staleAfterMs: number
-  #last: { readonly atMs: number; readonly rows: Promise<FleetRows> } | undefined
+  #last: { readonly atMs: number; readonly rows: Promise<FleetRows>; list?: Promise<GpuList> } | undefined
 
   constructor(reader: StoreReader, staleAfterMs: number) {
     this.#reader = reader
@@ -32,6 +34,18 @@ export class Inventory {
     const isAll = Object.values(filter).every((value) => value === undefined)
     const { rows, latest } = await (isAll ? this.#wholeFleet(nowMs) : this.#read(filter))
     return gpusOf(rows, latest, { nowMs, staleAfterMs: this.#staleAfterMs })
+  }
+
+  /** All GPUs as an answer, made and written once for all who ask within {@link keepMs}: its `as_of` is when it was made. */
+  async list(nowMs: number): Promise<GpuList> {
+    const rows = this.#wholeFleet(nowMs)
+    const last = this.#last
+    if (last === undefined) throw new Error('the fleet was read and is not kept')
+    last.list ??= rows.then(({ rows: inventory, latest }) => {
+      const gpus = gpusOf(inventory, latest, { nowMs: last.atMs, staleAfterMs: this.#staleAfterMs })
+      return shared({ as_of: at(last.atMs), units: unitsOf(gpus), gpus })
+    })
+    return last.list
   }
 
   /** @throws Problem `unknown_gpu`, `ambiguous_gpu` */

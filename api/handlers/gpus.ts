@@ -9,6 +9,7 @@ import type { Handlers } from '../call.ts'
 export function gpuHandlers(inventory: Inventory): Handlers<'listGpus' | 'getGpu'> {
   return {
     async listGpus({ query: { host, model, namespace }, nowMs }) {
+      if (host === undefined && model === undefined && namespace === undefined) return inventory.list(nowMs)
       const all = await inventory.gpus({ hostname: host, namespace }, nowMs)
       const gpus = all.filter((gpu) => gpu.model_name.toLowerCase().includes((model ?? '').toLowerCase()))
       return { as_of: at(nowMs), units: unitsOf(gpus), gpus }

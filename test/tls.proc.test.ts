@@ -52,6 +52,7 @@ test('roles by mTLS, certificates renewed while records flow', { skip: skipWitho
   const own = { ca: readFileSync(authorities), ...pair }
   const asked = request(`${api.url}/api/v1/stream`, { ...own, headers: { 'x-api-key': key } }).end()
   const [live] = await once(asked, 'response')
+  t.match(live.headers['strict-transport-security'], 'max-age=31536000')
   let [events, isCut] = [0, false]
   live.on('data', (piece: Buffer) => (events += piece.toString().split('\ndata:').length - 1))
   live.on('close', () => (isCut = true))

@@ -186,6 +186,12 @@ test('the common settings', (t) => {
     logLevel: 'info',
     stopGraceMs: 10_000,
     dataDir: './data',
+    tlsCert: undefined,
+    tlsKey: undefined,
+    tlsClientCa: undefined,
+    tlsCa: undefined,
+    tlsClientCert: undefined,
+    tlsClientKey: undefined,
   })
   t.equal(
     errorOf(commonSettings, { SERVICE_TOKEN: 'a b' }),

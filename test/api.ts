@@ -36,6 +36,7 @@ export interface TestApiOptions {
   readonly records?: readonly TelemetryRecord[]
   readonly env?: Readonly<Record<string, string>>
   readonly nowMs?: number
+  readonly wallMs?: () => number
   readonly dashboardDir?: string
   readonly limits?: Partial<ApiLimits>
 }
@@ -46,12 +47,12 @@ export async function testApi(t: Scope, options: TestApiOptions = {}): Promise<T
   const env = { API_KEY: testKey, DATA_DIR: dataDir, MSG_QUEUE_ADDR: 'http://127.0.0.1:9', ...options.env }
   const settings = readSettings(apiSettings, { env })
   const log: string[] = []
-  const { nowMs, limits = {} } = options
+  const { nowMs, limits = {}, wallMs = nowMs === undefined ? undefined : () => nowMs } = options
   const parts = await openApiParts(settings, {
     log: logTo('api', 'debug', { write: (line) => void log.push(line) }),
     metrics: createMetrics('api'),
     limits,
-    ...(nowMs === undefined ? {} : { wallMs: () => nowMs }),
+    ...(wallMs === undefined ? {} : { wallMs }),
     dashboardDir: options.dashboardDir ?? join(dataDir, 'no-dashboard'),
   })
   await parts.app.listen({ host: '127.0.0.1', port: 0 })

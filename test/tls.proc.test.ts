@@ -59,6 +59,7 @@ test('roles by mTLS, certificates renewed while records flow', { skip: skipWitho
   const asked = request(`${api.url}/api/v1/stream`, { ...own, headers: { 'x-api-key': key } }).end()
   t.teardown(() => asked.destroy())
   const [live] = await once(asked, 'response')
+  t.match(live.headers['strict-transport-security'], 'max-age=31536000')
   let [events, isCut] = [0, false]
   live.on('data', (piece: Buffer) => (events += piece.toString().split('\ndata:').length - 1))
   live.on('close', () => (isCut = true))

@@ -2,11 +2,14 @@
 
 import type { GpuFilter, GpuRow, LatestRow } from '#store/store'
 import { Problem } from '#wire/problems'
-import type { Gpu } from '../contract.ts'
+import type { Gpu, GpuList } from '../contract.ts'
 import type { Bounds } from '../keys/bounds.ts'
 import type { StoreView } from './bounded.ts'
-import { gpusOf, matching, referenceOf, searchesFor } from './gpus.ts'
+import { gpusOf, matching, placeOf, referenceOf, searchesFor, unitsOf } from './gpus.ts'
+import { pageOf } from './pages.ts'
+import { at } from './parameters.ts'
 import type { StoreReader } from './reader.ts'
+import { shared } from './shared.ts'
 
 /** The inventory, and the newest value of each series. */
 export interface FleetRows {
@@ -18,6 +21,9 @@ export interface FleetRows {
 
 /** How old an answer about the whole fleet may be: less than any source's interval. */
 const keepMs = 500
+
+/** Of one answer. */
+export const gpusMax = 10_000
 
 /** Of an ambiguous id no more are named than a person would read. */
 const candidatesMax = 100
@@ -31,7 +37,7 @@ export type BoundInventory = Pick<Inventory, 'gpus' | 'theGpu'>
 export class Inventory {
   readonly #reader: StoreReader
   readonly #staleAfterMs: number
-  #last: { readonly atMs: number; readonly rows: Promise<FleetRows> } | undefined
+  #last: { readonly atMs: number; readonly rows: Promise<FleetRows>; list?: Promise<GpuList> } | undefined
 
   constructor(reader: StoreReader, staleAfterMs: number) {
     this.#reader = reader
@@ -52,6 +58,22 @@ export class Inventory {
     const { rows, latest, around } = await (isAll ? this.fleet(nowMs) : this.#read(filter))
     const own = bounds === undefined ? rows : rows.filter(({ hostname }) => bounds.seesHost(hostname))
     return gpusOf(own, latest, { nowMs, staleAfterMs: this.#staleAfterMs }, around)
+  }
+
+  /**
+   * All GPUs, as the first page of those who see them all: made and written once for all who ask within {@link keepMs}. Its
+   * `as_of` is when it was made.
+   */
+  async list(nowMs: number): Promise<GpuList> {
+    const fleet = this.fleet(nowMs)
+    const last = this.#last
+    if (last?.rows !== fleet) throw new Error('the fleet was read and is not kept')
+    last.list ??= fleet.then(({ rows, latest, around }) => {
+      const all = gpusOf(rows, latest, { nowMs: last.atMs, staleAfterMs: this.#staleAfterMs }, around)
+      const { items: gpus, ...page } = pageOf(all, placeOf, { limit: gpusMax, cursor: undefined })
+      return shared({ as_of: at(last.atMs), units: unitsOf(gpus), gpus, ...page })
+    })
+    return last.list
   }
 
   /** @throws Problem `unknown_gpu`, `ambiguous_gpu` */

@@ -3,17 +3,17 @@
 import { formatTime, type Instant } from '#telemetry/time'
 import { Problem } from '#wire/problems'
 import { placeOf, unitsOf } from '../ask/gpus.ts'
-import type { Inventory } from '../ask/inventory.ts'
+import { gpusMax, type Inventory } from '../ask/inventory.ts'
 import { pageOf } from '../ask/pages.ts'
 import { at, timeOf } from '../ask/parameters.ts'
 import type { Handlers } from '../call.ts'
 
-/** Of one answer. */
-const gpusMax = 10_000
-
 export function gpuHandlers(inventory: Inventory): Handlers<'listGpus' | 'getGpu'> {
   return {
-    async listGpus({ query: { host, model, namespace, state, at: past, limit = gpusMax, cursor }, nowMs, bounds }) {
+    async listGpus({ query, nowMs, bounds }) {
+      const { host, model, namespace, state, at: past, limit = gpusMax, cursor } = query
+      const isEverything = Object.values(query).every((value) => value === undefined)
+      if (isEverything && bounds.hosts === undefined) return inventory.list(nowMs)
       const moment = timeOf('at', past, nowMs)
       const ofMs = moment?.ms ?? nowMs
       const all = await inventory.within(bounds).gpus({ hostname: host, namespace, at: moment }, ofMs)

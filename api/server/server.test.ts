@@ -80,6 +80,11 @@ test('a key may ask so often a minute, as its headers say; what is open does not
   }
   t.same(remaining, ['2', '1', '0'])
   const refused = await api.get('/api/v1/sites')
+  t.equal(refused.headers.get('ratelimit-policy'), '"key";q=3;w=60')
+  t.match(refused.headers.get('ratelimit'), /^"key";r=0;t=\d+$/)
+  const opened = await fetch(`${(await testApi(t)).url}/api/v1/stream`, { headers: { 'x-api-key': testKey } })
+  t.match(opened.headers.get('ratelimit'), /^"key";r=11999;t=\d+$/, 'of a stream, too')
+  await opened.body?.cancel()
   t.same([refused.status, ((await refused.json()) as { code: string }).code], [429, 'rate_limited'])
   t.ok(Number(refused.headers.get('retry-after')) > 0)
   t.equal((await fetch(`${api.url}/health`)).status, 200)
@@ -181,6 +186,39 @@ test('with a key: what is not there is 404, a wrong method 405, and both say so'
   t.same([wrong.status, wrong.headers.get('allow')], [405, 'GET, HEAD'])
   t.equal((await api.get('/api/v1/gpus', { method: 'HEAD' })).status, 200)
   t.match(await api.json('/api/v1/gpus/%E0%A4%A'), { code: 'bad_request' })
+})
+
+test('a body that nobody takes is not read: without a key and with one, whatever the method', async (t) => {
+  const api = await testApi(t)
+  const body = '{"never":'
+  const headers = { 'content-type': 'application/json' }
+  t.equal((await fetch(`${api.url}/nothing`, { method: 'POST', body, headers })).status, 401)
+  t.match(await api.json('/nothing', { method: 'POST', body, headers }), { status: 404 })
+  t.match(await api.json('/api/v1/gpus', { method: 'QUERY' }), { status: 405, code: 'method_not_allowed' })
+  t.equal((await fetch(`${api.url}/api/v1/gpus`, { method: 'OPTIONS' })).status, 204)
+})
+
+test('a line for each request when it is asked for: who, what and how long, and no query, header or key', async (t) => {
+  const asked = async (env: Record<string, string>) => {
+    const api = await testApi(t, { env })
+    await api.get('/api/v1/transfers?site=SECRET&limit=7', { headers: { cookie: 'SECRET', 'x-request-id': 'seen-1' } })
+    await fetch(`${api.url}/api/v1/gpus?u=name&p=SECRET`, { headers: { 'x-api-key': 'SECRET' } })
+    t.notMatch(api.log.join(), new RegExp(`SECRET|${testKey}`))
+    return api.log.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'answered')
+  }
+  const [first, second] = await asked({ ACCESS_LOG: 'true' })
+  const line = { level: 'info', request: 'seen-1', method: 'GET', path: '/api/v1/transfers', status: 200, ms: Number }
+  t.match(first, { ...line, address: '127.0.0.1', key: /^key-/ })
+  t.match(second, { level: 'info', path: '/api/v1/gpus', status: 401, key: null })
+  t.match((await asked({}))[0], { level: 'debug' })
+})
+
+test('a reader too many of the live stream is told to come back', async (t) => {
+  const api = await testApi(t, { limits: { streamsMax: 1 } })
+  const opened = await api.get('/api/v1/stream')
+  const refused = await api.get('/api/v1/stream')
+  t.same([opened.status, refused.status, refused.headers.get('retry-after')], [200, 429, '10'])
+  await opened.body?.cancel()
 })
 
 test('requests are counted by route, never by what a client invents', async (t) => {

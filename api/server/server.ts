@@ -16,6 +16,7 @@ import type { ServerTls } from '#lib/tls'
 import { requestId } from '#lib/trace'
 import { StoreError } from '#store/errors'
 import { Problem } from '#wire/problems'
+import { jsonOf } from '../ask/shared.ts'
 import type { Call, Handlers } from '../call.ts'
 import { contract, type Operation, type QueryOf } from '../contract.ts'
 import type { Endpoint } from '../endpoint.ts'
@@ -177,7 +178,7 @@ function addRoute(
     // Before the body is read: who may not ask is not listened to.
     onRequest: (request, reply) => admit(request, reply, row),
     // Answers are written as they are. A serializer made of the schema would fix what does not fit: null would be 0.
-    serializerCompiler: () => JSON.stringify,
+    serializerCompiler: () => jsonOf as (answer: unknown) => string,
     async handler(request, reply) {
       const { format: asked, ...query } = read.query(request.query)
       const params = read.params(request.params)

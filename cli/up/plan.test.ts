@@ -72,6 +72,12 @@ test('everything that is wrong is told before anything starts', async (t) => {
   t.match(linesOf({ csv: 'a', port: '65530' }), [/^PORT=65530: want a port up to 65524/])
 })
 
+test('TLS is for roles that are started one by one: what would not be followed is refused', async (t) => {
+  t.match(linesOf({ 'tls-cert': 'a.pem' }), [/^TLS_CERT: penstock up speaks plain HTTP on this machine/])
+  t.throws(() => plan({}, { TLS_CLIENT_CA: 'a.pem' }), /^TLS_CLIENT_CA: /)
+  t.ok(plan({}, { TLS_CA: '' }))
+})
+
 test('the key of the environment is used, else a new one is made; a run that ends by itself serves nobody', async (t) => {
   t.match(plan({ csv: 'a.csv' }), { apiKey: 'a-new-key', api: { settings: { API_KEY: 'a-new-key' } } })
   const given = plan({ csv: 'a.csv' }, { API_KEY: 'given-key-1,given-key-2' })

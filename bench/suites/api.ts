@@ -1,0 +1,161 @@
+/**
+ * `npm run bench -- api`: what answers take at 10 million stored points (a million with --quick).
+ *
+ * - alone, one after the other: the newest values of 1,000 GPUs, and a day of one GPU, by HTTP and in turns with what the
+ *   handlers ask the store, in this process: what the API adds, by the clock and in processor time.
+ * - 200 requests/s, half of each, beside 20,000 samples/s that are written: p50, p99 and the worst.
+ *
+ * A machine that cannot carry these rates is given others by BENCH_REQUESTS, BENCH_SAMPLES and BENCH_SECONDS; --quick takes a
+ * tenth of both. The rates are part of each result.
+ */
+
+import { join } from 'node:path'
+import { Pool } from 'undici'
+import { openStore } from '#store/open'
+import type { Store } from '#store/store'
+import { start, startRole } from '#test/start'
+import type { Bench } from '../measure.ts'
+import { Scope } from '../scope.ts'
+import { fill } from './api/fill.ts'
+import { load, quantile } from './api/load.ts'
+
+const metric = 'DCGM_FI_DEV_POWER_USAGE'
+const dayMs = 86_400_000
+const windowMs = 300_000
+const key = 'a-key-of-the-benchmark'
+const headers = { 'x-api-key': key }
+
+export async function run(bench: Bench): Promise<void> {
+  const { quick, folder, report, say } = bench
+  const scale = quick ? 0.1 : 1
+  const dataDir = join(folder, 'data')
+  const filled = await fill(dataDir, quick ? [metric] : 'all', Date.now())
+  say(
+    `${filled.points.toLocaleString('en-US')} points of ${filled.uuids.length} GPUs, one each ${filled.stepMs / 1000} s`,
+  )
+  const scope = new Scope()
+  try {
+    const env = { DATA_DIR: dataDir, API_KEY: key, MSG_QUEUE_ADDR: 'http://127.0.0.1:9', RATE_LIMIT: '10000000' }
+    const api = await startRole(scope, 'api', { env })
+    const uuidOf = (index: number) => filled.uuids[index % filled.uuids.length] as string
+    const dayOf = (uuid: string) =>
+      `/api/v1/gpus/${uuid}/telemetry?metric=${metric}&start=-24h&end=now&window=${windowMs / 60_000}m`
+    const paths = {
+      'latest-1000-gpus': () => '/api/v1/gpus',
+      'day-of-one-gpu': (index: number) => dayOf(uuidOf(index)),
+    }
+
+    const store = await openStore({ dataDir }, { readOnly: true })
+    await alone(bench, api.url, store, { paths, uuidOf })
+    await store.close()
+
+    const perSecond = settingOf('BENCH_REQUESTS', 200 * scale)
+    const samples = settingOf('BENCH_SAMPLES', 20_000 * scale)
+    const seconds = settingOf('BENCH_SECONDS', quick ? 15 : 60)
+    const script = join(import.meta.dirname, 'api/writer.ts')
+    const writer = start(scope, process.execPath, [script, dataDir, String(samples)])
+    await writer.waitFor(/written/)
+    const ask = (index: number) => {
+      const [kind, pathOf] = Object.entries(paths)[index % 2] as [string, (index: number) => string]
+      return [kind, pathOf(index >> 1)] as const
+    }
+    // What is compiled late, and pages that are read for the first time, are no part of it.
+    await load({ url: api.url, headers, perSecond, seconds: 3, ask })
+    const [before, beganMs] = [writtenBy(writer.stdout), performance.now()]
+    const { byKind, failed, bytes, lateMs } = await load({ url: api.url, headers, perSecond, seconds, ask })
+    const tookS = (performance.now() - beganMs) / 1000
+    const rates = {
+      requests_per_s: perSecond,
+      samples_per_s: Math.round((writtenBy(writer.stdout) - before) / tookS),
+      samples_per_s_wanted: samples,
+      points: filled.points,
+      failed,
+    }
+    for (const [kind, latencies] of byKind) {
+      for (const [name, share] of Object.entries({ p50: 0.5, p99: 0.99, worst: 1 })) {
+        const goal = name === 'p99' ? { peer: 'goal', peer_value: 25 } : {}
+        report({ work: `${kind}-${name}`, unit: 'ms', value: quantile(latencies, share), ...goal, ...rates })
+      }
+    }
+    const mb = bytes / 1e6
+    say(`${failed} failed; ${mb.toFixed(0)} MB in ${tookS.toFixed(1)} s; sent ${lateMs.toFixed(0)} ms late at worst`)
+  } finally {
+    await scope.end()
+  }
+}
+
+interface Asked {
+  readonly paths: Readonly<Record<string, (index: number) => string>>
+  readonly uuidOf: (index: number) => string
+}
+
+/** One after the other, over HTTP and from the store in turns, so that a machine that slows down slows both. */
+async function alone({ quick, report }: Bench, url: string, store: Store, { paths, uuidOf }: Asked): Promise<void> {
+  const rounds = quick ? 30 : 300
+  const pool = new Pool(url, { connections: 1 })
+  const end = { ms: Date.now(), ns: 0 }
+  const start = { ms: end.ms - dayMs, ns: 0 }
+  const asks: Readonly<Record<string, (index: number) => Promise<unknown>>> = {
+    'latest-1000-gpus': async () => [await store.gpus({}), await store.latest({})],
+    'day-of-one-gpu': async (index) => {
+      const uuid = uuidOf(index)
+      return [await store.gpus({ uuid }), await store.range({ metric, uuid, start, end, windowMs, limit: 1001 })]
+    },
+  }
+  for (const [kind, pathOf] of Object.entries(paths)) {
+    const took: { http: number[]; store: number[] } = { http: [], store: [] }
+    let [storeCpuMs, apiCpuMs] = [0, 0]
+    for (let round = -5; round < rounds; round++) {
+      const beganMs = performance.now()
+      const { body, statusCode } = await pool.request({ method: 'GET', path: pathOf(round + 5), headers })
+      await body.arrayBuffer()
+      const answeredMs = performance.now()
+      if (statusCode !== 200) throw new Error(`${pathOf(round + 5)}: ${statusCode}`)
+      const beganCpu = process.cpuUsage()
+      await asks[kind]?.(round + 5)
+      const { user, system } = process.cpuUsage(beganCpu)
+      const askedMs = performance.now()
+      if (round === -1) apiCpuMs = await cpuMsOf(url)
+      if (round < 0) continue
+      storeCpuMs += (user + system) / 1000
+      took.http.push(answeredMs - beganMs)
+      took.store.push(askedMs - answeredMs)
+    }
+    const median = (list: number[]) =>
+      quantile(
+        list.toSorted((a, b) => a - b),
+        0.5,
+      )
+    report({
+      work: `${kind}-alone`,
+      unit: 'ms',
+      value: median(took.http),
+      peer: 'the store itself',
+      peer_value: median(took.store),
+    })
+    // Whatever else the machine does: processor time of the two processes, of an answer and of what it asks the store.
+    report({
+      work: `${kind}-processor-time`,
+      unit: 'ms',
+      value: ((await cpuMsOf(url)) - apiCpuMs) / rounds,
+      peer: 'the store itself',
+      peer_value: storeCpuMs / rounds,
+    })
+  }
+  await pool.close()
+}
+
+async function cpuMsOf(url: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  return 1000 * Number(/^process_cpu_seconds_total\S* (\S+)$/m.exec(text)?.[1])
+}
+
+function settingOf(name: string, fallback: number): number {
+  const given = Number(process.env[name] ?? fallback)
+  if (!(given > 0)) throw new Error(`${name}=${process.env[name]}: want a number above 0`)
+  return given
+}
+
+function writtenBy(lines: readonly string[]): number {
+  return (JSON.parse(lines.at(-1) ?? '{}') as { written?: number }).written ?? 0
+}

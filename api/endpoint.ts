@@ -31,7 +31,7 @@ export interface Endpoint {
    * How the row honours what a key is bound to. Left out, keys that are bound to anything are refused.
    *
    * - `filtered`: by `call.bounds`, in all that it answers and does (`StoreReader.within`, `Inventory.within`, `needRecord`);
-   * - `topics`: it answers nothing but of the topic that `topic` names, and refuses keys that are bound to hosts or sites;
+   * - `topics`: it answers nothing but of topics, by `seesTopic` or `needTopic`, and refuses keys that are bound to hosts or sites;
    * - `none`: there is nothing in it that belongs to a host, a site or a topic.
    *
    * Whatever stands here, a parameter `topic` is held to the topics of the key.

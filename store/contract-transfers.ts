@@ -63,7 +63,7 @@ export function transferContract(engine: EngineUnderTest): void {
     const moment = fc.option(fc.nat(10_000), { nil: undefined })
     const query = fc.record({
       by: fc.subarray([...transferGroups]),
-      site: fc.option(fc.constantFrom('A', ''), { nil: undefined }),
+      sites: fc.option(fc.subarray(['A', 'B', '']), { nil: undefined }),
       source_site: fc.option(fc.constant('A'), { nil: undefined }),
       destination_site: fc.option(fc.constant('B'), { nil: undefined }),
       windowMs: fc.option(fc.constantFrom(1000, 1500), { nil: undefined }),
@@ -111,7 +111,8 @@ function obvious(records: readonly TransferRecord[], query: TransferSumQuery) {
   const msOf = ({ time }: TransferRecord): number => (parseTime(time) as Instant).ms
   const chosen = records.filter(
     (record) =>
-      (['site', 'source_site', 'destination_site'] as const).every(
+      (query.sites === undefined || query.sites.includes(record.site)) &&
+      (['source_site', 'destination_site'] as const).every(
         (field) => query[field] === undefined || query[field] === record[field],
       ) &&
       (start === undefined || msOf(record) >= start.ms) &&

@@ -9,7 +9,8 @@ export type TransferGroup = (typeof transferGroups)[number]
 /** Each given field narrows the answer. A site that is not told fits none. */
 export interface TransferSumQuery {
   readonly by: readonly TransferGroup[]
-  readonly site?: string | undefined
+  /** Those of any of these; of none of them where it is empty. */
+  readonly sites?: readonly string[] | undefined
   readonly source_site?: string | undefined
   readonly destination_site?: string | undefined
   /** Included. */

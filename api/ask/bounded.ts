@@ -10,7 +10,7 @@ import { type Instant, parseTime } from '#telemetry/time'
 import type { Bounds } from '../keys/bounds.ts'
 import { isBefore } from './times.ts'
 
-type Question = 'latest' | 'gpus' | 'hosts' | 'namespaces' | 'range' | 'transfers' | 'sites' | 'owners'
+type Question = 'latest' | 'gpus' | 'hosts' | 'namespaces' | 'range' | 'transfers' | 'transferSums' | 'sites' | 'owners'
 
 /** What may be asked of the store for a key that may be bound. */
 export interface StoreView extends Pick<Store, Question> {
@@ -57,6 +57,11 @@ export function boundedStore(store: Store, bounds: Bounds): StoreView {
         .toSorted(newestFirst)
         .slice(0, query.limit ?? transfersDefault)
     },
+    transferSums: ({ sites, ...query }) =>
+      store.transferSums({
+        ...query,
+        sites: bounds.sites === undefined ? sites : (sites ?? [...bounds.sites]).filter((own) => bounds.seesSite(own)),
+      }),
     async sites() {
       return (await store.sites()).filter(({ site }) => bounds.seesSite(site))
     },

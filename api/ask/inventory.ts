@@ -32,7 +32,7 @@ const candidatesMax = 100
 const hostsApartMax = 8
 
 /** The inventory, as a key may see it. */
-export type BoundInventory = Pick<Inventory, 'gpus' | 'theGpu'>
+export type BoundInventory = Pick<Inventory, 'gpus' | 'theGpu' | 'fleet'>
 
 export class Inventory {
   readonly #reader: StoreReader
@@ -49,6 +49,7 @@ export class Inventory {
     return {
       gpus: (filter, nowMs) => this.gpus(filter, nowMs, bounds),
       theGpu: (id) => this.theGpu(id, bounds),
+      fleet: async (nowMs) => rowsWithin(await this.fleet(nowMs), bounds),
     }
   }
 
@@ -107,6 +108,15 @@ export class Inventory {
     // What failed is asked anew by the next one.
     rows.catch(() => (this.#last = undefined))
     return rows
+  }
+}
+
+function rowsWithin({ rows, latest, around }: FleetRows, bounds: Bounds): FleetRows {
+  const isOwn = ({ hostname }: { readonly hostname: string }) => bounds.seesHost(hostname)
+  return {
+    rows: rows.filter(isOwn),
+    latest: latest.filter((row) => (row.kind === 'gpu' ? isOwn(row) : bounds.seesMetrics)),
+    around: around.filter(isOwn),
   }
 }
 

@@ -1,7 +1,7 @@
 /** Long reads in pieces, so that others are answered in between: the embedded store works in the thread of the API. */
 
 import type { RangeQuery, RangeSeries } from '#store/store'
-import type { StoreReader } from './reader.ts'
+import type { BoundReader } from './reader.ts'
 
 /** Hours of series that a piece reads: some tenths of a second at most. */
 const pieceHours = 5_000
@@ -10,7 +10,7 @@ const gpusMax = 500
 
 /** One metric of these GPUs, as `Store.range` answers, in the order of the GPUs. */
 export async function* readPieces(
-  reader: StoreReader,
+  reader: BoundReader,
   query: RangeQuery & { readonly uuids: readonly string[] },
   rangeMs: number,
 ): AsyncGenerator<RangeSeries[]> {

@@ -34,6 +34,7 @@ const description =
 const write = {
   method: 'POST',
   scope: 'produce',
+  bounds: 'filtered',
   description,
   query: closed(place),
   body: lines.lineProtocol,
@@ -61,6 +62,7 @@ export const linesEndpoints = {
     method: 'POST',
     path: '/query',
     scope: 'produce',
+    bounds: 'none',
     summary: 'What clients of InfluxDB 1 ask before they write',
     description: '`CREATE DATABASE` is answered as done, since there is nothing to make; anything else is refused.',
     query: closed({ q: lines.statement.properties.q, db: lines.statement.properties.db, ...credentials }),

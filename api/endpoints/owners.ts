@@ -12,6 +12,7 @@ export const ownersEndpoints = {
     method: 'GET',
     path: '/api/v1/gpus/{id}/occupants',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'Who had a GPU, and from when to when',
     description:
       'Intervals of one pod, namespace, container, job and user, the oldest first: those that overlap `start` to `end`.',
@@ -29,6 +30,7 @@ export const ownersEndpoints = {
     method: 'GET',
     path: '/api/v1/usage',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'GPU-hours and energy, by those who had the GPUs',
     description:
       'The range is cut into windows; `start` and `end` are moved outwards to borders of them. In each window a GPU that ' +

@@ -39,6 +39,7 @@ export const questionsEndpoints = {
     method: 'GET',
     path: '/api/v1/query',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'One metric over the fleet, by any grouping',
     description:
       `${twoSteps} A GPU counts for whose it was at the start of the window. Without \`start\` it is the hour before ` +
@@ -62,6 +63,7 @@ export const questionsEndpoints = {
     method: 'GET',
     path: '/api/v1/top',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'The GPUs, or groups of them, with the most or the least of a metric',
     description: `${twoSteps} Of one window that ends with \`at\`. A GPU counts for whose it was then.`,
     query: closed({

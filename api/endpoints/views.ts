@@ -13,6 +13,7 @@ export const viewsEndpoints = {
     method: 'GET',
     path: '/metrics/gpus',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'Newest values of all GPUs as Prometheus text',
     description:
       'Without what was not reported, and without what is stale (older than STALE_AFTER). For Prometheus the key goes into ' +
@@ -25,6 +26,7 @@ export const viewsEndpoints = {
     method: 'GET',
     path: '/api/v1/models',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'Models of GPUs: how many, where, with how much memory, and what they are doing',
     query: closed({}),
     answer: views.modelList,
@@ -33,6 +35,7 @@ export const viewsEndpoints = {
     method: 'GET',
     path: '/api/v1/freshness',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'How old the newest value is, by site, host, GPU or metric',
     description:
       'Stale is older than three intervals, and than STALE_AFTER (90 s). A GPU whose host has newer values of others is ' +
@@ -48,6 +51,7 @@ export const viewsEndpoints = {
     method: 'GET',
     path: '/api/v1/sites/{source}/{destination}',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'Transfers from one site to another: how many, how much, how fast, what failed',
     description:
       'By `source_site` and `destination_site` of the transfers. Which way a transfer went that does not tell both is not ' +
@@ -64,6 +68,7 @@ export const viewsEndpoints = {
     method: 'GET',
     path: '/api/v1/transfers/errors',
     scope: 'read',
+    bounds: 'filtered',
     summary: 'Transfers that failed, by the class of their error',
     description:
       'A record that carries an `error_class` keeps it; of others it is read from `error` and `status` ' +

@@ -6,8 +6,8 @@ import type { Handlers } from '../call.ts'
 
 export function expositionHandlers(inventory: Inventory, staleAfterMs: number): Handlers<'scrapeGpus'> {
   return {
-    async scrapeGpus({ nowMs }) {
-      return expositionOf(await inventory.gpus({}, nowMs), staleAfterMs)
+    async scrapeGpus({ nowMs, bounds }) {
+      return expositionOf(await inventory.within(bounds).gpus({}, nowMs), staleAfterMs)
     },
   }
 }

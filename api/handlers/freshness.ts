@@ -9,6 +9,7 @@ import type { StoreReader } from '../ask/reader.ts'
 import { ageS } from '../ask/times.ts'
 import type { Handlers } from '../call.ts'
 import type { Freshness } from '../contract.ts'
+import type { Bounds } from '../keys/bounds.ts'
 import type { SiteRow } from '#store/store'
 
 /** What is known of a subject before its interval is. */
@@ -29,8 +30,8 @@ export function freshnessHandlers(
 ): Handlers<'getFreshness'> {
   const intervals = new Intervals(reader)
 
-  async function subjects(by: SubjectKind, nowMs: number): Promise<Seen[]> {
-    const { rows, latest } = await inventory.fleet(nowMs)
+  async function subjects(by: SubjectKind, nowMs: number, bounds: Bounds): Promise<Seen[]> {
+    const { rows, latest } = await inventory.within(bounds).fleet(nowMs)
     return subjectsOf(by, rows, latest).map((subject) => ({
       ...subject,
       async tell() {
@@ -51,8 +52,8 @@ export function freshnessHandlers(
     }))
   }
 
-  async function sites(nowMs: number): Promise<Seen[]> {
-    const rows = await reader.ask((store) => store.sites(), [])
+  async function sites(nowMs: number, bounds: Bounds): Promise<Seen[]> {
+    const rows = await reader.within(bounds).ask((store) => store.sites(), [])
     const seen = rows.map((row) => ({ name: row.site, newest: { time: row.last }, tell: () => ofSite(row, nowMs) }))
     return seen.sort((a, b) => compare(placeOf(a), placeOf(b)))
   }
@@ -71,10 +72,10 @@ export function freshnessHandlers(
   }
 
   return {
-    async getFreshness({ query: { by = 'host', limit = 100, cursor }, nowMs }) {
+    async getFreshness({ query: { by = 'host', limit = 100, cursor }, nowMs, bounds }) {
       const from = cursor === undefined ? undefined : readCursor(cursor)
       if (cursor !== undefined && from === undefined) throw bad('cursor', 'cursor: want one of an answer before')
-      const all = await (by === 'site' ? sites(nowMs) : subjects(by, nowMs))
+      const all = await (by === 'site' ? sites(nowMs, bounds) : subjects(by, nowMs, bounds))
       const rest = from === undefined ? all : all.filter((one) => compare(placeOf(one), from) > 0)
       const page = rest.slice(0, limit)
       const rows: Freshness[] = []

@@ -13,8 +13,8 @@ const rangeMsDefault = 86_400_000
 
 export function linkHandlers(reader: StoreReader): Handlers<'getLink' | 'listTransferErrors'> {
   return {
-    async getLink({ params: { source: source_site, destination: destination_site }, query, nowMs }) {
-      const range = boundsOf(query, nowMs)
+    async getLink({ params: { source: source_site, destination: destination_site }, query, nowMs, bounds }) {
+      const range = rangeFor(query, nowMs)
       const rangeMs = rangeOf(range.start, range.end)
       const windowMs = windowOf(query.window) ?? windowMsFor(rangeMs)
       if (rangeMs / windowMs > windowsMax) {
@@ -22,15 +22,17 @@ export function linkHandlers(reader: StoreReader): Handlers<'getLink' | 'listTra
         throw bad('window', `window=${query.window} makes more than ${windowsMax} windows: want ${least}s at least`)
       }
       const ends = { source_site, destination_site }
-      const [links, outcomes, windows] = await reader.ask(
-        async (store) =>
-          Promise.all([
-            store.transferSums({ by: ['site', 'source_site', 'destination_site'], ...range }),
-            store.transferSums({ by: ['status', 'error_class'], ...ends, ...range }),
-            store.transferSums({ by: [], ...ends, ...range, windowMs }),
-          ]),
-        [[], [], []],
-      )
+      const [links, outcomes, windows] = await reader
+        .within(bounds)
+        .ask(
+          async (store) =>
+            Promise.all([
+              store.transferSums({ by: ['site', 'source_site', 'destination_site'], ...range }),
+              store.transferSums({ by: ['status', 'error_class'], ...ends, ...range }),
+              store.transferSums({ by: [], ...ends, ...range, windowMs }),
+            ]),
+          [[], [], []],
+        )
       const whole = sumOf(outcomes)
       const untold = sumOf(links.filter((link) => isUntold(link, source_site, destination_site)))
       const failures = outcomes.filter(({ failed }) => failed > 0)
@@ -54,12 +56,18 @@ export function linkHandlers(reader: StoreReader): Handlers<'getLink' | 'listTra
       }
     },
 
-    async listTransferErrors({ query, nowMs }) {
+    async listTransferErrors({ query, nowMs, bounds }) {
       const { site, source_site, destination_site, limit = 100, cursor } = query
-      const range = boundsOf(query, nowMs)
+      const range = rangeFor(query, nowMs)
       rangeOf(range.start, range.end)
-      const ask = { by: ['error_class', 'site'] as const, site, source_site, destination_site, ...range }
-      const sums = await reader.ask((store) => store.transferSums(ask), [])
+      const ask = {
+        by: ['error_class', 'site'] as const,
+        sites: site === undefined ? site : [site],
+        source_site,
+        destination_site,
+        ...range,
+      }
+      const sums = await reader.within(bounds).ask((store) => store.transferSums(ask), [])
       const failures = sums.filter(({ failed }) => failed > 0)
       const failed = sumOf(failures).failed
       const classes = [...Map.groupBy(failures, ({ group }) => group.error_class ?? '')].map(
@@ -89,13 +97,13 @@ export function linkHandlers(reader: StoreReader): Handlers<'getLink' | 'listTra
   }
 }
 
-interface Bounds {
+interface Range {
   readonly start: Instant
   readonly end: Instant
 }
 
 /** @throws Problem `bad_parameter` */
-function boundsOf(query: { readonly start?: string; readonly end?: string }, nowMs: number): Bounds {
+function rangeFor(query: { readonly start?: string; readonly end?: string }, nowMs: number): Range {
   const end = timeOf('end', query.end, nowMs) ?? { ms: nowMs, ns: 0 }
   return { start: timeOf('start', query.start, nowMs) ?? minus(end, rangeMsDefault), end }
 }
@@ -122,7 +130,7 @@ function figuresOf({ transfers, failed, bytes, timed_bytes, timed_s }: Sums) {
   return { transfers, failed, bytes, throughput_bytes_per_s: timed_s > 0 ? timed_bytes / timed_s : null }
 }
 
-function windowsOf(sums: readonly TransferSum[], { start, end }: Bounds, windowMs: number): Link['windows'] {
+function windowsOf(sums: readonly TransferSum[], { start, end }: Range, windowMs: number): Link['windows'] {
   const byTime = new Map(sums.map((sum) => [sum.time, sum]))
   const windows: Link['windows'] = []
   for (let ms = Math.floor(start.ms / windowMs) * windowMs; isBefore({ ms, ns: 0 }, end); ms += windowMs) {

@@ -7,8 +7,8 @@ import type { Handlers } from '../call.ts'
 
 export function modelHandlers(inventory: Inventory): Handlers<'listModels'> {
   return {
-    async listModels({ nowMs }) {
-      return { as_of: at(nowMs), models: modelsOf(await inventory.gpus({}, nowMs), nowMs) }
+    async listModels({ nowMs, bounds }) {
+      return { as_of: at(nowMs), models: modelsOf(await inventory.within(bounds).gpus({}, nowMs), nowMs) }
     },
   }
 }

@@ -5,11 +5,11 @@ import { formatTime, type Instant, parseTime } from '#telemetry/time'
 import { readTexts, writeCursor } from '../ask/cursor.ts'
 import { referenceOf } from '../ask/gpus.ts'
 import { type Dimension, heldBy, readGroupBy } from '../ask/groups.ts'
-import type { Inventory } from '../ask/inventory.ts'
+import type { BoundInventory, Inventory } from '../ask/inventory.ts'
 import { endFor } from '../ask/newest.ts'
 import { at, bad, rangeOf, timeOf, windowOf } from '../ask/parameters.ts'
 import { turn } from '../ask/pieces.ts'
-import type { StoreReader } from '../ask/reader.ts'
+import type { BoundReader, StoreReader } from '../ask/reader.ts'
 import { isBefore, minus, parsed } from '../ask/times.ts'
 import { type Amounts, UsageAccount, usageMetrics } from '../ask/usage.ts'
 import type { Call, Handlers } from '../call.ts'
@@ -27,14 +27,14 @@ const lookBackMs = 300_000
 
 export function ownerHandlers(reader: StoreReader, inventory: Inventory): Handlers<'listOccupants' | 'getUsage'> {
   return {
-    listOccupants: (call) => occupantsOf(reader, inventory, call),
-    getUsage: (call) => usageOf(reader, inventory, call),
+    listOccupants: (call) => occupantsOf(reader.within(call.bounds), inventory.within(call.bounds), call),
+    getUsage: (call) => usageOf(reader.within(call.bounds), inventory.within(call.bounds), call),
   }
 }
 
 async function occupantsOf(
-  reader: StoreReader,
-  inventory: Inventory,
+  reader: BoundReader,
+  inventory: BoundInventory,
   { params, query, nowMs }: Call<'listOccupants'>,
 ): Promise<AnswerOf<'listOccupants'>> {
   const row = await inventory.theGpu(params.id)
@@ -65,8 +65,8 @@ function occupantOf({ namespace, pod, container, hpc_job: job, user, from, to }:
 const usageDimensions = ['namespace', 'pod', 'job', 'user', 'host', 'model'] as const satisfies Dimension[]
 
 async function usageOf(
-  reader: StoreReader,
-  inventory: Inventory,
+  reader: BoundReader,
+  inventory: BoundInventory,
   { query, nowMs }: Call<'getUsage'>,
 ): Promise<AnswerOf<'getUsage'>> {
   const by = readGroupBy(query.group_by ?? 'namespace', usageDimensions)
@@ -112,7 +112,7 @@ async function usageOf(
 }
 
 /** In whole windows. @throws Problem `bad_parameter` */
-async function rangeOfUsage(reader: StoreReader, query: Call<'getUsage'>['query'], nowMs: number) {
+async function rangeOfUsage(reader: BoundReader, query: Call<'getUsage'>['query'], nowMs: number) {
   if (query.cursor !== undefined) {
     const [from, to, length, key] = readTexts(query.cursor, 4) ?? []
     const [start, end, windowMs] = [parsed(from), parsed(to), Number(length)]

@@ -18,11 +18,11 @@ import {
   readWhere,
   selected,
 } from '../ask/groups.ts'
-import type { Inventory } from '../ask/inventory.ts'
+import type { BoundInventory, Inventory } from '../ask/inventory.ts'
 import { endFor } from '../ask/newest.ts'
 import { at, bad, canonical, rangeOf, timeOf, unknownMetric, windowOf } from '../ask/parameters.ts'
 import { readPieces } from '../ask/pieces.ts'
-import type { StoreReader } from '../ask/reader.ts'
+import type { BoundReader, StoreReader } from '../ask/reader.ts'
 import { after, before, minus, parsed } from '../ask/times.ts'
 import { wholeMs, windowMsFor, windowsMax } from '../ask/windows.ts'
 import type { Call, Handlers } from '../call.ts'
@@ -52,12 +52,16 @@ interface Question {
 
 export function questionHandlers(reader: StoreReader, inventory: Inventory): Handlers<'query' | 'getTop'> {
   return {
-    query: (call) => answered(reader, inventory, call),
-    getTop: (call) => topOf(reader, inventory, call),
+    query: (call) => answered(reader.within(call.bounds), inventory.within(call.bounds), call),
+    getTop: (call) => topOf(reader.within(call.bounds), inventory.within(call.bounds), call),
   }
 }
 
-async function answered(reader: StoreReader, inventory: Inventory, call: Call<'query'>): Promise<AnswerOf<'query'>> {
+async function answered(
+  reader: BoundReader,
+  inventory: BoundInventory,
+  call: Call<'query'>,
+): Promise<AnswerOf<'query'>> {
   const { query, nowMs } = call
   const by = readGroupBy(query.group_by, dimensions)
   const range = await rangeFor(reader, call)
@@ -89,7 +93,11 @@ async function answered(reader: StoreReader, inventory: Inventory, call: Call<'q
   }
 }
 
-async function topOf(reader: StoreReader, inventory: Inventory, call: Call<'getTop'>): Promise<AnswerOf<'getTop'>> {
+async function topOf(
+  reader: BoundReader,
+  inventory: BoundInventory,
+  call: Call<'getTop'>,
+): Promise<AnswerOf<'getTop'>> {
   const { query, nowMs } = call
   const by = readGroupBy(query.group_by ?? 'gpu', dimensions)
   const moment = timeOf('at', query.at, nowMs)
@@ -134,7 +142,7 @@ interface Range extends Pick<Question, 'start' | 'end' | 'windowMs' | 'moment'> 
 }
 
 /** The range that is asked for, or that of the page before. @throws Problem `bad_parameter` */
-async function rangeFor(reader: StoreReader, { query, nowMs }: Call<'query'>): Promise<Range> {
+async function rangeFor(reader: BoundReader, { query, nowMs }: Call<'query'>): Promise<Range> {
   const moment = timeOf('at', query.at, nowMs)
   for (const name of ['start', 'end', 'fill'] as const) {
     if (moment !== undefined && query[name] !== undefined) throw bad(name, `${name} is of a range: want it without at`)
@@ -168,8 +176,8 @@ function checked(range: Range, window: string | undefined): Range {
 }
 
 async function groupsFor(
-  reader: StoreReader,
-  inventory: Inventory,
+  reader: BoundReader,
+  inventory: BoundInventory,
   question: Question,
   nowMs: number,
 ): Promise<GroupValues[]> {

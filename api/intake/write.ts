@@ -48,7 +48,8 @@ async function write(
   call: Write,
   path: string,
 ): Promise<undefined> {
-  const { body, query, nowMs, signal } = call
+  const { body, query, nowMs, signal, bounds } = call
+  bounds.needTopic(letterbox.topic)
   const source = query.bucket ?? query.db
   const file = source === undefined ? path : `${path} ${source}`
   let [lines, unreadable, taken, chars] = [0, 0, 0, 0]
@@ -60,6 +61,7 @@ async function write(
       const detail = `the points of the body are more than ${charsMax} bytes with their tags: send fewer at once`
       throw new Problem('body_too_large', detail, { limit_bytes: charsMax })
     }
+    for (const { record } of part.records) bounds.needRecord(record)
     await send(sender, part, taken, nowMs, signal)
     await bury(letterbox, part.letters, file, signal)
     lines += part.lines

@@ -99,7 +99,10 @@ for (const [name, row] of Object.entries<Endpoint>(contract)) {
       const asks = pathsOf(row).flatMap((path) => bodies.map((body) => ({ path, body })))
       const look = async ({ path, body }: (typeof asks)[number]) => {
         const answer = await api.get(path, { method: row.method, headers, ...(body === undefined ? {} : { body }) })
-        const text = (await answer.text()).toLowerCase()
+        const whole = (await answer.text()).toLowerCase()
+        // A link is named by its ends, whether or not there is anything between them.
+        const ends = name === 'getLink' ? path.split(/[/?]/).slice(4, 6) : []
+        const text = ends.reduce((rest, end) => rest.replace(`_site":"${end.toLowerCase()}"`, ''), whole)
         // What was asked for may be named again by a refusal.
         const asked = answer.ok ? '' : decodeURIComponent(path).toLowerCase()
         const words = [...text.matchAll(/[a-z_-]*secret|7331/g)].map(([word]) => word)
@@ -143,6 +146,24 @@ test('a bound key sees what it is bound to, and its sums are of that', async (t)
     'bound to the topic of transfers: all of them',
   )
   t.equal((await ask('/api/v1/gpus', 'transfers')).gpus.length, 0)
+  t.match(await ask('/api/v1/models', 'host'), { models: [{ model_name: 'Mine', gpus: 1 }] })
+  t.match(await ask(`/api/v1/top?metric=${power}`, 'host'), {
+    groups: 1,
+    top: [{ group: { gpu: 'GPU-mine' }, value: 100 }],
+  })
+  t.match(await ask(`/api/v1/query?metric=${power}&fn=mean&over=sum&at=2025-07-18T20:43:00Z`, 'host'), {
+    series: [{ gpus: 1, values: [{ value: 100 }] }],
+  })
+  t.match(await ask('/api/v1/usage', 'host'), { gpus: 1, groups: [{ namespace: '' }, { namespace: 'ns-mine' }] })
+  t.match(await ask('/api/v1/freshness', 'host'), { rows: [{ name: 'host-mine', members: 1 }] })
+  t.match(await ask('/api/v1/freshness?by=site', 'site'), { rows: [{ name: 'SITE_MINE', members: 2 }] })
+  t.match(await ask('/api/v1/transfers/errors', 'site'), { transfers: 2 })
+  t.match(await ask('/api/v1/transfers/errors?site=SITE_SECRET', 'site'), { transfers: 0 })
+  t.same(
+    (await ask('/api/v1/topics', 'topic')).topics.map((topic: any) => topic.name),
+    ['topic-mine', 'topic-mine.dead'],
+  )
+  t.match(await ask('/api/v1/groups', 'topic'), { groups: [] })
 })
 
 test('a bound key sends what it is bound to', async (t) => {
@@ -169,6 +190,20 @@ test('a bound key sends what it is bound to', async (t) => {
     code: 'forbidden',
     detail: /topic telemetry/,
   })
+})
+
+test('points of line protocol tell no host: they are for keys that are bound to topics at most', async (t) => {
+  const write = async (secret: string | undefined) => {
+    const headers = { authorization: `Token ${secret}` }
+    const answer = await fetch(`${api.url}/api/v2/write`, {
+      method: 'POST',
+      body: 'rack,host=host-mine watts=5',
+      headers,
+    })
+    return answer.status
+  }
+  t.equal(await write(await keyFor({ topics: ['telemetry'] })), 204)
+  for (const kind of ['host', 'site', 'topic', 'transfers']) t.equal(await write(keys[kind]), 403, kind)
 })
 
 test('letters of a topic are for keys of that topic, and for none that see only a part of it', async (t) => {

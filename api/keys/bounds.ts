@@ -32,10 +32,8 @@ export class Bounds {
   readonly isBound: boolean
   /** Whether anything of the data is kept from it but whole topics. */
   readonly isNarrow: boolean
-  readonly #data: DataTopics
 
   constructor({ topics, hosts, sites }: BoundNames, data: DataTopics) {
-    this.#data = data
     this.isNarrow = hosts !== null || sites !== null
     this.isBound = this.isNarrow || topics !== null
     this.topics = topics === null ? undefined : new Set(topics)
@@ -57,6 +55,12 @@ export class Bounds {
     return this.sites === undefined || this.sites.has(site)
   }
 
+  /** A topic, or that of its dead letters. */
+  seesTopic(topic: string): boolean {
+    const base = topic.endsWith(deadSuffix) ? topic.slice(0, -deadSuffix.length) : topic
+    return this.topics === undefined || this.topics.has(base)
+  }
+
   /** Series of the kind `metric` carry tags of any meaning: no host can be told for sure. */
   get seesMetrics(): boolean {
     return this.hosts === undefined
@@ -71,15 +75,13 @@ export class Bounds {
   /**
    * Holds a request to the topics that it may name.
    *
-   * @param topic default: the one of GPU metrics
    * @throws Problem `forbidden`
    */
-  needTopic(topic: string = this.#data.gpus): void {
+  needTopic(topic: string): void {
     if (topic === keysTopic || topic === keysTopic + deadSuffix) {
       throw new Problem('forbidden', `${topic} is the API's own: keys are read and changed at /api/v1/keys`)
     }
-    const base = topic.endsWith(deadSuffix) ? topic.slice(0, -deadSuffix.length) : topic
-    if (this.topics?.has(base) === false) throw new Problem('forbidden', `the key is not for the topic ${topic}`)
+    if (!this.seesTopic(topic)) throw new Problem('forbidden', `the key is not for the topic ${topic}`)
   }
 
   /** @throws Problem `forbidden` for a record that it may not send */

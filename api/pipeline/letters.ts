@@ -11,7 +11,8 @@ export function letterHandlers(
 ): Pick<Handlers, 'listLetters' | 'retryLetters' | 'dropLetters'> {
   const client = new Client({ ...broker, timeoutMs: 10_000 })
   return {
-    async listLetters({ query: { topic = topicDefault, ...page } }) {
+    async listLetters({ query: { topic = topicDefault, ...page }, bounds }) {
+      bounds.needTopic(topic)
       const listed = await client.letters(topic, page)
       return { ...listed, letters: [...listed.letters] as AnswerOf<'listLetters'>['letters'] }
     },

@@ -12,17 +12,18 @@ export function topicHandlers(
 ): Handlers<'listTopics' | 'listGroups'> {
   const client = new Client({ ...broker, timeoutMs: 10_000 })
   return {
-    async listTopics({ nowMs }) {
+    async listTopics({ nowMs, bounds }) {
       const [topics, status] = await Promise.all([client.topics(), client.status()])
       const figures = bodyOf(status['topics'])
-      const rows = topics.map((topic) => topicOf(topic, bodyOf(figures[topic.name])))
+      const own = topics.filter(({ name }) => bounds.seesTopic(name))
+      const rows = own.map((topic) => topicOf(topic, bodyOf(figures[topic.name])))
       return { as_of: at(nowMs), complete: isComplete(status), topics: rows.sort(byName) }
     },
 
-    async listGroups({ query: { topic }, nowMs }) {
+    async listGroups({ query: { topic }, nowMs, bounds }) {
       const status = await client.status()
       const topics = Object.entries(bodyOf(status['topics']))
-      const asked = topic === undefined ? topics : topics.filter(([name]) => name === topic)
+      const asked = topics.filter(([name]) => (topic === undefined ? bounds.seesTopic(name) : name === topic))
       if (topic !== undefined && asked.length === 0) throw unknownTopic(topic)
       const groups = asked.flatMap(([of, value]) =>
         Object.entries(bodyOf(bodyOf(value)['groups'])).map(([name, group]) => groupOf(of, name, bodyOf(group))),

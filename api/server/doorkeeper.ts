@@ -7,6 +7,7 @@ import type { Endpoint } from '../endpoint.ts'
 import { influxKey } from '../intake/influx.ts'
 import { isLoopback } from '../settings.ts'
 import { givenKey, type Key, type KeyFinder, mayDo } from './keys.ts'
+import { counted } from './networks.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -46,7 +47,11 @@ export function doorkeeper(app: FastifyInstance, options: DoorkeeperOptions): Ad
   app.decorateRequest('key', null as unknown as Key)
   const timeWindow = 60_000
   const limitKey = app.createRateLimit({ max, timeWindow, keyGenerator: (request) => request.key.id })
-  const limitFailures = app.createRateLimit({ max: failuresMax, timeWindow })
+  const limitFailures = app.createRateLimit({
+    max: failuresMax,
+    timeWindow,
+    keyGenerator: (request) => counted(request.ip),
+  })
   /** Addresses with the key that was right from there. */
   const familiar = new Set<string>()
 
@@ -62,7 +67,7 @@ export function doorkeeper(app: FastifyInstance, options: DoorkeeperOptions): Ad
     const isOurs = given?.startsWith('pnk_') === true
     if (keys.isOpen && key === undefined && !isOurs && isLoopback(request.hostname)) return anyone
     if (given === undefined) throw new Problem('unauthorized', 'send a key: X-API-Key, or Authorization: Bearer')
-    const visitor = `${request.ip} ${key?.id}`
+    const visitor = `${counted(request.ip)} ${key?.id}`
     if (key !== undefined && familiar.has(visitor)) return key
     const before = await limitFailures(request, { increment: key === undefined })
     // From an address that guesses even the right key is refused, unless it was used from there before: others may share

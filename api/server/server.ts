@@ -169,7 +169,6 @@ function addRoute(
 ): void {
   const { handlers, openStream, wallMs, limits } = options
   const read = requestReader(row)
-  const namesTopic = [row.params, row.query].some((schema) => schema?.properties['topic'] !== undefined)
   app.route({
     method: row.method,
     url: path.replaceAll(/\{(\w+)\}/g, ':$1'),
@@ -183,7 +182,8 @@ function addRoute(
       const { format: asked, ...query } = read.query(request.query)
       const params = read.params(request.params)
       const { key } = request
-      if (namesTopic) key.bounds.needTopic((params['topic'] ?? query['topic']) as string | undefined)
+      const topic = params['topic'] ?? query['topic']
+      if (topic !== undefined) key.bounds.needTopic(topic as string)
       if (row.events === true) {
         return stream(request, reply, limits.sinkBytesMax, openStream(query, lastIdOf(request), key))
       }

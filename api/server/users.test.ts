@@ -6,7 +6,7 @@ import { gpuRecord } from '#store/samples'
 import { readSettings, SettingsError } from '#lib/settings'
 import { testApi, testKey } from '#test/api'
 import { apiSettings, checkUsers } from '../settings.ts'
-import { readNetworks } from './networks.ts'
+import { counted, readNetworks } from './networks.ts'
 
 test('addresses and networks', (t) => {
   const networks = readNetworks(['10.0.0.7', '10.1.0.0/16', 'fd00::/8'])
@@ -20,6 +20,21 @@ test('addresses and networks', (t) => {
   for (const wrong of ['x', '10.0.0.0/33', '10.0.0.0/', '10.0.0.0/8/8', 'fd00::/129', '10.0.0', '10.0.0.0/-1', '']) {
     t.equal(readNetworks([wrong]), undefined, wrong)
   }
+  t.end()
+})
+
+test('who has an IPv6 address has a whole network of them, and is counted as one', (t) => {
+  const counts: readonly (readonly [string, string])[] = [
+    ['10.0.0.7', '10.0.0.7'],
+    ['::ffff:10.0.0.7', '10.0.0.7'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:0DB8:1:0002:ffff::1', '2001:db8:1:2::/64'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['64:ff9b::10.0.0.7', '64:ff9b:0:0::/64'],
+  ]
+  for (const [address, expected] of counts) t.equal(counted(address), expected, address)
   t.end()
 })
 

@@ -14,7 +14,7 @@ const taught = new WeakSet<DatabaseSync>()
 export function readTransferSums(db: DatabaseSync, query: TransferSumQuery): TransferSum[] {
   teach(db)
   const { by, windowMs, start, end } = query
-  const where = new Where().equal('site', query.site)
+  const where = new Where().oneOf('site', query.sites)
   where.equal('source_site', query.source_site).equal('destination_site', query.destination_site)
   if (start !== undefined) where.moment('(s, ns) >= (?, ?)', momentOf(start))
   if (end !== undefined) where.moment('(s, ns) < (?, ?)', momentOf(end))

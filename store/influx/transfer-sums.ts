@@ -17,9 +17,10 @@ export async function readTransferSums(
   { data, state }: Databases,
   query: TransferSumQuery,
 ): Promise<TransferSum[]> {
-  const { site, source_site, destination_site, start, end } = query
+  const { sites, source_site, destination_site, start, end } = query
+  if (sites?.length === 0) return []
   const which = where(
-    site === undefined ? undefined : `site = ${quoted(site === '' ? '' : tagText(site))}`,
+    sites && `(${sites.map((site) => `site = ${quoted(site === '' ? '' : tagText(site))}`).join(' OR ')})`,
     source_site === undefined ? undefined : `source_site = ${quoted(source_site)}`,
     destination_site === undefined ? undefined : `destination_site = ${quoted(destination_site)}`,
     start && timeFrom(start),

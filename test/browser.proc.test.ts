@@ -32,7 +32,7 @@ function linkIn(line: string): string {
 test('the link of `penstock up` opens on live values, and nothing leaves the host', { skip }, async (t) => {
   const folder = temporaryFolder(t)
   const started = up(t, folder, ['--demo'], { DEMO_HISTORY: '5m' })
-  const link = linkIn(await started.waitFor(/#key=/, 60_000))
+  const link = linkIn(await started.waitFor(/#key=/, 120_000))
   const { origin } = new URL(link)
   const given = link.slice(link.indexOf('#key=') + '#key='.length)
   const { page, origins, errors } = await (await openBrowser(t)).page()
@@ -71,7 +71,7 @@ test('the link of `penstock up` opens on live values, and nothing leaves the hos
 test('a file that was read once: its figures, what is stale, and a GPU that is not there', { skip }, async (t) => {
   const { folder, csv } = fileOf(t, exportOf(30))
   const started = up(t, folder, ['--csv', csv], { API_KEY: key })
-  const link = linkIn(await started.waitFor(/#key=/, 60_000))
+  const link = linkIn(await started.waitFor(/#key=/, 120_000))
   await started.waitFor(/^read 30, stored 30/, 60_000)
   const { page, errors } = await (await openBrowser(t)).page({ width: 360, height: 740, colours: 'light' })
   await page.goto(link)

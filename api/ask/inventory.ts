@@ -1,5 +1,6 @@
 /** GPUs with their newest values, read for all who ask at once; and the one GPU that an id means. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { GpuFilter, GpuRow, LatestRow } from '#store/store'
 import { Problem } from '#wire/problems'
 import type { Gpu, GpuList } from '../contract.ts'
@@ -68,8 +69,10 @@ export class Inventory {
     const fleet = this.fleet(nowMs)
     const last = this.#last
     if (last?.rows !== fleet) throw new Error('the fleet was read and is not kept')
-    last.list ??= fleet.then(({ rows, latest, around }) => {
+    last.list ??= fleet.then(async ({ rows, latest, around }) => {
+      await nextTurn()
       const all = gpusOf(rows, latest, { nowMs: last.atMs, staleAfterMs: this.#staleAfterMs }, around)
+      await nextTurn()
       const { items: gpus, ...page } = pageOf(all, placeOf, { limit: gpusMax, cursor: undefined })
       return shared({ as_of: at(last.atMs), units: unitsOf(gpus), gpus, ...page })
     })
@@ -93,6 +96,8 @@ export class Inventory {
   #read(filter: GpuFilter): Promise<FleetRows> {
     const read = async (store: StoreView) => {
       const rows = await store.gpus(filter)
+      // Here and in the list: a fleet of 1,000 GPUs takes 80 ms from the store to the wire, and nobody else should wait for it all.
+      await nextTurn()
       return { rows, latest: await store.latest(filter), around: await aroundOf(store, filter, rows) }
     }
     return this.#reader.ask(read, { rows: [], latest: [], around: [] })

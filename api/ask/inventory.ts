@@ -1,6 +1,5 @@
 /** GPUs with their newest values, read for all who ask at once; and the one GPU that an id means. */
 
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { GpuFilter, GpuRow, LatestRow } from '#store/store'
 import { Problem } from '#wire/problems'
 import type { Gpu, GpuList } from '../contract.ts'
@@ -38,10 +37,13 @@ export type BoundInventory = Pick<Inventory, 'gpus' | 'theGpu'>
 export class Inventory {
   readonly #reader: StoreReader
   readonly #staleAfterMs: number
+  readonly #nextTurn: () => Promise<unknown>
   #last: { readonly atMs: number; readonly rows: Promise<FleetRows>; list?: Promise<GpuList> } | undefined
 
-  constructor(reader: StoreReader, staleAfterMs: number) {
+  /** @param nextTurn resolves when those who wait for the event loop had theirs */
+  constructor(reader: StoreReader, staleAfterMs: number, nextTurn: () => Promise<unknown>) {
     this.#reader = reader
+    this.#nextTurn = nextTurn
     this.#staleAfterMs = staleAfterMs
   }
 
@@ -70,9 +72,9 @@ export class Inventory {
     const last = this.#last
     if (last?.rows !== fleet) throw new Error('the fleet was read and is not kept')
     last.list ??= fleet.then(async ({ rows, latest, around }) => {
-      await nextTurn()
+      await this.#nextTurn()
       const all = gpusOf(rows, latest, { nowMs: last.atMs, staleAfterMs: this.#staleAfterMs }, around)
-      await nextTurn()
+      await this.#nextTurn()
       const { items: gpus, ...page } = pageOf(all, placeOf, { limit: gpusMax, cursor: undefined })
       return shared({ as_of: at(last.atMs), units: unitsOf(gpus), gpus, ...page })
     })
@@ -97,7 +99,7 @@ export class Inventory {
     const read = async (store: StoreView) => {
       const rows = await store.gpus(filter)
       // Here and in the list: a fleet of 1,000 GPUs takes 80 ms from the store to the wire, and nobody else should wait for it all.
-      await nextTurn()
+      await this.#nextTurn()
       return { rows, latest: await store.latest(filter), around: await aroundOf(store, filter, rows) }
     }
     return this.#reader.ask(read, { rows: [], latest: [], around: [] })

@@ -1,6 +1,7 @@
 /** What the API serves, put together: the handlers of the contract, the live stream, and what needs no key. */
 
 import { randomBytes } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { matcher } from '#lib/auth'
 import { systemClock } from '#lib/clock'
@@ -72,7 +73,7 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
   const limits = { ...apiLimits, ...surroundings.limits }
   const fetch = await fetchOf(tls?.client)
   const reader = new StoreReader(settings)
-  const inventory = new Inventory(reader, settings.staleAfterMs)
+  const inventory = new Inventory(reader, settings.staleAfterMs, setImmediate)
   const watch = new PipelineWatch(settings, reader, fetch)
   const live = new Live(randomBytes(4).toString('hex'), settings.streamBytes)
   const feed = new Feed(settings, live, log, fetch)

@@ -37,10 +37,13 @@ export type BoundInventory = Pick<Inventory, 'gpus' | 'theGpu' | 'fleet'>
 export class Inventory {
   readonly #reader: StoreReader
   readonly #staleAfterMs: number
+  readonly #nextTurn: () => Promise<unknown>
   #last: { readonly atMs: number; readonly rows: Promise<FleetRows>; list?: Promise<GpuList> } | undefined
 
-  constructor(reader: StoreReader, staleAfterMs: number) {
+  /** @param nextTurn resolves when those who wait for the event loop had theirs */
+  constructor(reader: StoreReader, staleAfterMs: number, nextTurn: () => Promise<unknown>) {
     this.#reader = reader
+    this.#nextTurn = nextTurn
     this.#staleAfterMs = staleAfterMs
   }
 
@@ -69,8 +72,10 @@ export class Inventory {
     const fleet = this.fleet(nowMs)
     const last = this.#last
     if (last?.rows !== fleet) throw new Error('the fleet was read and is not kept')
-    last.list ??= fleet.then(({ rows, latest, around }) => {
+    last.list ??= fleet.then(async ({ rows, latest, around }) => {
+      await this.#nextTurn()
       const all = gpusOf(rows, latest, { nowMs: last.atMs, staleAfterMs: this.#staleAfterMs }, around)
+      await this.#nextTurn()
       const { items: gpus, ...page } = pageOf(all, placeOf, { limit: gpusMax, cursor: undefined })
       return shared({ as_of: at(last.atMs), units: unitsOf(gpus), gpus, ...page })
     })
@@ -94,6 +99,8 @@ export class Inventory {
   #read(filter: GpuFilter): Promise<FleetRows> {
     const read = async (store: StoreView) => {
       const rows = await store.gpus(filter)
+      // Here and in the list: a fleet of 1,000 GPUs takes 80 ms from the store to the wire, and nobody else should wait for it all.
+      await this.#nextTurn()
       return { rows, latest: await store.latest(filter), around: await aroundOf(store, filter, rows) }
     }
     return this.#reader.ask(read, { rows: [], latest: [], around: [] })

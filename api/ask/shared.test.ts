@@ -12,6 +12,14 @@ test('an answer that is shared is written once, another each time', async (t) =>
   t.equal(jsonOf(null), 'null')
 })
 
+test('a list that is shared goes out to each who asks, written once', async (t) => {
+  const api = await testApi(t, { records: [gpuRecord()], wallMs: () => Date.parse('2025-07-18T20:43:00Z') })
+  const written = t.capture(JSON, 'stringify', JSON.stringify)
+  const [first, second] = [await (await api.get('/api/v1/gpus')).text(), await (await api.get('/api/v1/gpus')).text()]
+  t.equal(first, second)
+  t.equal(written().filter(({ args: [value] }) => value?.gpus !== undefined).length, 1)
+})
+
 test('all GPUs are one answer for half a second, whose ages count from when it was made', async (t) => {
   let nowMs = Date.parse('2025-07-18T20:43:00Z')
   const api = await testApi(t, { records: [gpuRecord()], wallMs: () => nowMs })

@@ -1,9 +1,9 @@
 /** What the brokers have, who reads it, and whether all of it arrived. */
 
-import { Type } from 'typebox'
 import type { Endpoint } from '../endpoint.ts'
 import * as broker from '../schemas/broker.ts'
 import { closed } from '../schemas/kit.ts'
+import { Type } from '../schemas/type.ts'
 import { duration, name, topicName, when } from './kit.ts'
 
 const anyTopic = { ...topicName, description: 'Of this topic only' }

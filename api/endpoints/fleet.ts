@@ -1,9 +1,9 @@
 /** Hosts, namespaces, the catalogue, and the fleet as a whole. */
 
-import { Type } from 'typebox'
 import type { Endpoint } from '../endpoint.ts'
 import * as fleet from '../schemas/fleet.ts'
 import { closed } from '../schemas/kit.ts'
+import { Type } from '../schemas/type.ts'
 import { cursor, duration, limit, name, when } from './kit.ts'
 
 export const fleetEndpoints = {

@@ -1,9 +1,9 @@
 /** GPUs, their newest values, and their values over time. */
 
-import { Type } from 'typebox'
 import type { Endpoint } from '../endpoint.ts'
 import * as gpus from '../schemas/gpus.ts'
 import { closed } from '../schemas/kit.ts'
+import { Type } from '../schemas/type.ts'
 import { cursor, duration, gpuFilter, limit, name, when } from './kit.ts'
 
 export const gpuParams = closed({

@@ -1,9 +1,9 @@
 /** Keys: made, listed, and ended. None of these rows is for keys that are bound to anything. */
 
-import { Type } from 'typebox'
 import type { Endpoint } from '../endpoint.ts'
 import * as keys from '../schemas/keys.ts'
 import { closed } from '../schemas/kit.ts'
+import { Type } from '../schemas/type.ts'
 import { duration, limit, name } from './kit.ts'
 
 const keyParams = closed({ id: name('The id of a key: the part between `pnk_` and the second `_`') })

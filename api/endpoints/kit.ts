@@ -1,6 +1,6 @@
 /** Words that several endpoints are made of: parameters, and what they say of themselves. */
 
-import { Type } from 'typebox'
+import { Type } from '../schemas/type.ts'
 
 export const limit = (max: number, fallback: number, of: string) =>
   Type.Integer({ minimum: 1, maximum: max, default: fallback, description: `${of} at most` })

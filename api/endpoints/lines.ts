@@ -1,9 +1,9 @@
 /** The doors of InfluxDB: Telegraf, or any client of it, sends here by changing an address. */
 
-import { Type } from 'typebox'
 import type { Endpoint } from '../endpoint.ts'
 import * as lines from '../schemas/lines.ts'
 import { closed } from '../schemas/kit.ts'
+import { Type } from '../schemas/type.ts'
 
 const ignored = (of: string) => Type.Optional(Type.String({ description: `${of}: taken, and of no matter` }))
 

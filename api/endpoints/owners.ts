@@ -1,9 +1,9 @@
 /** Whose GPUs were, and what they did for them. */
 
-import { Type } from 'typebox'
 import type { Endpoint } from '../endpoint.ts'
 import { closed } from '../schemas/kit.ts'
 import * as owners from '../schemas/owners.ts'
+import { Type } from '../schemas/type.ts'
 import { gpuParams } from './gpus.ts'
 import { duration, limit, name, when } from './kit.ts'
 

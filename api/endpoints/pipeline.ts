@@ -1,11 +1,11 @@
 /** How the parts of Penstock are, and what they could not store. */
 
-import { Type } from 'typebox'
 import { lettersListedDefault, lettersListedMax } from '#wire/letters'
 import type { Endpoint } from '../endpoint.ts'
 import * as letters from '../schemas/letters.ts'
 import { pipeline } from '../schemas/pipeline.ts'
 import { closed } from '../schemas/kit.ts'
+import { Type } from '../schemas/type.ts'
 import { limit, name, topicName } from './kit.ts'
 
 export const pipelineEndpoints = {

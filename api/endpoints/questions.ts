@@ -1,10 +1,10 @@
 /** Questions over the fleet: a metric by groups over time, and the most or the least of it. */
 
-import { Type } from 'typebox'
 import type { Endpoint } from '../endpoint.ts'
 import { windowFill, windowFunction } from '../schemas/gpus.ts'
 import { closed } from '../schemas/kit.ts'
 import * as questions from '../schemas/questions.ts'
+import { Type } from '../schemas/type.ts'
 import { duration, limit, name, when } from './kit.ts'
 
 const groupBy = (fallback: string) =>

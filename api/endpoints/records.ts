@@ -1,9 +1,9 @@
 /** What goes in, and what comes out live. */
 
-import { Type } from 'typebox'
 import type { Endpoint } from '../endpoint.ts'
 import * as records from '../schemas/records.ts'
 import { closed } from '../schemas/kit.ts'
+import { Type } from '../schemas/type.ts'
 import { duration, name } from './kit.ts'
 
 export const recordsEndpoints = {

@@ -1,9 +1,9 @@
 /** Transfers and sites. */
 
-import { Type } from 'typebox'
 import type { Endpoint } from '../endpoint.ts'
 import * as transfers from '../schemas/transfers.ts'
 import { closed } from '../schemas/kit.ts'
+import { Type } from '../schemas/type.ts'
 import { cursor, limit, name, when } from './kit.ts'
 
 export const transfersEndpoints = {

@@ -1,10 +1,10 @@
 /** Views over what the store has: models, how fresh it is, what goes between sites and what fails. */
 
-import { Type } from 'typebox'
 import { expositionType } from '../ask/exposition.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { closed } from '../schemas/kit.ts'
 import * as links from '../schemas/links.ts'
+import { Type } from '../schemas/type.ts'
 import * as views from '../schemas/views.ts'
 import { duration, limit, name, when } from './kit.ts'
 

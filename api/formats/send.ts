@@ -7,8 +7,7 @@ import type { Endpoint } from '../endpoint.ts'
 import { csvOf } from './csv.ts'
 import { type Format, mediaOfFormat } from './format.ts'
 import { ndjsonOf } from './ndjson.ts'
-import { parquetOf } from './parquet.ts'
-import { tableOf } from './table.ts'
+import { type Table, tableOf } from './table.ts'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -21,7 +20,7 @@ export function sendAnswer(
   row: Endpoint,
   format: Format,
   answer: unknown,
-): FastifyReply {
+): FastifyReply | Promise<FastifyReply> {
   if (row.empty === true) return reply.code(204).send()
   // Beside what others have said already, such as Origin.
   if (row.rows !== undefined) reply.header('vary', [reply.getHeader('vary') ?? [], 'accept'].flat().join(', '))
@@ -32,10 +31,16 @@ export function sendAnswer(
   const members = answer as Members
   const table = tableOf(row.answer, row.rows, members)
   tellRest(request, reply, members)
-  if (format === 'parquet') return reply.send(parquetOf(table))
+  if (format === 'parquet') return sendParquet(reply, table)
   const pieces = format === 'csv' ? csvOf(table) : ndjsonOf(table)
   if (row.etag === true) return sendTagged(request, reply, [...pieces].join(''))
   return reply.send(Readable.from(pieces))
+}
+
+/** Its writer is loaded when it is first wanted: 51 files, which most processes never need. */
+async function sendParquet(reply: FastifyReply, table: Table): Promise<FastifyReply> {
+  const { parquetOf } = await import('./parquet.ts')
+  return reply.send(parquetOf(table))
 }
 
 /** Answers 304, when the client has this text already. The tag is a weak one: the bytes may come compressed, or not. */

@@ -12,8 +12,9 @@
  * secrets follow one another by the time of their event and its id.
  */
 
-import { type Static, Type } from 'typebox'
-import { Compile } from 'typebox/compile'
+import type { Static } from 'typebox'
+import { checkOf } from '../schemas/check.ts'
+import { Type } from '../schemas/type.ts'
 
 const names = Type.Union([Type.Null(), Type.Array(Type.String())])
 const moment = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$' })
@@ -52,8 +53,8 @@ export interface Foreign {
   readonly key: string
 }
 
-const isEvent = Compile(Type.Union([created, rotated, expired, revoked]))
-const isOfKey = Compile(Type.Object({ key: Type.String({ minLength: 1 }) }))
+const event = checkOf(Type.Union([created, rotated, expired, revoked]))
+const ofKey = checkOf(Type.Object({ key: Type.String({ minLength: 1 }) }))
 
 /** Reads a record of the topic; `undefined` for what is of no key at all. */
 export function readEvent(text: string): KeyEvent | Foreign | undefined {
@@ -63,8 +64,8 @@ export function readEvent(text: string): KeyEvent | Foreign | undefined {
   } catch {
     return undefined
   }
-  if (isEvent.Check(given)) return given
-  return isOfKey.Check(given) ? { event: 'foreign', key: given.key } : undefined
+  if (event.fits(given)) return given
+  return ofKey.fits(given) ? { event: 'foreign', key: given.key } : undefined
 }
 
 /** What is known of a key. */

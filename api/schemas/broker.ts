@@ -1,7 +1,7 @@
 /** Topics and groups of the brokers, and the audit of what became of their records. */
 
-import { Type } from 'typebox'
 import { asOf, closed, count, maybeNumber, nullable, text, time, truncated } from './kit.ts'
+import { Type } from './type.ts'
 
 const complete = Type.Boolean({ description: 'false: a broker does not answer, and what it has is missing here' })
 const maybeText = (description: string) => nullable(Type.String(), { description })

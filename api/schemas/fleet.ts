@@ -1,6 +1,5 @@
 /** Hosts, namespaces, the fleet as a whole, and the catalogue of metrics. */
 
-import { Type } from 'typebox'
 import {
   closed,
   nullable,
@@ -17,6 +16,7 @@ import {
   cursor,
 } from './kit.ts'
 import { windowFunction } from './gpus.ts'
+import { Type } from './type.ts'
 
 /** What GPUs are doing, summed or averaged over those that report it and are not stale, or over all when all are stale. */
 export const activity = {

@@ -1,6 +1,5 @@
 /** GPUs, their newest values and their values over time. */
 
-import { Type } from 'typebox'
 import {
   closed,
   nullable,
@@ -15,6 +14,7 @@ import {
   truncated,
   cursor,
 } from './kit.ts'
+import { Type } from './type.ts'
 
 const units = Type.Record(Type.String(), Type.String(), {
   description: 'Unit of each metric of the catalogue that the answer has, such as `{"DCGM_FI_DEV_POWER_USAGE":"W"}`',

@@ -1,7 +1,7 @@
 /** Keys, as they are made and listed. A secret is in no answer but the one that made it. */
 
-import { Type } from 'typebox'
 import { asOf, closed, maybeTime, nullable, text, time, truncated } from './kit.ts'
+import { Type } from './type.ts'
 
 export const scopeName = Type.Enum(['read', 'produce', 'consume', 'admin'], {
   $id: 'Scope',

@@ -3,7 +3,8 @@
  * `$id` becomes a component of the OpenAPI file under that name. Units stand in the names (`power_w`, `age_s`).
  */
 
-import { Type, type TObjectOptions, type TProperties, type TSchema, type TSchemaOptions } from 'typebox'
+import type { TObjectOptions, TProperties, TSchema, TSchemaOptions } from 'typebox'
+import { Type } from './type.ts'
 
 /** An object that has these members and no others. */
 export function closed<Members extends TProperties>(members: Members, options: TObjectOptions = {}) {

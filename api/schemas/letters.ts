@@ -1,8 +1,8 @@
 /** Dead letters, and what becomes of them. */
 
-import { Type } from 'typebox'
 import { lettersDealtMax } from '#wire/letters'
 import { closed, count, nullable, text, time } from './kit.ts'
+import { Type } from './type.ts'
 
 const id = text('`<broker>/<partition>/<offset>`')
 

@@ -1,7 +1,7 @@
 /** What clients of InfluxDB send, and are answered. */
 
-import { Type } from 'typebox'
 import { closed } from './kit.ts'
+import { Type } from './type.ts'
 
 /** Read by the line, where one bad line costs no other. */
 export const lineProtocol = Type.Unsafe<Uint8Array>(

@@ -1,7 +1,7 @@
 /** What goes between two sites, and what fails on its way. */
 
-import { Type } from 'typebox'
 import { asOf, closed, count, maybeNumber, maybeTime, nullable, text, time, truncated } from './kit.ts'
+import { Type } from './type.ts'
 
 const sums = {
   transfers: count('That ended in it, each attempt counted'),

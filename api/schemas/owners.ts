@@ -1,8 +1,8 @@
 /** Whose GPUs were, and what they did for them. */
 
-import { Type } from 'typebox'
 import { asOf, closed, count, maybeNumber, maybeTime, nullable, text, time, truncated } from './kit.ts'
 import { gpuReference } from './gpus.ts'
+import { Type } from './type.ts'
 
 const owner = {
   namespace: text('Empty: none'),

@@ -1,7 +1,7 @@
 /** How the parts of Penstock are. */
 
-import { Type } from 'typebox'
 import { closed, nullable, text, count, maybeNumber, asOf } from './kit.ts'
+import { Type } from './type.ts'
 
 const partState = Type.Enum(['up', 'down', 'starting', 'draining'], {
   description: 'down: it does not answer; starting: it answers and is not ready',

@@ -1,8 +1,8 @@
 /** Answers to questions over the fleet: a metric by groups over time, and the most or the least of it. */
 
-import { Type } from 'typebox'
 import { asOf, closed, count, maybeNumber, nullable, text, time, truncated } from './kit.ts'
 import { gpuReference, windowFunction } from './gpus.ts'
+import { Type } from './type.ts'
 
 export const over = Type.Enum(['sum', 'mean', 'min', 'max', 'p50', 'p95', 'p99', 'count', 'bits'], {
   $id: 'Over',

@@ -1,8 +1,8 @@
 /** What goes in by POST, what comes out live, and refusals. */
 
-import { Type } from 'typebox'
 import { closed, count, labels, maybeNumber, nullable, text, time } from './kit.ts'
 import { gpuReference } from './gpus.ts'
+import { Type } from './type.ts'
 import { transferMembers } from './transfers.ts'
 
 /** Body of `POST /telemetry`, as the sources' services send it. Other members are refused. */

@@ -1,7 +1,7 @@
 /** Transfers and the sites that they belong to. */
 
-import { Type } from 'typebox'
 import { closed, text, count, time, maybeNumber, asOf, age, truncated, cursor } from './kit.ts'
+import { Type } from './type.ts'
 
 /** Of a transfer, here as in its record. */
 export const transferMembers = {

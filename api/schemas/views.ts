@@ -1,8 +1,8 @@
 /** Models, and how fresh what is stored is. */
 
-import { Type } from 'typebox'
 import { activity } from './fleet.ts'
 import { age, asOf, closed, count, maybeNumber, nullable, stale, text, time, truncated } from './kit.ts'
+import { Type } from './type.ts'
 
 /** The text format 0.0.4 of Prometheus. */
 export const exposition = text('Lines such as `DCGM_FI_DEV_GPU_TEMP{gpu="0",uuid="GPU-…",…} 61`')

@@ -5,13 +5,14 @@
  * value that was not reported must stay one.
  */
 
-import { type TSchema, Type } from 'typebox'
-import { Compile, type Validator } from 'typebox/compile'
+import type { TSchema } from 'typebox'
 import { nearest } from '#lib/http/query'
 import { parseInteger } from '#lib/quantity'
 import { Problem } from '#wire/problems'
 import type { Endpoint } from '../endpoint.ts'
 import { formats } from '../formats/format.ts'
+import { type Check, checkOf } from '../schemas/check.ts'
+import { Type } from '../schemas/type.ts'
 import { bodiesOf, Lines } from './bodies.ts'
 
 type Schema = Readonly<Record<string, unknown>>
@@ -59,19 +60,19 @@ export function queryOf({ query, rows }: Endpoint): Endpoint['query'] {
 function parameterReader(schema: Endpoint['query']): (given: Given) => Given {
   const properties = (schema?.properties ?? {}) as Readonly<Record<string, TSchema>>
   const required = ((schema as Schema | undefined)?.['required'] ?? []) as readonly string[]
-  const validators = new Map(Object.entries(properties).map(([name, own]) => [name, Compile(own)]))
-  const known = [...validators.keys()]
+  const checks = new Map(Object.entries(properties).map(([name, own]) => [name, checkOf(own)]))
+  const known = [...checks.keys()]
   return (given) => {
     const values: Record<string, unknown> = {}
     for (const [rawName, raw] of Object.entries(given)) {
       // `metric[]=a` is how some clients write a list.
       const name = rawName.endsWith('[]') ? rawName.slice(0, -2) : rawName
-      const validator = validators.get(name)
-      if (validator === undefined) throw unknownParameter(rawName, known)
+      const check = checks.get(name)
+      if (check === undefined) throw unknownParameter(rawName, known)
       const own = properties[name] as Schema
       const before = (values[name] ?? []) as readonly unknown[]
       const value = own['type'] === 'array' ? [...before, ...[raw].flat()] : readScalar(name, raw, own)
-      if (!validator.Check(value)) throw badParameter(name, raw, own)
+      if (!check.fits(value)) throw badParameter(name, raw, own)
       values[name] = value
     }
     const missing = required.find((name) => values[name] === undefined)
@@ -120,13 +121,13 @@ function bodyReader(schema: TSchema): (given: unknown, lines: readonly number[] 
   const isList = (branch: TSchema) => (branch as Schema)['type'] === 'array'
   const one = branches.find((branch) => !isList(branch))
   const list = branches.find(isList)
-  const validator = Compile(one ?? schema)
+  const check = checkOf(one ?? schema)
   const members = Object.keys(((one ?? schema) as { readonly properties?: object }).properties ?? {})
   // Only records come in lists.
   const code: BodyProblem = list === undefined ? 'bad_request' : 'bad_record'
   return (given, lines) => {
     if (!Array.isArray(given) || list === undefined) {
-      checkRecord(validator, given, '', undefined, members, code)
+      checkRecord(check, given, '', undefined, members, code)
       return given
     }
     const max = Number((list as Schema)['maxItems'] ?? Infinity)
@@ -137,21 +138,21 @@ function bodyReader(schema: TSchema): (given: unknown, lines: readonly number[] 
     given.forEach((item, index) => {
       const line = lines?.[index] ?? index + 1
       const where = lines === undefined ? `record ${line} of ${given.length}: ` : `line ${line}: `
-      checkRecord(validator, item, where, line, members, code)
+      checkRecord(check, item, where, line, members, code)
     })
     return given
   }
 }
 
 function checkRecord(
-  validator: Validator,
+  check: Check,
   given: unknown,
   where: string,
   line: number | undefined,
   members: readonly string[],
   code: BodyProblem,
 ): void {
-  if (validator.Check(given)) return
+  if (check.fits(given)) return
   const extra = line === undefined ? {} : { line }
   if (typeof given !== 'object' || given === null) throw new Problem(code, `${where}want a JSON object`, extra)
   const stranger = Object.keys(given).find((name) => !members.includes(name))
@@ -165,7 +166,7 @@ function checkRecord(
         : `did you mean ${near}?`
     throw new Problem(code, `${where}${stranger.slice(0, 100)} is not known: ${hint}`, extra)
   }
-  const flaws = validator.Errors(given)
+  const flaws = check.flaws(given)
   const missing = flaws.flatMap(({ params }) => ('requiredProperties' in params ? params.requiredProperties : []))
   if (missing.length > 0) throw new Problem(code, `${where}${missing.join(' and ')} is missing`, extra)
   const place = flaws.at(-1)?.instancePath ?? ''

@@ -1,9 +1,11 @@
 /** What is answered to a connection whose request cannot be read, or does not come. */
 
-import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { Problem } from '#wire/problems'
 import { problemAnswer } from './problem.ts'
+
+// As in node.ts, not by `import`.
+const { STATUS_CODES } = process.getBuiltinModule('node:http')
 
 /** The `clientError` of a server of Node. */
 export type ClientError = Error & { readonly code?: string }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { crc32, inflateRawSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { test } from 'tap'
 import { type RangeFunction, rangeFunctions } from '../store.ts'
@@ -70,6 +71,23 @@ test('the rows of an hour come back as they were', async () => {
     }),
     { numRuns: 1000 },
   )
+})
+
+test('small blocks are packed by deflate and large ones by zstd, which small ones of before still are', async (t) => {
+  const rowsOf = (count: number) => ({
+    times: Float64Array.from({ length: count }, (_, n) => n * 1e9),
+    values: Float64Array.from({ length: count }, (_, n) => ((n * 7919) % 100) / 10),
+  })
+  const [deflated, large] = [encodeRows(rowsOf(80)), encodeRows(rowsOf(3600))]
+  t.same([deflated[0], large[0]], [3, 2])
+  t.same(decodeRows(large), rowsOf(3600))
+  const before = Buffer.concat([
+    Buffer.of(2),
+    zstdCompressSync(inflateRawSync(deflated.subarray(1, -4))),
+    Buffer.alloc(4),
+  ])
+  before.writeUInt32LE(crc32(before.subarray(0, -4)), before.length - 4)
+  t.same(decodeRows(before), rowsOf(80))
 })
 
 test('a plain second of a steady series takes a fraction of a byte', async (t) => {

@@ -1,7 +1,7 @@
 /**
  * Lists of numbers as few bytes, exactly. Most of what GPUs report has few decimals, so a list is kept as whole numbers of
  * a power of ten, each as its distance from the one before in 7-bit groups; what has more digits is kept as the bits that
- * differ from the number before, bytes of one weight together, which `zstd` makes small.
+ * differ from the number before, bytes of one weight together, which compress well.
  */
 
 /** Tag of a list that is kept as bits; below it: how many decimals the whole numbers have. */

@@ -81,7 +81,7 @@ export class Cluster {
   /** The brokers that may take a record of this partition, the owner first, then those that would stand in for it. */
   writersOf(name: string, partition: Partition): Member[] {
     const owner = this.topic(name)?.owners[partition]
-    const walk = this.#ring.walk(name, partition)
+    const walk = [...this.#ring.walk(name, partition)]
     const order = owner === undefined ? walk : [owner, ...walk.filter((broker) => broker !== owner)]
     return order.flatMap((ordinal) => {
       const member = this.members.byOrdinal(ordinal)

@@ -38,6 +38,12 @@ export class Cluster {
     return this.#version
   }
 
+  /** What the table of owners is made of: where it is the same, the tables are. */
+  get recipe(): readonly unknown[] {
+    const topics = [...this.#partitions].sort(([a], [b]) => (a < b ? -1 : 1))
+    return [this.#virtualNodes, this.#ring.brokers, topics]
+  }
+
   get topics(): Iterable<string> {
     return this.#partitions.keys()
   }

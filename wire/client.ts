@@ -13,6 +13,7 @@ import { randomName } from './ids.ts'
 import { Problem, type ProblemBody, type ProblemCode } from './problems.ts'
 import { Producer, type Outgoing, type ProducerOptions } from './producer.ts'
 import { retry, type Backoff } from './retry.ts'
+import type { RingAnswer } from './ring.ts'
 import { StraightPath } from './straight.ts'
 import { retryAfterMs, Transport, type ClientOptions, type TokenSource } from './transport.ts'
 
@@ -28,6 +29,7 @@ export type {
   ProblemBody,
   ProblemCode,
   ProducerOptions,
+  RingAnswer,
   TokenSource,
 }
 
@@ -181,6 +183,11 @@ export class Client {
     const body = JSON.stringify(ids === 'all' ? { all: true } : { ids })
     const headers = { 'content-type': 'application/json' }
     return this.#transport.json('POST', `/dead/${what}`, { query: { topic }, body, headers })
+  }
+
+  /** Who owns which partition, as a proxy tells. @throws Problem `not_found` where the address is a broker's */
+  async ring(): Promise<RingAnswer> {
+    return this.#transport.json('GET', '/ring')
   }
 
   /** What the broker or proxy says of itself. @throws Problem */

@@ -37,6 +37,10 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     summary: 'show how far behind each group is',
     load: async () => (await import('./tools/lag.ts')).lag,
   },
+  ring: {
+    summary: 'show the brokers behind a proxy, and what each owns',
+    load: async () => (await import('./tools/ring.ts')).ring,
+  },
   dead: {
     summary: 'list dead letters, send their records again, or put them away',
     load: async () => (await import('./tools/dead.ts')).dead,

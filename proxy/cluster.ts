@@ -38,6 +38,12 @@ export class Cluster {
     return this.#version
   }
 
+  /** What the table of owners is made of: where it is the same, the tables are. */
+  get recipe(): readonly unknown[] {
+    const topics = [...this.#partitions].sort(([a], [b]) => (a < b ? -1 : 1))
+    return [this.#virtualNodes, this.#ring.brokers, topics]
+  }
+
   get topics(): Iterable<string> {
     return this.#partitions.keys()
   }
@@ -81,7 +87,7 @@ export class Cluster {
   /** The brokers that may take a record of this partition, the owner first, then those that would stand in for it. */
   writersOf(name: string, partition: Partition): Member[] {
     const owner = this.topic(name)?.owners[partition]
-    const walk = this.#ring.walk(name, partition)
+    const walk = [...this.#ring.walk(name, partition)]
     const order = owner === undefined ? walk : [owner, ...walk.filter((broker) => broker !== owner)]
     return order.flatMap((ordinal) => {
       const member = this.members.byOrdinal(ordinal)

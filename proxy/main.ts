@@ -18,6 +18,7 @@ import { allFigures, learnTopics } from './look.ts'
 import type { Member, Probe } from './members.ts'
 import { describeMembers, proxyRoutes } from './routes.ts'
 import { brokerUrls, type ProxySettings } from './settings.ts'
+import { tableVersion } from './table.ts'
 import { connectMs, Upstream } from './upstream.ts'
 
 /** An idle stream says so often that it is alive; clients give up after three of these. */
@@ -57,7 +58,11 @@ export async function run(settings: ProxySettings, signal: AbortSignal): Promise
     tls,
     routes: proxyRoutes(gateway, fanIns, settings.maxBodyBytes),
     ready: () => readiness(gateway),
-    status: async () => ({ ring: cluster.version, members: describeMembers(gateway), ...(await allFigures(gateway)) }),
+    status: async () => ({
+      ring: tableVersion(cluster),
+      members: describeMembers(gateway),
+      ...(await allFigures(gateway)),
+    }),
   })
   const beat = setInterval(() => fanIns.beat(), heartbeatMs)
   const probing = probeUntil(signal, gateway, settings.probeMs)

@@ -7,6 +7,7 @@ import { forwardAck, forwardDead, forwardProduce, type Gateway } from './forward
 import { forwardGroupDelete, forwardSeek } from './groups.ts'
 import { forwardDeal, forwardLetters } from './letters.ts'
 import { allTopics } from './look.ts'
+import { tellTable, withVersion } from './table.ts'
 import { forwardTopic } from './topics.ts'
 
 /** An acknowledgement of 10,000 ids of the longest kind. */
@@ -22,7 +23,7 @@ export function proxyRoutes(gateway: Gateway, fanIns: FanIns, bodyBytesMax: numb
       method: 'POST',
       path: '/produce',
       bodyBytesMax,
-      handle: (request, body) => forwardProduce(gateway, request, body),
+      handle: async (request, body) => withVersion(gateway, await forwardProduce(gateway, request, body)),
     },
     { method: 'POST', path: '/dead', bodyBytesMax, handle: (request, body) => forwardDead(gateway, request, body) },
     { method: 'GET', path: '/dead', handle: (request) => forwardLetters(gateway, request) },
@@ -58,25 +59,8 @@ export function proxyRoutes(gateway: Gateway, fanIns: FanIns, bodyBytesMax: numb
       bodyBytesMax: optionsBytesMax,
       handle: (request, body) => forwardTopic(gateway, request, body),
     },
-    { method: 'GET', path: '/ring', handle: () => ({ json: describeRing(gateway) }) },
+    { method: 'GET', path: '/ring', handle: (request) => tellTable(gateway, request) },
   ]
-}
-
-/** The table of owners, not the recipe: a client that reads it need not know how it is made. */
-function describeRing({ cluster }: Gateway): Record<string, unknown> {
-  return {
-    version: cluster.version,
-    complete: cluster.complete,
-    brokers: cluster.members.all.map(({ ordinal, url, state, writable }) => ({
-      broker: ordinal,
-      url,
-      state,
-      writable,
-    })),
-    topics: Object.fromEntries(
-      [...cluster.topics].map((name) => [name, { owners: cluster.topic(name)?.owners ?? [] }]),
-    ),
-  }
 }
 
 /** What `GET /status` says of the members. */

@@ -51,6 +51,7 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
       openLane: outlet(
         {
           url: settings.msgQueueAddr,
+          straight: settings.straight,
           token: settings.serviceToken,
           fetch: await fetchOf(tls.client),
           onWarning: (text) => log.warn(text),

@@ -42,6 +42,12 @@ export const streamerSettings = {
     help: 'the broker or proxy to send to',
     default: 'http://127.0.0.1:8081',
   }),
+  straight: setting.boolean('STRAIGHT', {
+    help:
+      'behind a proxy: send each batch to the broker that owns its partition, and through the proxy where that fails; the ' +
+      'brokers must be reachable by the addresses that the proxy has',
+    default: 'false',
+  }),
   msgQueueTopic: setting.text('MSG_QUEUE_TOPIC', { help: 'the topic of GPU metrics', default: 'telemetry' }),
   transfersTopic: setting.text('TRANSFERS_TOPIC', { help: 'the topic of transfers', default: 'transfers' }),
   rescanMs: setting.duration('RESCAN', {

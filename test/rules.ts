@@ -72,6 +72,7 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
   'proxy/forward.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that pass a request on' },
   'proxy/acks.ts': { may: ['problems'], why: 'reads and joins bodies, and names what a broker refuses by its code' },
   'proxy/look.ts': { may: ['problems'], why: 'the handler of routes.ts that asks every broker' },
+  'proxy/table.ts': { may: ['http'], why: 'the handler of routes.ts that tells who owns what' },
   'proxy/topics.ts': { may: ['problems', 'http'], why: 'the handler of routes.ts that tells every broker of a topic' },
   'proxy/broadcast.ts': { may: ['problems', 'http'], why: 'a request for every broker, and what they refused' },
   'proxy/groups.ts': { may: ['http'], why: 'the handlers of routes.ts that move and delete groups' },

@@ -9,9 +9,12 @@
 
 import { Consumer, type ConsumerOptions, type Gap, type Message } from './consumer.ts'
 import type { LogHead } from './frames.ts'
+import { randomName } from './ids.ts'
 import { Problem, type ProblemBody, type ProblemCode } from './problems.ts'
-import { Producer, randomName, type Outgoing, type ProducerOptions } from './producer.ts'
+import { Producer, type Outgoing, type ProducerOptions } from './producer.ts'
 import { retry, type Backoff } from './retry.ts'
+import type { RingAnswer } from './ring.ts'
+import { StraightPath } from './straight.ts'
 import { retryAfterMs, Transport, type ClientOptions, type TokenSource } from './transport.ts'
 
 export { Consumer, Problem, Producer }
@@ -26,6 +29,7 @@ export type {
   ProblemBody,
   ProblemCode,
   ProducerOptions,
+  RingAnswer,
   TokenSource,
 }
 
@@ -132,6 +136,9 @@ export interface Dealt {
 /** One broker or proxy. */
 export class Client {
   readonly #transport: Transport
+  readonly #options: ClientOptions
+  /** By topic, where the options want it. */
+  readonly #straight = new Map<string, StraightPath>()
   readonly #burier = randomName('dead')
   /** By topic: the number of its next dead letter, and the request under way. */
   readonly #burials = new Map<string, { next: number; last: Promise<unknown> }>()
@@ -139,6 +146,7 @@ export class Client {
   /** @throws Error when the url is no address, or holds a password; when no header can carry the token */
   constructor(options: ClientOptions) {
     this.#transport = new Transport(options)
+    this.#options = options
   }
 
   /** @throws Problem */
@@ -177,6 +185,11 @@ export class Client {
     return this.#transport.json('POST', `/dead/${what}`, { query: { topic }, body, headers })
   }
 
+  /** Who owns which partition, as a proxy tells. @throws Problem `not_found` where the address is a broker's */
+  async ring(): Promise<RingAnswer> {
+    return this.#transport.json('GET', '/ring')
+  }
+
   /** What the broker or proxy says of itself. @throws Problem */
   async status(): Promise<Readonly<Record<string, unknown>>> {
     return this.#transport.json('GET', '/status')
@@ -184,12 +197,25 @@ export class Client {
 
   /** @throws Problem `bad_name` when the producer's id is not a name */
   producer(options: ProducerOptions): Producer {
-    return new Producer(this.#transport, options)
+    return new Producer(
+      this.#transport,
+      options,
+      this.#options.straight === true ? this.#straightTo(options.topic) : undefined,
+    )
   }
 
   /** Nothing is opened before its batches are asked for. */
   consumer(options: ConsumerOptions): Consumer {
     return new Consumer(this.#transport, options)
+  }
+
+  #straightTo(topic: string): StraightPath {
+    let path = this.#straight.get(topic)
+    if (path === undefined) {
+      path = new StraightPath(this.#transport, this.#options, topic)
+      this.#straight.set(topic, path)
+    }
+    return path
   }
 
   /**

@@ -56,3 +56,9 @@ export function parseId(text: string): RecordId | undefined {
 export function partitionOfKey(key: string, partitions: number): Partition {
   return (crc32(key) % partitions) as Partition
 }
+
+/** A name that no other producer has. */
+export function randomName(prefix: string): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(8))
+  return `${prefix}-${[...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`
+}

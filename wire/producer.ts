@@ -5,11 +5,12 @@
  * answer was lost can be sent again without being written twice (docs/PROTOCOL.md, "Sent twice, written once").
  */
 
-import { isName, partitionOfKey } from './ids.ts'
+import { isName, partitionOfKey, randomName } from './ids.ts'
 import { Problem } from './problems.ts'
 import { afterRefusal } from './refusal.ts'
 import { retry } from './retry.ts'
-import { retryAfterMs, type Transport } from './transport.ts'
+import type { StraightPath } from './straight.ts'
+import { retryAfterMs, type Call, type Transport } from './transport.ts'
 
 /** One record to send. */
 export interface Outgoing {
@@ -80,6 +81,7 @@ type Produced = { readonly count?: number; readonly duplicate?: boolean }
 /** Sends records to one topic. Made by `Client.producer`. */
 export class Producer {
   readonly #transport: Transport
+  readonly #straight: StraightPath | undefined
   readonly #topic: string
   readonly #producerId: string
   readonly #lingerMs: number
@@ -101,8 +103,9 @@ export class Producer {
   #flushing = 0
 
   /** @throws Problem `bad_name` when the producer's id is not a name */
-  constructor(transport: Transport, options: ProducerOptions) {
+  constructor(transport: Transport, options: ProducerOptions, straight?: StraightPath) {
     this.#transport = transport
+    this.#straight = straight
     this.#topic = options.topic
     this.#producerId = options.producerId ?? randomName('producer')
     if (!isName(this.#producerId)) throw new Problem('bad_name', `${this.#producerId} is no name of a producer`)
@@ -331,13 +334,14 @@ export class Producer {
       body: textOf(batch),
       signal: this.#signal,
     }
+    const send = async (by: Transport, how: Call): Promise<void> => {
+      const answer = await by.json<Produced | undefined>('POST', '/produce', how)
+      // A gateway may say 200 to anything: only what the broker counted is acknowledged.
+      if (answer?.duplicate === true || answer?.count === batch.length) return
+      throw new Problem('unavailable', `the answer counts ${answer?.count} of ${batch.length} records`)
+    }
     return retry(
-      async () => {
-        const answer = await this.#transport.json<Produced | undefined>('POST', '/produce', call)
-        // A gateway may say 200 to anything: only what the broker counted is acknowledged.
-        if (answer?.duplicate === true || answer?.count === batch.length) return
-        throw new Problem('unavailable', `the answer counts ${answer?.count} of ${batch.length} records`)
-      },
+      () => this.#straight?.send(lane.partition, call, send) ?? send(this.#transport, call),
       this.#retrying(() => `${batch.length} records for ${this.#topic}/${lane.partition}`),
     )
   }
@@ -386,12 +390,8 @@ function textOf(batch: readonly Entry[]): string {
 /** The first problem of a call's records, with the places of all that are to blame. */
 function told({ problem, refused }: Sending): Problem | undefined {
   if (problem === undefined) return undefined
-  const places = refused.toSorted((a, b) => a - b)
-  return new Problem(problem.code, problem.toJSON().detail, { ...problem.extra, refused: places })
-}
-
-/** A name that no other producer has. */
-export function randomName(prefix: string): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(8))
-  return `${prefix}-${[...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`
+  return new Problem(problem.code, problem.toJSON().detail, {
+    ...problem.extra,
+    refused: refused.sort((a, b) => a - b),
+  })
 }

@@ -24,6 +24,11 @@ export interface ClientOptions {
   readonly onWarning?: ((text: string) => void) | undefined
   /** Other waits between tries than up to 100 ms, 200 ms … 10 s. */
   readonly backoff?: Partial<Backoff> | undefined
+  /**
+   * Producers of the address of a proxy send each batch to the broker that owns its partition, by the proxy's table, and
+   * through the proxy where that fails. Only where the brokers' addresses, as the proxy knows them, can be reached from here.
+   */
+  readonly straight?: boolean | undefined
   /** How long an answer may take, in ms (30 s). It does not bound the event stream. */
   readonly timeoutMs?: number | undefined
 }
@@ -35,6 +40,8 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body?: string | Uint8Array<ArrayBuffer> | undefined
   readonly signal?: AbortSignal | undefined
+  /** Told of the head of an answer that is no refusal. */
+  readonly onResponse?: ((response: Response) => void) | undefined
 }
 
 /** The client's side of HTTP, shared by its producers and consumers. */
@@ -103,6 +110,7 @@ export class Transport {
     if (call.signal !== undefined) init.signal = call.signal
     const response = await this.#fetch(this.url + path + queryText(call.query), init)
     if (!response.ok) throw await refusal(response)
+    call.onResponse?.(response)
     return response
   }
 

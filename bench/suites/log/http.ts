@@ -2,7 +2,7 @@
 
 import { startRole, type Scope, type StartedRole } from '#test/start'
 
-import { loadOver } from './socket.ts'
+import { loadOver, type Connection } from './socket.ts'
 
 export interface LoadedBroker {
   readonly role: StartedRole
@@ -26,11 +26,16 @@ export async function startBroker(
   return {
     role,
     load: (path, body, requests, connections) =>
-      loadOver(role.port, connections, requests, async (connection, at) => {
-        const answer = await connection.ask(postOf(typeof path === 'string' ? path : path(at), body), isAnswerWhole)
-        if (!answer.toString('latin1', 0, 12).endsWith(' 200')) throw new Error(answer.toString('utf8'))
-      }),
+      loadOver(role.port, connections, requests, (connection, at) =>
+        askProduce(connection, typeof path === 'string' ? path : path(at), body),
+      ),
   }
+}
+
+/** Sends the body to a broker or proxy. @throws Error with the answer when it is a refusal */
+export async function askProduce(connection: Connection, path: string, body: Buffer): Promise<void> {
+  const answer = await connection.ask(postOf(path, body), isAnswerWhole)
+  if (!answer.toString('latin1', 0, 12).endsWith(' 200')) throw new Error(answer.toString('utf8'))
 }
 
 let lastPost: { readonly path: string; readonly body: Buffer; readonly bytes: Buffer } | undefined

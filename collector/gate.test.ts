@@ -1,6 +1,8 @@
 import { test } from 'tap'
 import type { Backoff } from '#wire/retry'
+import { StoreError } from '#store/errors'
 import { Gate } from './gate.ts'
+import { storeMayRepeat } from './settle.ts'
 
 class Away extends Error {}
 
@@ -116,4 +118,23 @@ test('a probe that is given up leaves the turn to the next', async (t) => {
   isAway = false
   asleep[1]?.wake()
   t.equal(await second, 'done')
+})
+
+test('a store that asks for time gets it, and is asked once when that is over', async (t) => {
+  const { asleep, backoff } = manualBackoff()
+  const gate = new Gate(backoff, storeMayRepeat)
+  const { signal } = new AbortController()
+  let calls = 0
+  const work = async (): Promise<string> => {
+    if (++calls <= 2) throw new StoreError('away', 'too many requests', undefined, 7_000)
+    return 'written'
+  }
+  const both = Promise.all([gate.pass(work, signal), gate.pass(work, signal)])
+  await turns()
+  t.equal(calls, 2, 'both were under way')
+  t.equal(asleep.length, 1)
+  t.ok((asleep[0]?.ms ?? 0) >= 7_000, `waits ${asleep[0]?.ms} ms, and not up to 100`)
+  asleep[0]?.wake()
+  t.same(await both, ['written', 'written'])
+  t.equal(gate.trouble, undefined)
 })

@@ -54,7 +54,7 @@ export class Batcher {
     const records: KeyedRecord[] = []
     const dead: DeadRow[] = []
     let passed = false
-    while (records.length + dead.length < rowsMax && reader.next() === 'row') {
+    while (records.length + dead.length < rowsMax && this.next()) {
       passed = true
       const mapped = this.mapRow()
       if (mapped === undefined) continue
@@ -73,6 +73,11 @@ export class Batcher {
       if (reader.fault === undefined && reader.fieldCount === this.fields) this.mapper.skip?.(reader)
     }
     return 'there'
+  }
+
+  private next(): boolean {
+    const shape = this.mapper.expected?.()
+    return (shape !== undefined && this.reader.nextLike(shape)) || this.reader.next() === 'row'
   }
 
   private mapRow(): Mapped | undefined {

@@ -5,6 +5,7 @@
  * answer was lost can be sent again without being written twice (docs/PROTOCOL.md, "Sent twice, written once").
  */
 
+import { Bodies } from './body.ts'
 import { isName, partitionOfKey, randomName } from './ids.ts'
 import { Problem } from './problems.ts'
 import { afterRefusal } from './refusal.ts'
@@ -97,6 +98,7 @@ export class Producer {
   #partitions: number | undefined
   #asking: Promise<unknown> | undefined
   #turn = 0
+  readonly #bodies = new Bodies()
   #bufferedBytes = 0
   #acknowledged = 0
   /** Calls of {@link flush} under way: nothing lingers then. */
@@ -193,7 +195,7 @@ export class Producer {
       if (data.includes('\n'))
         throw new Problem('bad_record', 'a record holds a line end: send it as JSON, on one line')
       // The broker skips empty lines, and would count the numbers of those behind it otherwise.
-      if (data.trimStart() === '') throw new Problem('bad_record', 'a record is empty')
+      if (data[0] !== '{' && data.trimStart() === '') throw new Problem('bad_record', 'a record is empty')
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const sending: Sending = { open: records.length, refused: [], resolve, reject }
@@ -323,7 +325,8 @@ export class Producer {
     }
   }
 
-  #post(lane: Lane, batch: readonly Entry[], sequence: number): Promise<void> {
+  async #post(lane: Lane, batch: readonly Entry[], sequence: number): Promise<void> {
+    const body = this.#bodies.take(batch)
     const call = {
       query: { topic: this.#topic, partition: lane.partition },
       headers: {
@@ -331,19 +334,23 @@ export class Producer {
         'producer-id': this.#producerId,
         'producer-sequence': String(sequence),
       },
-      body: textOf(batch),
+      body,
       signal: this.#signal,
     }
+    let tries = 0
     const send = async (by: Transport, how: Call): Promise<void> => {
+      tries++
       const answer = await by.json<Produced | undefined>('POST', '/produce', how)
       // A gateway may say 200 to anything: only what the broker counted is acknowledged.
       if (answer?.duplicate === true || answer?.count === batch.length) return
       throw new Problem('unavailable', `the answer counts ${answer?.count} of ${batch.length} records`)
     }
-    return retry(
+    await retry(
       () => this.#straight?.send(lane.partition, call, send) ?? send(this.#transport, call),
       this.#retrying(() => `${batch.length} records for ${this.#topic}/${lane.partition}`),
     )
+    // Not after a failure: nobody knows then who still looks at it.
+    if (tries === 1) this.#bodies.give(body)
   }
 
   #retrying(what: () => string): Parameters<typeof retry>[1] {
@@ -379,12 +386,6 @@ export class Producer {
   #release(): void {
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
-}
-
-function textOf(batch: readonly Entry[]): string {
-  let text = ''
-  for (const { data } of batch) text += data + '\n'
-  return text
 }
 
 /** The first problem of a call's records, with the places of all that are to blame. */

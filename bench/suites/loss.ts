@@ -80,7 +80,8 @@ async function runRow(bench: Bench, row: Row, plan: Plan) {
     const { offered, stored, duplicated, isSettled, peak } = outcome
     const figures = { offered, stored, duplicated, memory_bytes: peak.memoryBytes, disk_bytes: peak.diskBytes, rate }
     const value = offered - stored
-    bench.report({ work: 'all', peer: row.name, unit: 'samples lost', value, ...figures, settled: isSettled })
+    const { held } = running.load
+    bench.report({ work: 'all', peer: row.name, unit: 'samples lost', value, ...figures, held, settled: isSettled })
     return outcome
   } finally {
     await scope.end()

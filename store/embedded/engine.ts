@@ -47,7 +47,7 @@ export class EmbeddedStore implements Store {
     const database = openDatabase(path, options)
     try {
       const isReader = options.readOnly === true
-      const sealer = isReader ? undefined : guarded(path, () => new Sealer(database.db))
+      const sealer = isReader ? undefined : guarded(path, () => new Sealer(database.db, clock))
       const writer = sealer && guarded(path, () => new Writer(database.db, sealer, limits))
       return new EmbeddedStore(database, sealer, writer, limits, clock)
     } catch (error) {

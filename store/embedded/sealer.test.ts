@@ -91,6 +91,38 @@ test('whatever is written, sealed, opened again and read between: the rows are w
   await fc.assert(property, { numRuns: 40 })
 })
 
+test('a piece is bounded by rows, however many a series has', async (t) => {
+  const path = pathOf(t)
+  const clock = manualClock(startMs)
+  const store = await EmbeddedStore.open(path, { clock })
+  const db = new DatabaseSync(path, { readOnly: true })
+  const series = 24
+  const records = Array.from({ length: series * 3600 }, (_, n) =>
+    gpuRecord({
+      metric,
+      uuid: `GPU-${n % series}`,
+      time: new Date(startMs + Math.floor(n / series) * 1000).toISOString(),
+      value: n,
+    }),
+  )
+  await store.write(batchOf(partOf(records)))
+  clock.advance(hourMs + 300_000)
+  const blocks = db.prepare('SELECT count(*) AS n FROM blocks')
+  const grown: number[] = []
+  for (let before = 0; await store.upkeep(clock.wallMs());) {
+    const { n } = blocks.get() as { n: number }
+    grown.push(n - before)
+    before = n
+  }
+  t.ok(Math.max(...grown) <= 5, `blocks of 3600 rows a piece: ${grown.join(' ')}`)
+  t.equal(
+    grown.reduce((sum, n) => sum + n, 0),
+    series,
+  )
+  db.close()
+  await store.close()
+})
+
 test('sealing empties the points, keeps what is being written, and takes late rows in', async (t) => {
   const path = pathOf(t)
   const clock = manualClock(startMs)

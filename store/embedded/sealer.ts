@@ -8,6 +8,7 @@
  */
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { Clock } from '#lib/clock'
 import { encodeRollup, encodeRows } from './block.ts'
 import { BlockReader, sealedHours } from './blocks.ts'
 import { readLoose } from './history.ts'
@@ -18,8 +19,12 @@ import { secondsWalk } from './seconds.ts'
 /** For how long an hour must be over, and nothing be written into it: late rows are dearer once it is sealed. */
 export const quietMs = 300_000
 
-/** Rows that a piece is to handle: some 50 ms of work. */
-const pieceRows = 20_000
+/** What a piece is to take: nothing is written meanwhile. */
+const pieceMs = 50
+
+/** Rows that a piece is to handle, while it is not known how long they take here: usually some {@link pieceMs}. */
+const pieceRowsMax = 20_000
+const pieceRowsMin = 1_000
 
 interface Job {
   readonly hour: number
@@ -39,9 +44,13 @@ export class Sealer {
   readonly #insertHour: StatementSync
   readonly #insertBlock: StatementSync
   #job: Job | undefined
+  readonly #clock: Clock
+  /** Rows that the next piece is to handle. */
+  #pieceRows = pieceRowsMax
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, clock: Clock) {
     this.#db = db
+    this.#clock = clock
     this.#blocks = new BlockReader(db)
     this.#hours = new Set(sealedHours(db))
     this.#insertHour = db.prepare(
@@ -73,6 +82,7 @@ export class Sealer {
   piece(nowMs: number): boolean {
     const job = (this.#job ??= this.#next(nowMs))
     if (job === undefined) return false
+    const startMs = this.#clock.monotonicMs()
     this.#db.exec('BEGIN IMMEDIATE')
     try {
       const isDone = job.isRemoving ? this.#remove(job) : this.#seal(job)
@@ -83,6 +93,8 @@ export class Sealer {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
       throw error
     }
+    const faster = pieceMs / Math.max(1, this.#clock.monotonicMs() - startMs)
+    this.#pieceRows = Math.min(pieceRowsMax, Math.max(pieceRowsMin, Math.floor(this.#pieceRows * Math.min(2, faster))))
     return true
   }
 
@@ -111,16 +123,22 @@ export class Sealer {
       ${secondsWalk}
       SELECT p.series, p.s, p.ns, p.value
       FROM second CROSS JOIN points p ON p.s = second.s AND p.series >= :from AND p.series < :to
-      WHERE second.s <= :toS
+      WHERE second.s <= :toS LIMIT :max
     `)
     statement.setReturnArrays(true)
-    const found = readLoose(statement, startS, { from, to: from + job.width })
+    // How many rows there are is known only when they are read, which ends where they are far too many: a series of each
+    // second has 120 times the rows of one of each half minute.
+    const max = job.width === 1 ? -1 : 2 * this.#pieceRows
+    const found = readLoose(statement, startS, { from, to: from + job.width, max })
+    const count = [...found.values()].reduce((sum, { times }) => sum + times.length, 0)
+    if (count === max) {
+      job.width = Math.max(1, job.width >> 2)
+      return false
+    }
     // Before the commit, because a write must look into blocks that may be there.
     this.#hours.add(hour)
-    let count = 0
     let added = 0
     for (const [series, loose] of found) {
-      count += loose.times.length
       const under = this.rowsOf(hour, series)
       const rows = merged(under, loose)
       added += rows.times.length - under.times.length
@@ -128,7 +146,7 @@ export class Sealer {
     }
     this.#insertHour.run(hour, added)
     job.nextSeries = from + job.width
-    job.width = Math.max(1, Math.min(2 * job.width, Math.floor((job.width * pieceRows) / count)))
+    job.width = Math.max(1, Math.min(2 * job.width, Math.floor((job.width * this.#pieceRows) / count)))
     return false
   }
 
@@ -149,7 +167,7 @@ export class Sealer {
     const endS = startS + hourS
     const end = this.#db
       .prepare('SELECT s, series, ns FROM points WHERE s >= ? AND s < ? ORDER BY s, series, ns LIMIT 1 OFFSET ?')
-      .get(startS, endS, pieceRows)
+      .get(startS, endS, this.#pieceRows)
     if (end === undefined) {
       this.#db.prepare('DELETE FROM points WHERE s >= ? AND s < ?').run(startS, endS)
       this.#written.delete(hour)

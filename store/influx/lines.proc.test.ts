@@ -47,6 +47,8 @@ test('VictoriaMetrics takes our lines, tag by tag', { skip: skipWithout(tools.vi
       newest: { ms: -1, ns: 0 },
       hasValue: undefined,
       row: undefined,
+      like: gpuRecord(),
+      next: undefined,
     }
     rows.add(state, at, value, undefined)
     return [{ __name__: `${measurement}_value`, ...tags }, value]

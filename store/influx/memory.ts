@@ -22,6 +22,25 @@ export interface SeriesState {
   hasValue: boolean | undefined
   /** Its newest row in the batch that is being written. */
   row: Row | undefined
+  /** A record of it: the next one is most likely made of the same texts. */
+  like: PointRecord
+  /** The series that came after it the last time, in the order of a log. */
+  next: SeriesState | undefined
+}
+
+/**
+ * Whether the record is of that series, told by what they share and not by what it says: a collector makes the records of a
+ * series of one text (collector/transform.ts). False where it is not sure.
+ */
+export function isLike(record: PointRecord, { like }: SeriesState): boolean {
+  return (
+    record.kind === 'gpu' &&
+    like.kind === 'gpu' &&
+    record.labels === like.labels &&
+    record.metric === like.metric &&
+    record.uuid === like.uuid &&
+    record.gpu_i_id === like.gpu_i_id
+  )
 }
 
 export interface GpuState {

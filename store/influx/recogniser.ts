@@ -9,6 +9,7 @@ import {
   gpuKeyOf,
   type GpuState,
   isBefore,
+  isLike,
   Memory,
   type PointRecord,
   seriesKeyOf,
@@ -63,27 +64,46 @@ export class Recogniser {
 
   /** The points with their series; those that get none are put to the refusals. */
   async place<Item extends PointItem>(items: readonly Item[], refusals: Refusals): Promise<Placed<Item>[]> {
-    const { series } = this.#memory
-    const keys = items.map(({ record }) => seriesKeyOf(record))
-    const unknown = (): { item: Item; key: string }[] =>
-      items.flatMap((item, index) => {
-        const key = keys[index] as string
-        return series.has(key) ? [] : [{ item, key }]
-      })
+    const states: (SeriesState | undefined)[] = []
+    const unknown: number[] = []
+    // A log has its series in the same order at each moment, and no key is made of a record whose series can be guessed.
+    let last: SeriesState | undefined
+    for (const [index, { record }] of items.entries()) {
+      const guess = last?.next
+      const state = guess !== undefined && isLike(record, guess) ? guess : this.#known(record)
+      if (state === undefined) unknown.push(index)
+      else {
+        state.like = record
+        if (last !== undefined) last.next = state
+      }
+      states.push(state)
+      last = state
+    }
     let troubles: ReadonlyMap<string, string> | undefined
-    if (unknown().length > 0) {
-      const learnt = this.#learning.then(() => this.#learn(unknown()))
+    if (unknown.length > 0) {
+      // Another write may have learnt some of them meanwhile.
+      const lacking = (): { item: Item; key: string }[] =>
+        unknown.flatMap((index) => {
+          const item = items[index] as Item
+          const key = seriesKeyOf(item.record)
+          return this.#memory.series.has(key) ? [] : [{ item, key }]
+        })
+      const learnt = this.#learning.then(() => this.#learn(lacking()))
       this.#learning = learnt.catch(() => undefined)
       troubles = await learnt
+      for (const index of unknown) states[index] = this.#known((items[index] as Item).record)
     }
     const placed: Placed<Item>[] = []
     for (const [index, item] of items.entries()) {
-      const key = keys[index] as string
-      const state = series.get(key)
-      if (state === undefined) refusals.add(item, troubles?.get(key) ?? '')
+      const state = states[index]
+      if (state === undefined) refusals.add(item, troubles?.get(seriesKeyOf(item.record)) ?? '')
       else placed.push([item, state])
     }
     return placed
+  }
+
+  #known(record: PointRecord): SeriesState | undefined {
+    return this.#memory.series.get(seriesKeyOf(record))
   }
 
   /** @returns what is wrong with those of the series that cannot be taken, by key */
@@ -123,6 +143,8 @@ export class Recogniser {
         newest: row?.at ?? before(since),
         hasValue: row?.hasValue,
         row: undefined,
+        like: record,
+        next: undefined,
       })
     }
     return troubles

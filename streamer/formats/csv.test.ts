@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { test } from 'tap'
-import { CsvReader, rowBytesMax } from './csv.ts'
+import { CsvReader, rowBytesMax, type RowShape } from './csv.ts'
 
 interface Seen {
   readonly cells: readonly string[]
@@ -12,15 +12,32 @@ interface Seen {
   readonly raw: string
 }
 
-/** All rows of a file that comes in pieces of the given sizes, over and over. */
-function readAll(bytes: Buffer, sizes: readonly number[], start = { offset: 0, line: 1 }): Seen[] {
+/**
+ * All rows of a file that comes in pieces of the given sizes, over and over.
+ *
+ * @param free fields that may differ: each row is held against the one before first; told how often it was like it
+ */
+function readAll(
+  bytes: Buffer,
+  sizes: readonly number[],
+  start = { offset: 0, line: 1 },
+  free?: readonly [number, number],
+  onLike?: () => void,
+): Seen[] {
   const reader = new CsvReader(start, 64)
+  let shape: RowShape | undefined
+  const next = (): ReturnType<CsvReader['next']> => {
+    if (shape === undefined || !reader.nextLike(shape)) return reader.next()
+    onLike?.()
+    return 'row'
+  }
   const seen: Seen[] = []
   let at = 0
   for (let turn = 0; ; turn++) {
-    const found = reader.next()
+    const found = next()
     if (found === 'end') return seen
     if (found === 'row') {
+      if (free !== undefined) shape = free[1] < reader.fieldCount ? reader.shapeOf(free) : undefined
       const cells = Array.from({ length: reader.fieldCount }, (_, field) => reader.text(field))
       const raw = reader.rowText(100)
       seen.push({
@@ -82,6 +99,48 @@ test('any table that is written is read back, however it is chunked', async () =
     ),
     { numRuns: 3000 },
   )
+})
+
+/** Few fixed texts, so that rows are like the one before, and free ones that may hold anything. */
+const alike = fc.record({
+  fixed: fc.constantFrom('x', '"a""b,\nc"', '', 'x'.repeat(40)),
+  rows: fc.array(fc.tuple(fc.nat(9), cell, cell, fc.boolean()), {
+    maxLength: 12,
+  }),
+  ends: fc.constantFrom('\n', '\r\n', ',\n', '\n\n', '"\n'),
+  raw: fc.boolean(),
+})
+
+test('held against the row before, rows are what they are without it', (t) => {
+  let like = 0
+  fc.assert(
+    fc.property(
+      alike,
+      sizes,
+      fc.constantFrom<[number, number]>([0, 1], [0, 2], [1, 3], [2, 3]),
+      (given, pieces, free) => {
+        const plainOf = (text: string): string => (given.raw ? text : text.replace(/[",\r\n]/g, ''))
+        const doubledOf = (text: string): string => (given.raw ? text : text.replaceAll('"', '""'))
+        const cellOf = (text: string, quoted: boolean): string => (quoted ? `"${doubledOf(text)}"` : plainOf(text))
+        const rows = given.rows.map(([other, a, b, quoted]) => {
+          const fixed = other === 0 ? 'other' : given.fixed
+          const cells = [fixed, fixed, fixed, fixed]
+          cells[free[0]] = cellOf(a, quoted)
+          cells[free[1]] = cellOf(b, quoted)
+          return cells.join(',') + given.ends
+        })
+        const bytes = Buffer.from(rows.join(''))
+        const start = { offset: 0, line: 1 }
+        assert.deepEqual(
+          readAll(bytes, pieces, start, free, () => like++),
+          readAll(bytes, pieces),
+        )
+      },
+    ),
+    { numRuns: 500 },
+  )
+  t.ok(like > 100, `${like} rows were like the one before`)
+  t.end()
 })
 
 test('reading from the offset and line behind any row gives the rows that are left', async () => {

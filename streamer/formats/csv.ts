@@ -25,6 +25,24 @@ const fieldsMax = 512
 const plain = 0
 const doubledQuotes = 1
 
+/**
+ * How a row was split, of which two fields change and nothing else does: the next one like it is told by comparing the rest,
+ * without looking at each of its bytes.
+ */
+export interface RowShape {
+  /** The row without the texts of its two free fields. */
+  readonly bytes: Buffer
+  /** Where in {@link bytes} the first free field was cut out, and where the second. */
+  readonly cuts: readonly [number, number]
+  /** The free fields, by their places in the row. */
+  readonly free: readonly [number, number]
+  /** Fields begin and end here, counted from the beginning of the row, each free field being empty. */
+  readonly starts: Int32Array
+  readonly ends: Int32Array
+  readonly kinds: Uint8Array
+  readonly newlines: number
+}
+
 export interface CsvStart {
   /** The offset in the file of the first byte that will be pushed. */
   readonly offset: number
@@ -48,6 +66,8 @@ export class CsvReader {
   line: number
   /** Why the row cannot be read; its bytes are then its first line, and it has no fields. */
   fault: string | undefined
+  /** What {@link nextLike} found it to be like. */
+  shape: RowShape | undefined
 
   private readonly kinds = new Uint8Array(fieldsMax)
   /** The unread bytes: `buffer[from, end)`. */
@@ -126,6 +146,7 @@ export class CsvReader {
    *   hold no whole row, `end` behind the last one
    */
   next(): 'row' | 'more' | 'end' {
+    this.shape = undefined
     for (;;) {
       if (this.base + this.from === 0 && !this.skipMark()) return 'more'
       if (this.from === this.end) return this.ended ? 'end' : 'more'
@@ -149,6 +170,77 @@ export class CsvReader {
       }
       return 'row'
     }
+  }
+
+  /**
+   * Finds the next row if it is like that one, and stands as {@link next} would leave it then.
+   *
+   * @returns false when it is not, or when that cannot be told: nothing has changed, and {@link next} tells
+   */
+  nextLike(shape: RowShape): boolean {
+    const { buffer, from, end } = this
+    const { bytes, starts, ends, kinds } = shape
+    const [first, second] = shape.cuts
+    const [firstField, secondField] = shape.free
+    // A mark may stand before the first row of a file.
+    if (from + bytes.length >= end || this.base + from === 0) return false
+    if (!isSame(buffer, from, bytes, 0, first)) return false
+    const firstEnd = freeEnd(buffer, from + first, end)
+    const secondStart = firstEnd + second - first
+    if (secondStart > end || !isSame(buffer, firstEnd, bytes, first, second)) return false
+    const secondEnd = freeEnd(buffer, secondStart, end)
+    const rowEnd = secondEnd + bytes.length - second
+    const lineEnd = buffer[rowEnd] === carriageReturn ? rowEnd + 1 : rowEnd
+    if (lineEnd >= end || buffer[lineEnd] !== newline || lineEnd - from >= rowBytesMax) return false
+    if (!isSame(buffer, secondEnd, bytes, second, bytes.length)) return false
+    for (let field = 0; field < starts.length; field++) {
+      const shift = field <= firstField ? from : field <= secondField ? firstEnd - first : secondEnd - second
+      this.starts[field] = (starts[field] as number) + shift
+      this.ends[field] = (ends[field] as number) + shift
+      this.kinds[field] = kinds[field] as number
+    }
+    this.ends[firstField] = firstEnd
+    this.ends[secondField] = secondEnd
+    this.shape = shape
+    this.fault = undefined
+    this.line = this.nextLine
+    this.nextLine += shape.newlines + 1
+    this.fieldCount = starts.length
+    this.rowStart = from
+    this.rowEnd = rowEnd
+    this.from = lineEnd + 1
+    return true
+  }
+
+  /**
+   * The shape of the row that was found.
+   *
+   * @param free the two fields, the earlier one first, that differ in rows like it
+   * @returns `undefined` where it has none that can be compared: one of them holds what splits a row
+   */
+  shapeOf(free: readonly [number, number]): RowShape | undefined {
+    const { buffer, rowStart, rowEnd, fieldCount } = this
+    if (fieldCount > fieldsMax || free.some((field) => !this.isFree(field))) return undefined
+    const [firstStart, secondStart] = free.map((field) => this.starts[field]) as [number, number]
+    const [firstEnd, secondEnd] = free.map((field) => this.ends[field]) as [number, number]
+    const [before, between, behind] = [
+      buffer.subarray(rowStart, firstStart),
+      buffer.subarray(firstEnd, secondStart),
+      buffer.subarray(secondEnd, rowEnd),
+    ]
+    const bytes = Buffer.concat([before, between, behind])
+    const cuts = [before.length, before.length + between.length] as const
+    const shiftOf = (field: number): number =>
+      field <= free[0] ? rowStart : field <= free[1] ? firstEnd - cuts[0] : secondEnd - cuts[1]
+    const starts = this.starts.slice(0, fieldCount).map((start, field) => start - shiftOf(field))
+    const ends = this.ends.slice(0, fieldCount).map((end, field) => end - shiftOf(field))
+    const newlines = bytes.reduce((sum, byte) => sum + (byte === newline ? 1 : 0), 0)
+    return { bytes, cuts, free, starts, ends, kinds: this.kinds.slice(0, fieldCount), newlines }
+  }
+
+  private isFree(field: number): boolean {
+    const end = this.ends[field] as number
+    return this.kinds[field] === plain && freeEnd(this.buffer, this.starts[field] as number, end) === end
   }
 
   /** The text of a field: its bytes as UTF-8, doubled quotes made single. */
@@ -241,4 +333,28 @@ export class CsvReader {
     }
     return at
   }
+}
+
+/** No time and no number is longer; what is longer is split byte by byte. */
+const freeBytesMax = 64
+
+/** Where a free field ends, or where it is none any more. */
+function freeEnd(buffer: Buffer, from: number, end: number): number {
+  const stop = Math.min(end, from + freeBytesMax)
+  let at = from
+  while (at < stop) {
+    const byte = buffer[at] as number
+    if (byte === comma || byte === quote || byte === newline || byte === carriageReturn) break
+    at++
+  }
+  return at
+}
+
+/** Whether `a` holds from `at` on what `b[from, to)` holds. */
+function isSame(a: Buffer, at: number, b: Buffer, from: number, to: number): boolean {
+  const length = to - from
+  // A call of the runtime takes as long as a loop over some 30 bytes.
+  if (length > 32) return a.compare(b, from, to, at, at + length) === 0
+  for (let index = 0; index < length; index++) if (a[at + index] !== b[from + index]) return false
+  return true
 }

@@ -7,7 +7,7 @@ import { isUtf8 } from 'node:buffer'
 import { implausible, isRefused, readRecord, type GpuRecord } from '#telemetry/record'
 import { parseValue } from '#telemetry/value'
 import { findColumns, type Columns } from './columns.ts'
-import type { CsvReader } from './csv.ts'
+import type { CsvReader, RowShape } from './csv.ts'
 import type { Mapped, Mapper } from './format.ts'
 import { parseLabels } from './labels.ts'
 import type { TimeShift } from './times.ts'
@@ -60,10 +60,8 @@ interface Template {
 /** What is known of a series, or why its rows are none. */
 interface Known {
   readonly template: Template | { readonly refused: string }
-  /** Its row without time and value: what stands before, between and behind them. */
-  readonly bytes: Buffer
-  readonly between: number
-  readonly behind: number
+  /** Its row around time and value; none where that cannot be compared. */
+  readonly shape: RowShape | undefined
   /** What came after it the last time. */
   next: Known | undefined
 }
@@ -76,8 +74,7 @@ const plainNumber = /^-?(0|[1-9]\d{0,14})(\.\d{1,6})?$/
 
 /**
  * Nine tenths of a row are the same each time that its series comes, so they are decoded once a series: the bytes of a row
- * without its time and value are the key to the rest of the record's text: 1.75 µs a row with the splitting
- * (docs/decisions/040).
+ * without its time and value are the key to the rest of the record's text (docs/decisions/040, 117).
  */
 export class DcgmMapper implements Mapper {
   private readonly columns: DcgmColumns
@@ -121,33 +118,24 @@ export class DcgmMapper implements Mapper {
   private timeOf(row: CsvReader): string | undefined {
     const from = row.starts[this.time] as number
     const to = row.ends[this.time] as number
-    if (isEqual(row.buffer, from, to, this.lastTimeBytes, 0, this.lastTimeBytes.length)) return this.lastTime
+    if (isEqual(row.buffer, from, to, this.lastTimeBytes)) return this.lastTime
     this.lastTime = this.times.read(row.text(this.time))
     this.lastTimeBytes = Buffer.from(row.buffer.subarray(from, to))
     return this.lastTime
   }
 
-  private templateOf(row: CsvReader): Template | { readonly refused: string } {
-    // An export has its series in the same order at each moment. To compare the row with the one that came next the last time
-    // takes a third of looking it up (docs/decisions/058): no text is made of it, and nothing is hashed.
-    const guess = this.last?.next
-    if (guess !== undefined && this.isOf(guess, row)) {
-      this.last = guess
-      return guess.template
-    }
-    const known = this.lookUp(row)
-    if (this.last !== undefined) this.last.next = known
-    this.last = known
-    return known.template
+  /** An export has its series in the same order at each moment. */
+  expected(): RowShape | undefined {
+    return this.last?.next?.shape
   }
 
-  private isOf({ bytes, between, behind }: Known, { buffer, starts, ends, rowStart, rowEnd }: CsvReader): boolean {
-    const [first, second] = [this.first, this.second]
-    return (
-      isEqual(buffer, ends[second] as number, rowEnd, bytes, behind, bytes.length) &&
-      isEqual(buffer, ends[first] as number, starts[second] as number, bytes, between, behind) &&
-      isEqual(buffer, rowStart, starts[first] as number, bytes, 0, between)
-    )
+  private templateOf(row: CsvReader): Template | { readonly refused: string } {
+    const guess = this.last?.next
+    // The reader has compared it: no text is made of the row, and nothing is hashed.
+    const known = guess?.shape !== undefined && row.shape === guess.shape ? guess : this.lookUp(row)
+    if (known !== guess && this.last !== undefined) this.last.next = known
+    this.last = known
+    return known.template
   }
 
   private lookUp(row: CsvReader): Known {
@@ -160,14 +148,7 @@ export class DcgmMapper implements Mapper {
     const found = this.templates.get(key)
     if (found !== undefined) return found
     const template = this.makeTemplate(row)
-    const between = before.length
-    const known = {
-      template,
-      bytes: Buffer.from(key, 'latin1'),
-      between,
-      behind: between + middle.length,
-      next: undefined,
-    }
+    const known = { template, shape: row.shapeOf([first, second]), next: undefined }
     this.templateChars +=
       2 * key.length + ('refused' in template ? 100 : template.before.length + template.after.length)
     if (this.templateChars > templateCharsMax) {
@@ -194,13 +175,10 @@ export class DcgmMapper implements Mapper {
   }
 }
 
-/** Whether `a[aFrom, aTo)` and `b[bFrom, bTo)` are the same bytes. */
-function isEqual(a: Buffer, aFrom: number, aTo: number, b: Buffer, bFrom: number, bTo: number): boolean {
-  const length = aTo - aFrom
-  if (length !== bTo - bFrom) return false
-  // A call of the runtime takes as long as a loop over some 30 bytes.
-  if (length > 32) return a.compare(b, bFrom, bTo, aFrom, aTo) === 0
-  for (let at = 0; at < length; at++) if (a[aFrom + at] !== b[bFrom + at]) return false
+/** Whether `a[from, to)` holds what `b` holds. */
+function isEqual(a: Buffer, from: number, to: number, b: Buffer): boolean {
+  if (to - from !== b.length) return false
+  for (let at = 0; at < b.length; at++) if (a[from + at] !== b[at]) return false
   return true
 }
 

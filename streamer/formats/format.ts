@@ -3,7 +3,7 @@
  * for the wire, or says why it cannot.
  */
 
-import type { CsvReader } from './csv.ts'
+import type { CsvReader, RowShape } from './csv.ts'
 import { dcgmColumns, DcgmMapper } from './dcgm.ts'
 import type { TimeShift } from './times.ts'
 import { transferColumns, TransferMapper } from './transfers.ts'
@@ -14,6 +14,8 @@ export type Mapped = { readonly json: string; readonly key: string } | { readonl
 export interface Mapper {
   /** Maps the row that the reader stands on. */
   map(row: CsvReader): Mapped
+  /** What the next row is most likely like. */
+  expected?(): RowShape | undefined
   /** Notes a row that was sent before, when a mapper needs to have seen all rows of the file; see {@link Format}. */
   skip?(row: CsvReader): void
 }

@@ -93,13 +93,19 @@ export class Ticker implements Load {
   }
 }
 
+/** After the end, what is refused is tried for as long as a start may take; */
+const startMsMax = 60_000
+/** and what is taken, only slowly, for so long: a buffer that is synced for each point may take hours for what is held. */
+const drainMsMax = 300_000
+
 /** Posts line protocol, and keeps each piece until it is answered with success: a sensor that forgets nothing by itself. */
 export class Posts implements Sink {
   readonly #url: string
   readonly #waiting: Piece[] = []
   readonly #senders: Promise<void>[]
   #inFlight = 0
-  #isOver = false
+  /** When the last piece was made. */
+  #overMs = Infinity
 
   constructor(url: string) {
     this.#url = url
@@ -115,12 +121,13 @@ export class Posts implements Sink {
   }
 
   async finish(): Promise<void> {
-    this.#isOver = true
+    this.#overMs = performance.now()
     await Promise.all(this.#senders)
   }
 
   async #sendAll(): Promise<void> {
     for (;;) {
+      if (performance.now() > this.#overMs + drainMsMax) return
       const piece = this.#waiting.shift()
       if (piece === undefined) {
         if (this.#isOver) return
@@ -130,17 +137,15 @@ export class Posts implements Sink {
       this.#inFlight += piece.series.length
       const body = linesOf(piece)
       while (!(await this.#send(body))) {
-        if (this.#isOver && this.#givenUpMs < performance.now()) return
+        if (performance.now() > this.#overMs + startMsMax) return
         await sleep(200)
       }
       this.#inFlight -= piece.series.length
     }
   }
 
-  #givenUp: number | undefined
-  /** After the end it is tried for as long as a start may take, not for ever. */
-  get #givenUpMs(): number {
-    return (this.#givenUp ??= performance.now() + 60_000)
+  get #isOver(): boolean {
+    return this.#overMs < Infinity
   }
 
   async #send(body: string): Promise<boolean> {

@@ -42,7 +42,7 @@ export async function forwardPull(gateway: Gateway, request: Request, clock: Clo
 
 async function askAll(gateway: Gateway, request: Request, max: number): Promise<string> {
   const { all } = gateway.cluster.members
-  turn = (turn + 1) % all.length
+  turn = (turn + 1) % Math.max(1, all.length)
   const members = [...all.slice(turn), ...all.slice(0, turn)]
   let lines = ''
   let room = max
@@ -72,7 +72,9 @@ async function askAll(gateway: Gateway, request: Request, max: number): Promise<
 }
 
 /** What one broker answers at once; `undefined` when it does not. */
-function ask(gateway: Gateway, request: Request, member: Member, max: number): Promise<Answered | undefined> {
+async function ask(gateway: Gateway, request: Request, member: Member, max: number): Promise<Answered | undefined> {
+  // One that hangs would keep every pull waiting.
+  if (member.state === 'down') return undefined
   const asked = new URLSearchParams(request.query)
   asked.set('max', String(max))
   asked.set('wait_ms', '0')

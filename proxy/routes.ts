@@ -3,6 +3,7 @@
 import type { Route } from '#lib/http/http'
 
 import type { FanIns } from './consume.ts'
+import { forwardDrain } from './drain.ts'
 import { forwardAck, forwardDead, forwardProduce, type Gateway } from './forward.ts'
 import { forwardGroupDelete, forwardSeek } from './groups.ts'
 import { forwardDeal, forwardLetters } from './letters.ts'
@@ -58,6 +59,8 @@ export function proxyRoutes(gateway: Gateway, fanIns: FanIns, bodyBytesMax: numb
       bodyBytesMax: optionsBytesMax,
       handle: (request, body) => forwardTopic(gateway, request, body),
     },
+    { method: 'PUT', path: '/drain', bodyBytesMax: 0, handle: (request) => forwardDrain(gateway, request) },
+    { method: 'DELETE', path: '/drain', handle: (request) => forwardDrain(gateway, request) },
     { method: 'GET', path: '/ring', handle: () => ({ json: describeRing(gateway) }) },
   ]
 }
@@ -80,19 +83,25 @@ function describeRing({ cluster }: Gateway): Record<string, unknown> {
 }
 
 /** What `GET /status` says of the members. */
-export function describeMembers({ cluster }: Gateway): Record<string, unknown>[] {
-  return cluster.members.all.map(({ url, ordinal, state, writable, reason, sinceMs }) => ({
-    broker: ordinal,
-    url,
-    state,
-    writable,
-    ...(reason === '' ? {} : { reason }),
-    since: new Date(sinceMs).toISOString(),
-    partitions: Object.fromEntries(
-      [...cluster.topics].map((name) => [
-        name,
-        cluster.topic(name)?.owners.flatMap((owner, partition) => (owner === ordinal ? [partition] : [])) ?? [],
-      ]),
-    ),
-  }))
+export function describeMembers(gateway: Gateway): Record<string, unknown>[] {
+  const { cluster } = gateway
+  return cluster.members.all.map((member) => {
+    const { url, ordinal, state, writable, draining, reason, sinceMs } = member
+    return {
+      broker: ordinal,
+      url,
+      state,
+      writable,
+      draining,
+      ...(reason === '' ? {} : { reason }),
+      since: new Date(sinceMs).toISOString(),
+      in_flight: gateway.upstream(member).inFlight,
+      partitions: Object.fromEntries(
+        [...cluster.topics].map((name) => [
+          name,
+          cluster.topic(name)?.owners.flatMap((owner, partition) => (owner === ordinal ? [partition] : [])) ?? [],
+        ]),
+      ),
+    }
+  })
 }

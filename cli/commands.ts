@@ -37,6 +37,10 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     summary: 'show how far behind each group is',
     load: async () => (await import('./tools/lag.ts')).lag,
   },
+  drain: {
+    summary: 'empty a broker, so that it can be removed',
+    load: async () => (await import('./tools/drain.ts')).drain,
+  },
   dead: {
     summary: 'list dead letters, send their records again, or put them away',
     load: async () => (await import('./tools/dead.ts')).dead,

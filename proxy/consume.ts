@@ -8,7 +8,7 @@ import { defaultBackoff, type Backoff } from '#wire/retry'
 
 import type { Cluster } from './cluster.ts'
 import { FanIn, fromFor, type Source } from './fanin.ts'
-import { headersOf, nameOf, type Gateway } from './forward.ts'
+import { headersOf, isBehind, nameOf, type Gateway } from './forward.ts'
 import type { Member } from './members.ts'
 import { forwardPull } from './pull.ts'
 import type { Opened } from './upstream.ts'
@@ -47,7 +47,7 @@ export class FanIns {
   /** Opens a stream over all brokers; a refusal of any of them (no such topic, a wrong parameter) is the answer. */
   async open(request: Request): Promise<Answer> {
     if (wantsLines(request.header('accept'))) return forwardPull(this.#gateway, request, this.#clock)
-    nameOf(request, 'topic')
+    const topic = nameOf(request, 'topic')
     const hasGroup = request.query.has('group')
     const consumer = request.query.get('consumer') ?? (hasGroup ? this.#newName() : undefined)
     const startedAt = new Date(this.#clock.wallMs()).toISOString()
@@ -57,7 +57,7 @@ export class FanIns {
     const known = members.all.filter(({ ordinal }) => ordinal !== undefined)
     const sources = known.map(sourceOf)
     const opened = await Promise.all(sources.map((source) => source.first(request.closed).catch(() => undefined)))
-    await refuseIfRefused(opened)
+    await refuseIfRefused(opened, ({ code }) => isBehind(this.#gateway.cluster, topic, code))
     if (opened.every((each) => each === undefined)) {
       throw new Problem('unavailable', 'no broker answers now', { retry_after_s: this.#gateway.retryAfterS })
     }
@@ -127,20 +127,25 @@ function lastEventId(request: Request, hasGroup: boolean, brokers: number): stri
   return id
 }
 
-/** Throws what a broker refuses; a broker that cannot serve now is not a refusal. */
-async function refuseIfRefused(opened: (Opened | undefined)[]): Promise<void> {
+/** Throws what a broker refuses; that one cannot serve now, or has not heard of the topic yet, is no refusal. */
+async function refuseIfRefused(
+  opened: (Opened | undefined)[],
+  isPassing: (problem: Problem) => boolean,
+): Promise<void> {
   for (const [at, stream] of opened.entries()) {
     if (stream === undefined || stream.status === 200) continue
     const text = await stream.text()
     opened[at] = undefined
     if (stream.status >= 500) continue
-    for (const other of opened) other?.close()
     let body: unknown
     try {
       body = JSON.parse(text)
     } catch {
       body = undefined
     }
-    throw Problem.fromBody(stream.status, body)
+    const problem = Problem.fromBody(stream.status, body)
+    if (isPassing(problem)) continue
+    for (const other of opened) other?.close()
+    throw problem
   }
 }

@@ -81,7 +81,9 @@ async function send(
       if (member === undefined) break
       tried.add(member)
       const answer = await attempt(gateway, request, member, path, body)
-      if (answer !== undefined && !failing.has(answer.status)) return passed(answer)
+      if (answer !== undefined && !failing.has(answer.status) && !isBehind(cluster, topic, problemCode(answer))) {
+        return passed(answer)
+      }
       last = answer ?? last
       // Nobody waits for the answer any more: who sent it will send it again, and must not find it written twice.
       if (request.closed.aborted) break
@@ -110,7 +112,7 @@ async function attempt(
   try {
     const answer = await gateway.upstreamAt(url).request('POST', path, { headers: headersOf(request), body })
     if (!failing.has(answer.status)) members.requestAnswered(url)
-    else if (unwilling.has(String(jsonOf(answer.body)['code']))) {
+    else if (unwilling.has(problemCode(answer) ?? '')) {
       members.refusedRecords(url, `it answers ${answer.status}: ${String(jsonOf(answer.body)['detail'])}`)
     } else members.requestFailed(url, `it answers ${answer.status}`)
     return answer
@@ -137,6 +139,19 @@ async function ackPart(gateway: Gateway, request: Request, path: AckPath, part: 
   if (answer.status === 200) return { done: Number(json[verbs[path]] ?? part.ids.length) }
   const { code, extra } = Problem.fromBody(answer.status, json)
   return { problem: { code, extra } }
+}
+
+/**
+ * Whether a refusal says that a broker has not heard of a topic, or of its last partitions, that others have: one that has just
+ * joined. Another one is asked meanwhile.
+ */
+export function isBehind(cluster: Cluster, topic: string, code: string | undefined): boolean {
+  return (code === 'unknown_topic' || code === 'unknown_partition') && cluster.topic(topic) !== undefined
+}
+
+/** The code of a refusal; nothing of another answer. */
+export function problemCode({ status, body }: Answered): string | undefined {
+  return status < 400 ? undefined : String(jsonOf(body)['code'])
 }
 
 /** What of a request's headers is the broker's business. */

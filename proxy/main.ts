@@ -16,8 +16,9 @@ import { FanIns } from './consume.ts'
 import type { Gateway } from './forward.ts'
 import { allFigures } from './look.ts'
 import type { Member, MemberState } from './members.ts'
-import { describeMembers, proxyRoutes } from './routes.ts'
+import { describeMembers, proxyRoutes, statsRoute } from './routes.ts'
 import { listedUrls, urlOf, type ProxySettings } from './settings.ts'
+import { Stats } from './stats.ts'
 import { connectMs, Upstreams } from './upstream.ts'
 import { watchBrokers } from './watch.ts'
 
@@ -39,11 +40,12 @@ export async function run(settings: ProxySettings, signal: AbortSignal, lookUp =
   const name = listed === undefined ? settings.brokerService : undefined
   const connect = tls.client === undefined ? undefined : await connectorOf(tls.client, connectMs, name)
   const { serviceToken: token, answerMs } = settings
+  const stats = new Stats(systemClock, metrics)
   const upstreams: Upstreams = new Upstreams({
     token,
     answerMs,
     connect,
-    onRequest: requestMeter(metrics, (url) => cluster.members.all.find((member) => member.url === url)),
+    onRequest: (url) => stats.begin(() => cluster.members.all.find((member) => member.url === url)?.ordinal),
   })
   const changed = (member: Member): void => {
     tell(log, member)
@@ -69,7 +71,7 @@ export async function run(settings: ProxySettings, signal: AbortSignal, lookUp =
     log,
     metrics,
     tls,
-    routes: proxyRoutes(gateway, fanIns, settings.maxBodyBytes),
+    routes: [...proxyRoutes(gateway, fanIns, settings.maxBodyBytes), statsRoute(gateway, stats)],
     ready: () => readiness(gateway),
     status: async () => ({ ring: cluster.version, members: describeMembers(gateway), ...(await allFigures(gateway)) }),
   })
@@ -142,45 +144,4 @@ function meterMembers(metrics: Metrics, gateway: Gateway): void {
       for (const each of states) state.with({ broker, state: each }).set(member.state === each ? 1 : 0)
     }
   })
-}
-
-/** Counts and times requests by the number of the broker, never by its address: numbers are few, and stay. */
-function requestMeter(
-  metrics: Metrics,
-  memberAt: (url: string) => Member | undefined,
-): (url: string) => (status: number | undefined) => void {
-  const requests = metrics.counter(
-    'penstock_broker_requests_total',
-    'Requests to the broker, by the class of its answer: 2xx, 4xx, 5xx; none: no connection, or no answer',
-    ['broker', 'answer'],
-  )
-  const duration = metrics.histogram(
-    'penstock_broker_request_duration_seconds',
-    'Time from a request to the end of the answer of the broker',
-    undefined,
-    ['broker'],
-  )
-  const meters = new Map<string, (seconds: number, answer: string) => void>()
-  const meterOf = (broker: string): ((seconds: number, answer: string) => void) => {
-    const times = duration.with({ broker })
-    const counters = new Map<string, { inc(): void }>()
-    return (seconds, answer) => {
-      times.observe(seconds)
-      let counter = counters.get(answer)
-      if (counter === undefined) counters.set(answer, (counter = requests.with({ broker, answer })))
-      counter.inc()
-    }
-  }
-  return (url) => {
-    const startMs = systemClock.monotonicMs()
-    return (status) => {
-      const ordinal = memberAt(url)?.ordinal
-      if (ordinal === undefined) return
-      const broker = String(ordinal)
-      let meter = meters.get(broker)
-      if (meter === undefined) meters.set(broker, (meter = meterOf(broker)))
-      const answer = status === undefined ? 'none' : `${Math.floor(status / 100)}xx`
-      meter((systemClock.monotonicMs() - startMs) / 1000, answer)
-    }
-  }
 }

@@ -8,6 +8,7 @@ import { forwardAck, forwardDead, forwardProduce, type Gateway } from './forward
 import { forwardGroupDelete, forwardSeek } from './groups.ts'
 import { forwardDeal, forwardLetters } from './letters.ts'
 import { allTopics } from './look.ts'
+import type { Stats } from './stats.ts'
 import { forwardTopic } from './topics.ts'
 
 /** An acknowledgement of 10,000 ids of the longest kind. */
@@ -80,6 +81,22 @@ function describeRing({ cluster }: Gateway): Record<string, unknown> {
       [...cluster.topics].map((name) => [name, { owners: cluster.topic(name)?.owners ?? [] }]),
     ),
   }
+}
+
+/** `GET /stats`: what each broker was asked since the proxy started. */
+export function statsRoute(gateway: Gateway, stats: Stats): Route {
+  const handle = () => ({
+    json: {
+      held_bytes: gateway.held,
+      brokers: gateway.cluster.members.all.map((member) => ({
+        broker: member.ordinal,
+        state: member.state,
+        in_flight: gateway.upstream(member).inFlight,
+        ...stats.of(member.ordinal),
+      })),
+    },
+  })
+  return { method: 'GET', path: '/stats', handle }
 }
 
 /** What `GET /status` says of the members. */

@@ -167,3 +167,41 @@ test('a disk that refuses leaves the topic as it was', async (t) => {
   t.match(await call('PATCH', '/topics/telemetry', { partitions: 5 }), { status: 200, body: { partitions: 5 } })
   t.match(await call('POST', '/produce?topic=telemetry&partition=4', 'x'), { status: 200 })
 })
+
+test('a broker that is emptied takes no records and serves those it has, also after a restart, until that is undone', async (t) => {
+  const first = await startBroker(t)
+  const produce = (broker: typeof first) => broker.call('POST', '/produce?topic=telemetry&partition=0', '{"n":1}')
+  t.match(await produce(first), { status: 200 })
+  t.match(await first.call('PUT', '/drain?broker=7'), { status: 409, body: { code: 'wrong_broker' } })
+  t.match(await first.call('PUT', '/drain?broker=0'), { status: 200, body: { broker: 0, draining: true } })
+  t.match(await first.call('PUT', '/drain'), { status: 200 }, 'again')
+  const refusal = { status: 503, body: { code: 'draining', retry_after_s: 1 } }
+  t.match(await produce(first), refusal)
+  t.match(await first.call('POST', '/dead?topic=telemetry', '{"reason":"bad"}'), refusal)
+  await first.close()
+
+  const second = await startBroker(t, { disk: first.disk })
+  t.match(second.status(), { draining: true })
+  t.match(await produce(second), refusal)
+  const read = await second.stream('/consume?topic=telemetry&group=g')
+  t.match(await read(/id: 0\/0\/0/), /"n":1/)
+  t.match(await second.call('POST', '/ack?topic=telemetry&group=g', { id: '0/0/0' }), { status: 200 })
+  t.match(await second.call('DELETE', '/drain'), { status: 200, body: { draining: false } })
+  t.match(await produce(second), { status: 200 })
+  await second.close()
+  const third = await startBroker(t, { disk: second.disk })
+  t.match(await produce(third), { status: 200 })
+})
+
+test('a topic is made strict, and says so', async (t) => {
+  const { call } = await startBroker(t)
+  t.match(await call('PUT', '/topics/notes', { strict: true }), { status: 201, body: { strict: true } })
+  t.match(await call('PATCH', '/topics/notes', { strict: 'perhaps' }), {
+    status: 400,
+    body: { detail: 'strict=perhaps: want true or false' },
+  })
+  const { body } = await call('GET', '/topics')
+  const strict = body.topics.map((topic: { name: string; strict: boolean }) => [topic.name, topic.strict])
+  t.strictSame(new Map(strict).get('notes'), true)
+  t.strictSame(new Map(strict).get('notes.dead'), false)
+})

@@ -1,7 +1,7 @@
-/** `PUT /topics/T` and `PATCH /topics/T`: a topic is made, or changed, and what it is now is answered. */
+/** A topic is made, or changed (`PUT` and `PATCH /topics/T`); the broker is emptied (`PUT` and `DELETE /drain`). */
 
 import type { Answer, Request } from '#lib/http/http'
-import { readQuery } from '#lib/http/query'
+import { query, readQuery } from '#lib/http/query'
 import { deadSuffix } from '#wire/ids'
 import { Problem } from '#wire/problems'
 
@@ -31,6 +31,14 @@ export async function patchTopic(broker: Broker, request: Request, body: Uint8Ar
   return answerOf(name, await changed(broker.alterTopic(name, given)))
 }
 
+/** Begins to empty the broker, or ends that: it takes no records, and serves who consumes and acknowledges. */
+export async function drain(broker: Broker, request: Request, draining: boolean): Promise<Answer> {
+  const { broker: asked = broker.ordinal } = readQuery(request, { broker: query.integer({ min: 0 }) })
+  if (asked !== broker.ordinal) throw new Problem('wrong_broker', `this is broker ${broker.ordinal}, not ${asked}`)
+  await changed(broker.drain(draining))
+  return { json: { broker: broker.ordinal, draining } }
+}
+
 function nameOf(request: Request): string {
   readQuery(request, {})
   const { topic = '' } = request.params
@@ -56,7 +64,7 @@ function optionsOf(body: Uint8Array): GivenOptions {
   return options
 }
 
-async function changed(change: Promise<TopicChange>): Promise<TopicChange> {
+async function changed<T>(change: Promise<T>): Promise<T> {
   try {
     return await change
   } catch (error) {

@@ -66,6 +66,9 @@ export class Broker {
   readonly #giveUp: GiveUp
   readonly #groupExpiryMs: number
   readonly #report: (problem: string) => void
+  readonly #disk: Disk
+  readonly #folder: string
+  #draining: boolean
 
   /**
    * Opens the data folder and all topics in it; recovers what a crash left.
@@ -74,7 +77,7 @@ export class Broker {
    */
   static async open(clock: Clock, disk: Disk, options: BrokerOptions): Promise<Broker> {
     await disk.makeFolder(options.folder)
-    await checkIdentity(disk, options)
+    const { draining } = await checkIdentity(disk, options)
     const context: TopicContext = {
       disk,
       broker: options.ordinal,
@@ -93,11 +96,21 @@ export class Broker {
     })
     const floor = new DiskFloor(disk, options.folder, options.diskFloorBytes, (text) => options.report(text))
     await floor.measure()
-    return new Broker(clock, topics, floor, options)
+    return new Broker(clock, disk, topics, floor, options, draining === true)
   }
 
-  private constructor(clock: Clock, topics: Topics, floor: DiskFloor, options: BrokerOptions) {
+  private constructor(
+    clock: Clock,
+    disk: Disk,
+    topics: Topics,
+    floor: DiskFloor,
+    options: BrokerOptions,
+    draining: boolean,
+  ) {
     this.#clock = clock
+    this.#disk = disk
+    this.#folder = options.folder
+    this.#draining = draining
     this.ordinal = options.ordinal
     this.#topics = topics
     this.#floor = floor
@@ -132,6 +145,30 @@ export class Broker {
   /** Changes a topic; see {@link Topics.alter}. */
   alterTopic(name: string, given: GivenOptions): Promise<TopicChange> {
     return this.#topics.alter(name, given, this.#clock.monotonicMs())
+  }
+
+  /** Whether the broker is being emptied: it takes no records, and serves those it has. */
+  get draining(): boolean {
+    return this.#draining
+  }
+
+  /**
+   * Begins to empty the broker, or ends that. Kept on disk, so that every proxy hears of it, also after a restart. Rejects with
+   * the disk's error.
+   */
+  drain(draining: boolean): Promise<void> {
+    return this.#topics.exclusively(async () => {
+      if (draining === this.#draining) return
+      // From here on nothing is taken: who is answered that it drains may count what is left.
+      if (draining) this.#draining = true
+      try {
+        await writeIdentity(this.#disk, this.#folder, { format: dataFormat, broker: this.ordinal, draining })
+      } catch (error) {
+        this.#draining = !draining
+        throw error
+      }
+      this.#draining = draining
+    })
   }
 
   get clock(): Clock {
@@ -189,17 +226,25 @@ export class Broker {
   }
 }
 
-async function checkIdentity(disk: Disk, { folder, ordinal }: BrokerOptions): Promise<void> {
+/** What the data folder says of itself, in `identity`. */
+interface Identity {
+  readonly format: number
+  readonly broker: number
+  readonly draining?: boolean
+}
+
+function writeIdentity(disk: Disk, folder: string, identity: Identity): Promise<void> {
+  return replaceWhole(disk, folder, 'identity', Buffer.from(`${JSON.stringify(identity)}\n`))
+}
+
+async function checkIdentity(disk: Disk, { folder, ordinal }: BrokerOptions): Promise<Identity> {
   const names = await disk.list(folder)
   if (!names.includes('identity')) {
     const identity = { format: dataFormat, broker: ordinal }
-    await replaceWhole(disk, folder, 'identity', Buffer.from(`${JSON.stringify(identity)}\n`))
-    return
+    await writeIdentity(disk, folder, identity)
+    return identity
   }
-  const found = JSON.parse((await readWhole(disk, `${folder}/identity`)).toString('utf8')) as {
-    readonly format: number
-    readonly broker: number
-  }
+  const found = JSON.parse((await readWhole(disk, `${folder}/identity`)).toString('utf8')) as Identity
   if (found.format !== dataFormat) {
     throw new ForeignSegment(
       `${folder} is of format ${found.format}, this program reads format ${dataFormat}: ` +
@@ -212,4 +257,5 @@ async function checkIdentity(disk: Disk, { folder, ordinal }: BrokerOptions): Pr
         'set BROKER_INDEX, or DATA_DIR, so that they fit',
     )
   }
+  return found
 }

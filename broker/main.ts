@@ -82,7 +82,10 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
     metrics,
     tls,
     routes: brokerRoutes(opened, settings, (topic, records) => produced(topic).inc(records)),
-    identity: { broker: settings.brokerIndex },
+    identity: () => ({
+      broker: settings.brokerIndex,
+      ...(engine?.broker.draining === true ? { draining: true } : {}),
+    }),
     ready: () => (engine === undefined ? 'the logs are being recovered' : (engine.broker.notWritable ?? true)),
     status: () => describeBroker(opened().broker),
   })

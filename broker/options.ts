@@ -22,10 +22,15 @@ export interface TopicOptions {
   readonly retentionAgeMs: number
   /** A partition that has grown to this takes no more. */
   readonly maxBytes: number
+  /** Order before availability: a proxy lets no broker stand in for the owner of a partition. */
+  readonly strict: boolean
 }
 
 /** Those options that somebody named. */
 export type GivenOptions = { readonly [Key in keyof TopicOptions]?: TopicOptions[Key] }
+
+/** An option as requests and files write it. */
+export type OptionText = string | number | boolean
 
 /** How one option is written. */
 interface Row<Value> {
@@ -35,7 +40,7 @@ interface Row<Value> {
   readonly want: string
   /** `undefined` for a wrong value. */
   read(value: unknown): Value | undefined
-  write(value: Value): string | number
+  write(value: Value): OptionText
 }
 
 const MiB = 2 ** 20
@@ -52,6 +57,7 @@ const defaults = {
   retentionBytes: 4 * GiB,
   retentionAgeMs: 7 * day,
   maxBytes: 64 * GiB,
+  strict: false,
 } as const
 
 const table: { readonly [Key in keyof TopicOptions]: Row<TopicOptions[Key]> } = {
@@ -80,6 +86,12 @@ const table: { readonly [Key in keyof TopicOptions]: Row<TopicOptions[Key]> } = 
     write: formatDuration,
   },
   maxBytes: bytes('max_bytes'),
+  strict: {
+    name: 'strict',
+    want: 'true or false',
+    read: (value) => [true, false].find((each) => value === each || value === String(each)),
+    write: (value) => value,
+  },
 }
 
 const keys = Object.keys(table) as (keyof TopicOptions)[]
@@ -111,8 +123,8 @@ export function readOptions(values: Readonly<Record<string, unknown>>): GivenOpt
 }
 
 /** Options by the names that requests use; what {@link readOptions} reads. */
-export function writeOptions(options: GivenOptions): Record<string, string | number> {
-  const written: Record<string, string | number> = {}
+export function writeOptions(options: GivenOptions): Record<string, OptionText> {
+  const written: Record<string, OptionText> = {}
   for (const key of keys) {
     const value = options[key]
     if (value !== undefined) written[table[key].name] = (table[key] as Row<unknown>).write(value)
@@ -156,7 +168,7 @@ export function contradiction(options: TopicOptions, partitionsAllowed: number):
 
 /** The options of the topic that holds the dead letters: few, kept for people, and written by whoever gives up on a record. */
 export function deadOptions(options: TopicOptions): TopicOptions {
-  return { ...options, partitions: 1, retention: 'time' }
+  return { ...options, partitions: 1, retention: 'time', strict: false }
 }
 
 /** Names that stand for something else in the data folder. */

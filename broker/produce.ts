@@ -23,6 +23,7 @@ const kinds: Readonly<Record<string, BodyKind>> = {
 /** Seconds after which a producer may try again when the disk, or the partition, is full: consumers need time to free it. */
 const fullRetryS = 5
 const memoryFullRetryS = 1
+const drainingRetryS = 1
 
 /** Writes the records of a body to the log of their partition. */
 export function produce(
@@ -114,6 +115,11 @@ async function append(
   }
   if (numbered !== undefined && partition === undefined) {
     throw new Problem('bad_sequence', 'a producer numbers its records for one partition: name it by partition=P')
+  }
+  if (broker.draining) {
+    throw new Problem('draining', `broker ${broker.ordinal} is being emptied; nothing was written`, {
+      retry_after_s: drainingRetryS,
+    })
   }
   refuseWhenFull(broker, topic, log)
   const { first, count, duplicate } = await write(broker, topic, log, records, numbered, onProduced)

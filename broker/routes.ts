@@ -3,7 +3,7 @@
 import type { Route } from '#lib/http/http'
 import type { Offset, Partition } from '#wire/ids'
 
-import { optionsBytesMax, patchTopic, putTopic } from './admin.ts'
+import { drain, optionsBytesMax, patchTopic, putTopic } from './admin.ts'
 import type { Broker } from './broker.ts'
 import type { Consumers } from './consume.ts'
 import type { Group } from './groups/group.ts'
@@ -87,6 +87,8 @@ export function brokerRoutes(
       path: '/topics/{topic}/groups/{group}',
       handle: (request) => deleteGroup(engine().broker, request),
     },
+    { method: 'PUT', path: '/drain', bodyBytesMax: 0, handle: (request) => drain(engine().broker, request, true) },
+    { method: 'DELETE', path: '/drain', handle: (request) => drain(engine().broker, request, false) },
     {
       method: 'GET',
       path: '/topics',
@@ -131,6 +133,7 @@ export function describeBroker(broker: Broker): Record<string, unknown> {
   const { space, bytes: floorBytes, reached } = broker.floor
   return {
     broker: broker.ordinal,
+    draining: broker.draining,
     ...(space === undefined
       ? {}
       : {

@@ -41,6 +41,10 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     summary: 'show the brokers behind a proxy, and what each owns',
     load: async () => (await import('./tools/ring.ts')).ring,
   },
+  drain: {
+    summary: 'empty a broker, so that it can be removed',
+    load: async () => (await import('./tools/drain.ts')).drain,
+  },
   dead: {
     summary: 'list dead letters, send their records again, or put them away',
     load: async () => (await import('./tools/dead.ts')).dead,

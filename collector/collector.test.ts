@@ -16,6 +16,28 @@ test('records are written, and acknowledged after that', async (t) => {
   t.match(await bench.store.totals(), { received: 2, stored: 2 })
 })
 
+test('a broker that does not take its acknowledgement holds up those of no other', async (t) => {
+  const bench = await benchOf(t)
+  const { running } = bench.start()
+  const answered = Promise.withResolvers<void>()
+  const { ack } = bench.broker
+  bench.broker.logs.set('1/0', { logId: 'c'.repeat(16) })
+  const ofOther = (offset: number) => ({ ...good(offset), id: `1/0/${offset}`, broker: 1 })
+  bench.broker.ack = async (upTo) => {
+    if (upTo.some((id) => id.startsWith('1/'))) await answered.promise
+    return ack.call(bench.broker, upTo)
+  }
+  bench.broker.deliver([good(0), ofOther(0)])
+  await bench.until(() => bench.events.includes('ack 0/0/0'))
+  bench.broker.deliver([good(1), ofOther(1)])
+  await bench.until(() => bench.events.includes('ack 0/0/1'))
+  t.notOk(bench.events.includes('ack 1/0/0'))
+  answered.resolve()
+  await bench.until(() => bench.events.includes('ack 1/0/1'))
+  bench.stop.abort()
+  await running
+})
+
 test('a stop writes and acknowledges what has arrived, while the stream is open', async (t) => {
   const bench = await benchOf(t, { waitMs: 60_000 })
   const { running, collector } = bench.start()

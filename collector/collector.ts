@@ -65,7 +65,8 @@ export class TopicCollector {
   #settled = new Map<string, number>()
   #writing = 0
   readonly #writes = new Set<Promise<void>>()
-  #acknowledged: Promise<void> = Promise.resolve()
+  /** The last acknowledgement of each broker. */
+  readonly #acknowledged = new Map<string, Promise<void>>()
   #isEnding = false
   /** The oldest record waits for others to be written with it. */
   #isGathering = false
@@ -177,7 +178,7 @@ export class TopicCollector {
       if (next === undefined) await this.#stirred.heard()
       else hasWaited = await this.#gather(next)
     }
-    await this.#acknowledged
+    await Promise.all(this.#acknowledged.values())
   }
 
   /** Whether the time is over, and not something else happened. */
@@ -208,9 +209,15 @@ export class TopicCollector {
     this.#writing -= batch.records
     figures.processed((clock.monotonicMs() - batch.openedMs) / 1000)
     this.#backlog.done(taken)
-    // What follows is written while the acknowledgement is on its way; acknowledgements go out in order.
-    const before = this.#acknowledged
-    this.#acknowledged = before.then(() => this.#acknowledge(settlement.upTo))
+    // What follows is written while the acknowledgement is on its way; those of one broker go out in order. Each broker has
+    // its own, so that one that is down keeps no other's records in flight.
+    for (const [broker, upTo] of Map.groupBy(settlement.upTo, (id) => id.slice(0, id.indexOf('/')))) {
+      const before = this.#acknowledged.get(broker) ?? Promise.resolve()
+      this.#acknowledged.set(
+        broker,
+        before.then(() => this.#acknowledge(upTo)),
+      )
+    }
   }
 
   /** A lost acknowledgement costs a redelivery, which the ledger knows: it stops nothing. */

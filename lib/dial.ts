@@ -6,12 +6,21 @@ import type { ClientTls } from './tls.ts'
 /** How long a connection may take to be made. */
 const connectMs = 10_000
 
-/** Makes connections for a pool or an agent of undici: each by what the files hold when it is made. */
-export async function connectorOf(tls: ClientTls, timeoutMs = connectMs): Promise<buildConnector.connector> {
+/**
+ * Makes connections for a pool or an agent of undici: each by what the files hold when it is made.
+ *
+ * @param servername what the certificate must name, where the address is none
+ */
+export async function connectorOf(
+  tls: ClientTls,
+  timeoutMs = connectMs,
+  servername?: string,
+): Promise<buildConnector.connector> {
   const undici = await import('undici')
+  const name = servername === undefined ? {} : { servername }
   // No session is kept: a server that asks for certificates resumes none.
   const make = (options: ClientTls['options']) =>
-    undici.buildConnector({ ...options, timeout: timeoutMs, allowH2: false, maxCachedSessions: 0 })
+    undici.buildConnector({ ...options, ...name, timeout: timeoutMs, allowH2: false, maxCachedSessions: 0 })
   let current = make(tls.options)
   tls.onChange((options) => (current = make(options)))
   return (options, callback) => current(options, callback)

@@ -15,7 +15,7 @@ async function open(t: Test, token: string | undefined, ready: () => true | stri
     metrics: createMetrics('broker'),
     routes: [{ method: 'GET', path: '/topics', handle: () => ({ json: [] }) }],
     ready,
-    identity: { broker: 3 },
+    identity: () => ({ broker: 3 }),
     status: async () => ({ topics: 2 }),
   })
   t.teardown(() => server.close(0))

@@ -21,7 +21,7 @@ export interface ServiceOptions {
   /** True, or why the role cannot do its work now. */
   readonly ready: () => true | string
   /** What `GET /ready` tells beside `ready: true`, such as the ordinal of a broker. */
-  readonly identity?: Readonly<Record<string, unknown>>
+  readonly identity?: () => Readonly<Record<string, unknown>>
   /** What `GET /status` tells of the role, behind `role`, `version` and `uptime_s`. */
   readonly status: () => object | Promise<object>
 }
@@ -49,7 +49,7 @@ export async function openService(options: ServiceOptions): Promise<Server> {
   return server
 }
 
-function ownRoutes({ role, metrics, ready, identity = {}, status }: ServiceOptions): Route[] {
+function ownRoutes({ role, metrics, ready, identity = () => ({}), status }: ServiceOptions): Route[] {
   const startedMs = performance.now()
   return [
     { method: 'GET', path: '/health', open: true, probe: true, handle: () => ({ json: { status: 'ok', version } }) },
@@ -60,8 +60,9 @@ function ownRoutes({ role, metrics, ready, identity = {}, status }: ServiceOptio
       probe: true,
       handle() {
         const state = ready()
-        if (state !== true) throw new Problem('starting', state, { ready: false, role, ...identity, retry_after_s: 1 })
-        return { json: { ready: true, role, ...identity } }
+        if (state !== true)
+          throw new Problem('starting', state, { ready: false, role, ...identity(), retry_after_s: 1 })
+        return { json: { ready: true, role, ...identity() } }
       },
     },
     {

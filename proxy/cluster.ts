@@ -7,30 +7,50 @@ import type { Ordinal, Partition } from '#wire/ids'
 
 import { Members, type Member } from './members.ts'
 import { Ring } from './ring.ts'
+import { StrictGates } from './strict.ts'
 
 /** A topic, as far as routing needs it. */
 export interface TopicTable {
   readonly partitions: number
   /** The owner of each partition, by number. */
   readonly owners: readonly Ordinal[]
+  /** Nobody stands in for the owner of a partition. */
+  readonly strict: boolean
+}
+
+/** What the brokers say of a topic. */
+export interface TopicSaid {
+  readonly partitions: number
+  /** Nobody stands in for the owner of a partition. */
+  readonly strict?: boolean | undefined
+  readonly groups?: readonly string[] | undefined
 }
 
 export class Cluster {
   readonly members: Members
+  readonly gates = new StrictGates()
   readonly #virtualNodes: number
   #ring: Ring
-  #partitions = new Map<string, number>()
+  #topics = new Map<string, TopicSaid>()
   #tables = new Map<string, TopicTable>()
   #version = 0
   #turn = 0
 
-  constructor(clock: Clock, urls: readonly string[], virtualNodes: number, onChange: (member: Member) => void) {
+  /** @param expected how many brokers there are at least; by default as many as there are addresses */
+  constructor(
+    clock: Clock,
+    urls: readonly string[],
+    virtualNodes: number,
+    onChange: (member: Member) => void,
+    expected = urls.length,
+  ) {
     this.#virtualNodes = virtualNodes
-    this.#ring = new Ring([], virtualNodes)
-    this.members = new Members(clock, urls, (member) => {
+    const changed = (member: Member): void => {
       this.#renew()
       onChange(member)
-    })
+    }
+    this.members = new Members(clock, urls, changed, expected)
+    this.#ring = new Ring(this.members.ordinals, virtualNodes)
   }
 
   /** Rises whenever the table of owners may have changed. */
@@ -40,39 +60,53 @@ export class Cluster {
 
   /** What the table of owners is made of: where it is the same, the tables are. */
   get recipe(): readonly unknown[] {
-    const topics = [...this.#partitions].sort(([a], [b]) => (a < b ? -1 : 1))
+    const topics = [...this.#topics]
+      .map(([name, { partitions, strict = false }]) => [name, partitions, strict] as const)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
     return [this.#virtualNodes, this.#ring.brokers, topics]
   }
 
   get topics(): Iterable<string> {
-    return this.#partitions.keys()
+    return this.#topics.keys()
   }
 
   /**
-   * Whether every broker has told its number, and the topics are known: a ring made of a part of them would send records to
-   * the wrong owner.
+   * Whether every broker has told its number, or has been waited for long enough, and the topics are known: a ring made of a
+   * part of them would send records to the wrong owner.
    */
   get complete(): boolean {
-    return this.members.complete && this.#partitions.size > 0
+    return this.members.complete && this.#topics.size > 0
   }
 
   /** Takes over what the brokers say that there is: for each topic the largest number of partitions. */
-  learn(topics: ReadonlyMap<string, number>): void {
-    const same =
-      topics.size === this.#partitions.size &&
-      [...topics].every(([name, count]) => this.#partitions.get(name) === count)
-    if (same) return
-    this.#partitions = new Map(topics)
+  learn(topics: ReadonlyMap<string, TopicSaid>): void {
+    const isSame =
+      topics.size === this.#topics.size &&
+      [...topics].every(([name, { partitions, strict }]) => {
+        const known = this.#topics.get(name)
+        return known?.partitions === partitions && known.strict === strict
+      })
+    this.#topics = new Map(topics)
+    if (isSame) return
     this.#tables.clear()
     this.#version++
   }
 
+  isStrict(name: string): boolean {
+    return this.#topics.get(name)?.strict === true
+  }
+
+  /** Whether some broker knows the group. */
+  hasGroup(name: string, group: string): boolean {
+    return this.#topics.get(name)?.groups?.includes(group) === true
+  }
+
   topic(name: string): TopicTable | undefined {
-    const partitions = this.#partitions.get(name)
+    const partitions = this.#topics.get(name)?.partitions
     if (partitions === undefined) return undefined
     let table = this.#tables.get(name)
     if (table === undefined) {
-      table = { partitions, owners: this.#ring.owners(name, partitions) }
+      table = { partitions, owners: this.#ring.owners(name, partitions), strict: this.isStrict(name) }
       this.#tables.set(name, table)
     }
     return table
@@ -87,12 +121,31 @@ export class Cluster {
   /** The brokers that may take a record of this partition, the owner first, then those that would stand in for it. */
   writersOf(name: string, partition: Partition): Member[] {
     const owner = this.topic(name)?.owners[partition]
+    if (this.isStrict(name)) return this.#strictWriters(name, partition, owner)
     const walk = [...this.#ring.walk(name, partition)]
     const order = owner === undefined ? walk : [owner, ...walk.filter((broker) => broker !== owner)]
-    return order.flatMap((ordinal) => {
-      const member = this.members.byOrdinal(ordinal)
-      return member !== undefined && member.state === 'up' && member.writable ? [member] : []
-    })
+    return order.flatMap((ordinal) => this.#writer(ordinal) ?? [])
+  }
+
+  /** Why nobody may take a record of this partition now, in a few words. */
+  whyNoWriter(name: string, partition: Partition): string {
+    const owner = this.topic(name)?.owners[partition]
+    if (!this.isStrict(name) || owner === undefined) return 'no broker takes records now'
+    const why = this.gates.isOpen(name, partition, owner)
+      ? `its owner, broker ${owner}, takes no records now`
+      : this.gates.reason(name, partition)
+    return `${name} is strict, and partition ${partition} waits: ${why}`
+  }
+
+  #strictWriters(name: string, partition: Partition, owner: Ordinal | undefined): Member[] {
+    if (owner === undefined || !this.gates.isOpen(name, partition, owner)) return []
+    const writer = this.#writer(owner)
+    return writer === undefined ? [] : [writer]
+  }
+
+  #writer(ordinal: Ordinal): Member | undefined {
+    const member = this.members.byOrdinal(ordinal)
+    return member !== undefined && member.state === 'up' && member.writable ? member : undefined
   }
 
   #renew(): void {

@@ -6,8 +6,9 @@ import { Problem } from '#wire/problems'
 import { wantsLines } from '#wire/pull'
 import { defaultBackoff, type Backoff } from '#wire/retry'
 
+import type { Cluster } from './cluster.ts'
 import { FanIn, fromFor, type Source } from './fanin.ts'
-import { headersOf, nameOf, type Gateway } from './forward.ts'
+import { headersOf, isBehind, nameOf, type Gateway } from './forward.ts'
 import type { Member } from './members.ts'
 import { forwardPull } from './pull.ts'
 import type { Opened } from './upstream.ts'
@@ -33,6 +34,12 @@ export class FanIns {
     for (const fanIn of this.#open) fanIn.beat()
   }
 
+  /** Opens brokers that have come, for every stream, and leaves those that have gone. */
+  renew(): void {
+    const { all } = this.#gateway.cluster.members
+    for (const fanIn of this.#open) fanIn.renew(all)
+  }
+
   endAll(): void {
     for (const fanIn of this.#open) fanIn.end()
   }
@@ -40,25 +47,29 @@ export class FanIns {
   /** Opens a stream over all brokers; a refusal of any of them (no such topic, a wrong parameter) is the answer. */
   async open(request: Request): Promise<Answer> {
     if (wantsLines(request.header('accept'))) return forwardPull(this.#gateway, request, this.#clock)
-    nameOf(request, 'topic')
+    const topic = nameOf(request, 'topic')
     const hasGroup = request.query.has('group')
     const consumer = request.query.get('consumer') ?? (hasGroup ? this.#newName() : undefined)
     const startedAt = new Date(this.#clock.wallMs()).toISOString()
     const { members } = this.#gateway.cluster
-    const sources = members.all.map((member) => this.#source(request, member, hasGroup, consumer, startedAt))
-    const stop = new AbortController()
-    const opened = await Promise.all(sources.map((source) => source.first(stop.signal).catch(() => undefined)))
-    await refuseIfRefused(opened)
+    const sourceOf = (member: Member) => this.#source(request, member, hasGroup, consumer, startedAt)
+    // One that has not told its number yet may be one of the others, at a new address.
+    const known = members.all.filter(({ ordinal }) => ordinal !== undefined)
+    const sources = known.map(sourceOf)
+    const opened = await Promise.all(sources.map((source) => source.first(request.closed).catch(() => undefined)))
+    await refuseIfRefused(opened, ({ code }) => isBehind(this.#gateway.cluster, topic, code))
     if (opened.every((each) => each === undefined)) {
       throw new Problem('unavailable', 'no broker answers now', { retry_after_s: this.#gateway.retryAfterS })
     }
     return {
       type: 'text/event-stream; charset=utf-8',
       stream: (sink) => {
-        const fanIn = new FanIn(sink, backoff, () => this.#clock.monotonicMs(), !hasGroup)
+        const fanIn = new FanIn(sink, backoff, () => this.#clock.monotonicMs(), !hasGroup, sourceOf)
         this.#open.add(fanIn)
         sink.onClose(() => this.#open.delete(fanIn))
-        for (const [at, source] of sources.entries()) void fanIn.follow(source, opened[at])
+        for (const [at, member] of known.entries()) fanIn.follow(member, sources[at] as Source, opened[at])
+        // Whoever came while the others were opened.
+        fanIn.renew(members.all)
       },
     }
   }
@@ -70,8 +81,8 @@ export class FanIns {
     consumer: string | undefined,
     startedAt: string,
   ): Source & { first(signal: AbortSignal): Promise<Opened> } {
-    const asked =
-      lastEventId(request, hasGroup, this.#gateway.cluster.members.all.length) ?? request.query.get('from') ?? undefined
+    const { cluster } = this.#gateway
+    const asked = lastEventId(request, hasGroup, cluster.members.all.length) ?? request.query.get('from') ?? undefined
     const open = (from: string | undefined, signal: AbortSignal): Promise<Opened> => {
       const query = new URLSearchParams(request.query)
       if (consumer !== undefined) query.set('consumer', consumer)
@@ -82,13 +93,22 @@ export class FanIns {
     }
     const from = asked === undefined || member.ordinal === undefined ? asked : fromFor(asked, member.ordinal)
     // A reader of what is new, whose broker comes later: what was appended since the reader came is new to it.
-    const late = asked === undefined || asked === 'latest' ? startedAt : from
+    const late = asked === 'latest' || (asked === undefined && !hasGroup) ? startedAt : from
     return {
-      url: member.url,
-      first: (signal) => open(from, signal),
-      open: (resumed, signal) => open(hasGroup ? from : (resumed ?? late), signal),
+      first: (signal) => open(firstFrom(cluster, request, from), signal),
+      open: (resumed, signal) => open(resumed ?? firstFrom(cluster, request, late), signal),
     }
   }
+}
+
+/**
+ * Where a broker begins. To a group that others have already all of a new broker's records are new: it must not be made there
+ * at their end.
+ */
+function firstFrom(cluster: Cluster, request: Request, from: string | undefined): string | undefined {
+  const group = request.query.get('group')
+  const isKnown = group !== null && cluster.hasGroup(request.query.get('topic') ?? '', group)
+  return isKnown ? 'earliest' : from
 }
 
 /**
@@ -107,20 +127,25 @@ function lastEventId(request: Request, hasGroup: boolean, brokers: number): stri
   return id
 }
 
-/** Throws what a broker refuses; a broker that cannot serve now is not a refusal. */
-async function refuseIfRefused(opened: (Opened | undefined)[]): Promise<void> {
+/** Throws what a broker refuses; that one cannot serve now, or has not heard of the topic yet, is no refusal. */
+async function refuseIfRefused(
+  opened: (Opened | undefined)[],
+  isPassing: (problem: Problem) => boolean,
+): Promise<void> {
   for (const [at, stream] of opened.entries()) {
     if (stream === undefined || stream.status === 200) continue
     const text = await stream.text()
     opened[at] = undefined
     if (stream.status >= 500) continue
-    for (const other of opened) other?.close()
     let body: unknown
     try {
       body = JSON.parse(text)
     } catch {
       body = undefined
     }
-    throw Problem.fromBody(stream.status, body)
+    const problem = Problem.fromBody(stream.status, body)
+    if (isPassing(problem)) continue
+    for (const other of opened) other?.close()
+    throw problem
   }
 }

@@ -10,6 +10,7 @@ import { parseId, type RecordId } from '#wire/ids'
 import { backoffMs, type Backoff } from '#wire/retry'
 
 import { BlockCutter, placeOf } from './blocks.ts'
+import type { Member } from './members.ts'
 import type { Opened } from './upstream.ts'
 
 /** Bytes that may wait in the socket before the brokers are held back. */
@@ -23,7 +24,6 @@ const cutStart = Buffer.from('event: cut\n')
 
 /** One broker, as the fan-in sees it. */
 export interface Source {
-  readonly url: string
   /** Opens the broker's stream; `from` where it is known how far this one has come. */
   open(from: string | undefined, signal: AbortSignal): Promise<Opened>
 }
@@ -36,11 +36,23 @@ export class FanIn {
   readonly #stop = new AbortController()
   /** The streams that are open, and when each was last heard of. */
   readonly #heard = new Map<Opened, number>()
+  readonly #sourceOf: (member: Member) => Source
+  readonly #followed = new Map<Member, AbortController>()
   #drained: (() => void)[] = []
   #sentSinceBeat = false
 
-  /** @param resumes whether the reader has no group, so that the proxy has to know how far it has come */
-  constructor(sink: Sink, backoff: Backoff, nowMs: () => number, resumes: boolean) {
+  /**
+   * @param resumes whether the reader has no group, so that the proxy has to know how far it has come
+   * @param sourceOf how to open a broker that comes later
+   */
+  constructor(
+    sink: Sink,
+    backoff: Backoff,
+    nowMs: () => number,
+    resumes: boolean,
+    sourceOf: (member: Member) => Source,
+  ) {
+    this.#sourceOf = sourceOf
     this.#sink = sink
     this.#backoff = backoff
     this.#nowMs = nowMs
@@ -48,24 +60,46 @@ export class FanIn {
     sink.onDrain(() => this.#release())
     sink.onClose(() => {
       this.#stop.abort()
+      for (const stop of this.#followed.values()) stop.abort()
       for (const opened of this.#heard.keys()) opened.close()
       this.#release()
     })
   }
 
   /**
-   * Follows a broker until the consumer is gone.
+   * Follows a broker until the consumer, or the broker, is gone for good.
    *
    * @param first the stream that is open already, if one is
    */
-  async follow(source: Source, first: Opened | undefined): Promise<void> {
-    const { signal } = this.#stop
+  follow(member: Member, source: Source, first: Opened | undefined): void {
+    const stop = new AbortController()
+    this.#followed.set(member, stop)
+    if (this.#stop.signal.aborted) stop.abort()
+    void this.#follow(source, first, stop.signal)
+  }
+
+  /** Follows the brokers of which there is no stream yet, and no longer those that are not there any more. */
+  renew(members: readonly Member[]): void {
+    if (this.#stop.signal.aborted) return
+    for (const [member, stop] of this.#followed) {
+      if (members.includes(member)) continue
+      stop.abort()
+      this.#followed.delete(member)
+    }
+    for (const member of members) {
+      if (member.ordinal !== undefined && !this.#followed.has(member)) {
+        this.follow(member, this.#sourceOf(member), undefined)
+      }
+    }
+  }
+
+  async #follow(source: Source, first: Opened | undefined, signal: AbortSignal): Promise<void> {
     const places = new Map<string, RecordId>()
     let opened = first
     for (let failures = 0; !signal.aborted;) {
       try {
         opened ??= await source.open(this.#fromOf(places), signal)
-        if (opened.status !== 200) throw new Error(`${source.url} answers ${opened.status}: ${await opened.text()}`)
+        if (opened.status !== 200) throw new Error(`it answers ${opened.status}: ${await opened.text()}`)
         await this.#pass(opened, places)
         failures = 0
       } catch {
@@ -77,6 +111,7 @@ export class FanIn {
       // Also after a stream that ended well: a broker that cuts each stream at once must not be asked in a loop.
       await this.#backoff.sleep(backoffMs(this.#backoff, Math.max(1, failures)), signal).catch(() => {})
     }
+    opened?.close()
   }
 
   /** A comment when nothing was sent since the last call; ends connections to brokers that have fallen silent. */

@@ -8,12 +8,13 @@ import { Problem } from '#wire/problems'
 import { joinAcks, splitAck, verbs, type AckAnswer, type AckPart, type AckPath } from './acks.ts'
 import type { Cluster } from './cluster.ts'
 import type { Member } from './members.ts'
-import type { Answered, Upstream } from './upstream.ts'
+import { GivenUp, isNobodyThere, type Answered, type Upstream } from './upstream.ts'
 
 /** What the handlers need of the proxy. */
 export interface Gateway {
   readonly cluster: Cluster
   upstream(member: Member): Upstream
+  upstreamAt(url: string): Upstream
   /** Bytes of bodies that are kept for another try, of all requests together. */
   held: number
   readonly heldBytesMax: number
@@ -32,15 +33,14 @@ export async function forwardProduce(gateway: Gateway, request: Request, body: U
   const query = new URLSearchParams(request.query)
   query.delete('key')
   query.set('partition', String(partition))
-  return send(gateway, request, `/produce?${query.toString()}`, body, gateway.cluster.writersOf(topic, partition))
+  return send(gateway, request, `/produce?${query.toString()}`, body, topic, partition)
 }
 
 /** Dead letters go to the owner of the one partition of `<topic>.dead`. */
 export async function forwardDead(gateway: Gateway, request: Request, body: Uint8Array): Promise<Answer> {
   const topic = nameOf(request, 'topic')
   tableOf(gateway, topic)
-  const writers = gateway.cluster.writersOf(topic + deadSuffix, 0 as Partition)
-  return send(gateway, request, `/dead?${request.query.toString()}`, body, writers)
+  return send(gateway, request, `/dead?${request.query.toString()}`, body, topic + deadSuffix, 0 as Partition)
 }
 
 /** Takes what is said of records apart by broker and puts the answers together. */
@@ -62,29 +62,41 @@ async function send(
   request: Request,
   path: string,
   view: Uint8Array,
-  writers: readonly Member[],
+  topic: string,
+  partition: Partition,
 ): Promise<Answer> {
+  const { cluster, retryAfterS: retry_after_s } = gateway
   if (gateway.held + view.length > gateway.heldBytesMax) {
-    throw new Problem('unavailable', 'the proxy holds as many unanswered bodies as it may', {
-      retry_after_s: gateway.retryAfterS,
-    })
+    throw new Problem('unavailable', 'the proxy holds as many unanswered bodies as it may', { retry_after_s })
   }
   // The view is the engine's after the first await, and the body may have to be sent a second time.
   const body = Buffer.from(view)
   gateway.held += body.length
   try {
+    const tried = new Set<Member>()
     let last: Answered | undefined
-    for (const member of writers) {
+    for (;;) {
+      // Asked for anew each time: while one was tried others may have gone, or come.
+      const member = cluster.writersOf(topic, partition).find((each) => !tried.has(each))
+      if (member === undefined) break
+      tried.add(member)
       const answer = await attempt(gateway, request, member, path, body)
-      if (answer !== undefined && !failing.has(answer.status)) return passed(answer)
+      if (answer !== undefined && !failing.has(answer.status) && !isBehind(cluster, topic, problemCode(answer))) {
+        return passed(answer)
+      }
       last = answer ?? last
+      // Nobody waits for the answer any more: who sent it will send it again, and must not find it written twice.
+      if (request.closed.aborted) break
     }
     if (last !== undefined) return passed(last)
   } finally {
     gateway.held -= body.length
   }
-  throw new Problem('unavailable', 'no broker takes records now', { retry_after_s: gateway.retryAfterS })
+  throw new Problem('unavailable', cluster.whyNoWriter(topic, partition), { retry_after_s })
 }
+
+/** Refusals of a broker that is well, and will take nothing for a while. */
+const unwilling: ReadonlySet<string> = new Set(['starting', 'stopping', 'not_writable', 'draining'])
 
 /** One broker's answer; nothing when there was none. Either way its member is told. */
 async function attempt(
@@ -95,13 +107,18 @@ async function attempt(
   body: Buffer,
 ): Promise<Answered | undefined> {
   const { members } = gateway.cluster
+  // It may have another address when the answer is there.
+  const { url } = member
   try {
-    const answer = await gateway.upstream(member).request('POST', path, { headers: headersOf(request), body })
-    if (failing.has(answer.status)) members.requestFailed(member.url, `it answers ${answer.status}`)
-    else members.requestAnswered(member.url)
+    const answer = await gateway.upstreamAt(url).request('POST', path, { headers: headersOf(request), body })
+    if (!failing.has(answer.status)) members.requestAnswered(url)
+    else if (unwilling.has(problemCode(answer) ?? '')) {
+      members.refusedRecords(url, `it answers ${answer.status}: ${String(jsonOf(answer.body)['detail'])}`)
+    } else members.requestFailed(url, `it answers ${answer.status}`)
     return answer
   } catch (error) {
-    members.requestFailed(member.url, (error as Error).message)
+    // One that was given up is marked already, with the reason.
+    if (!(error instanceof GivenUp)) members.requestFailed(url, (error as Error).message, isNobodyThere(error))
     return undefined
   }
 }
@@ -113,6 +130,8 @@ async function ackPart(gateway: Gateway, request: Request, path: AckPath, part: 
       ? { problem: { code: 'wrong_broker', extra: {} } }
       : { problem: { code: 'unavailable', extra: {} } }
   }
+  // Its probes say when it can be asked again; one that hangs would keep the other brokers' answers waiting.
+  if (member.state === 'down') return { problem: { code: 'unavailable', extra: {} } }
   const target = `${path}?${request.query.toString()}`
   const answer = await attempt(gateway, request, member, target, Buffer.from(JSON.stringify(part.body)))
   if (answer === undefined) return { problem: { code: 'unavailable', extra: {} } }
@@ -120,6 +139,19 @@ async function ackPart(gateway: Gateway, request: Request, path: AckPath, part: 
   if (answer.status === 200) return { done: Number(json[verbs[path]] ?? part.ids.length) }
   const { code, extra } = Problem.fromBody(answer.status, json)
   return { problem: { code, extra } }
+}
+
+/**
+ * Whether a refusal says that a broker has not heard of a topic, or of its last partitions, that others have: one that has just
+ * joined. Another one is asked meanwhile.
+ */
+export function isBehind(cluster: Cluster, topic: string, code: string | undefined): boolean {
+  return (code === 'unknown_topic' || code === 'unknown_partition') && cluster.topic(topic) !== undefined
+}
+
+/** The code of a refusal; nothing of another answer. */
+export function problemCode({ status, body }: Answered): string | undefined {
+  return status < 400 ? undefined : String(jsonOf(body)['code'])
 }
 
 /** What of a request's headers is the broker's business. */

@@ -1,8 +1,11 @@
 /** What the brokers say of themselves, put together: `GET /topics` and the topics of `GET /status`. */
 
+import type { Partition } from '#wire/ids'
 import { Problem } from '#wire/problems'
 
 import type { Gateway } from './forward.ts'
+import type { Member } from './members.ts'
+import { unacknowledged } from './strict.ts'
 
 interface GroupFigures {
   readonly mode: string
@@ -17,7 +20,7 @@ interface GroupFigures {
   /** How long nobody has read in it, and when it is deleted for that; left out where somebody reads. */
   readonly idle_s?: number
   readonly expires_in_s?: number
-  readonly logs: readonly unknown[]
+  readonly logs: readonly { readonly broker: number; readonly partition: number; readonly lag: number }[]
 }
 
 interface TopicFigures {
@@ -31,26 +34,41 @@ interface TopicFigures {
   readonly groups: Readonly<Record<string, GroupFigures>>
 }
 
-interface TopicInfo {
+interface LogInfo {
+  readonly broker: number
+  readonly partition: number
+  readonly records: number
+}
+
+/** What `GET /topics` of a broker says of a topic; its options besides. */
+export interface TopicInfo {
   readonly name: string
   readonly partitions: number
   readonly durability: string
+  /** Left out by brokers that do not know the option yet. */
+  readonly strict?: boolean
   readonly dead_letters?: boolean
-  readonly logs: readonly unknown[]
+  readonly logs: readonly LogInfo[]
   readonly groups: readonly string[]
 }
 
 /** How long one broker may take to tell its figures. */
 const answerMs = 2_000
 
+/** What one broker said. */
+interface Said<T> {
+  readonly member: Member
+  readonly told: T
+}
+
 /** Asks every member that is not down, and leaves out who does not answer. */
-async function askAll<T>(gateway: Gateway, path: string): Promise<T[]> {
+async function askAll<T>(gateway: Gateway, path: string): Promise<Said<T>[]> {
   const asked = gateway.cluster.members.all.filter((member) => member.state !== 'down')
   const answers = await Promise.all(
-    asked.map(async (member): Promise<T[]> => {
+    asked.map(async (member): Promise<Said<T>[]> => {
       try {
         const { status, body } = await gateway.upstream(member).request('GET', path, { answerMs })
-        return status === 200 ? [JSON.parse(body.toString('utf8')) as T] : []
+        return status === 200 ? [{ member, told: JSON.parse(body.toString('utf8')) as T }] : []
       } catch {
         // Its probe says what is wrong with it.
         return []
@@ -65,12 +83,20 @@ async function askAll<T>(gateway: Gateway, path: string): Promise<T[]> {
  * @throws {Problem} `unavailable` when no broker answers: an empty list would say that there is no topic at all.
  */
 export async function allTopics(gateway: Gateway): Promise<TopicInfo[]> {
+  return mergeTopics(await askTopics(gateway))
+}
+
+type TopicsSaid = Said<{ readonly topics: readonly TopicInfo[] }>
+
+async function askTopics(gateway: Gateway): Promise<TopicsSaid[]> {
   const answers = await askAll<{ readonly topics: readonly TopicInfo[] }>(gateway, '/topics')
-  if (answers.length === 0) {
-    throw new Problem('unavailable', 'no broker answers now', { retry_after_s: gateway.retryAfterS })
-  }
+  if (answers.length > 0) return answers
+  throw new Problem('unavailable', 'no broker answers now', { retry_after_s: gateway.retryAfterS })
+}
+
+function mergeTopics(answers: readonly TopicsSaid[]): TopicInfo[] {
   const merged = new Map<string, TopicInfo>()
-  for (const topic of answers.flatMap(({ topics }) => topics)) {
+  for (const topic of answers.flatMap(({ told }) => told.topics)) {
     const known = merged.get(topic.name)
     merged.set(
       topic.name,
@@ -100,9 +126,63 @@ export function learnTopics(gateway: Gateway): Promise<void> {
 
 async function learnAfter(before: Promise<void> | undefined, gateway: Gateway): Promise<void> {
   await before
-  const topics = await allTopics(gateway)
+  const { cluster } = gateway
+  const answers = await askTopics(gateway)
+  const topics = mergeTopics(answers)
   // An answer of nobody says nothing about the topics.
-  if (topics.length > 0) gateway.cluster.learn(new Map(topics.map(({ name, partitions }) => [name, partitions])))
+  if (topics.length > 0) cluster.learn(new Map(topics.map((topic) => [topic.name, topic])))
+  await Promise.all(answers.map(({ member, told }) => levelTopics(gateway, member, told.topics, topics)))
+  await openGates(gateway, topics)
+}
+
+/** Makes on a broker what the others have and it has not: one that joins must take records of every topic. */
+async function levelTopics(
+  gateway: Gateway,
+  member: Member,
+  own: readonly TopicInfo[],
+  all: readonly TopicInfo[],
+): Promise<void> {
+  if (!member.writable) return
+  for (const { logs: _, groups: __, dead_letters: isDead, name, ...options } of all) {
+    const mine = own.find((topic) => topic.name === name)
+    if (isDead === true || (mine !== undefined && mine.partitions >= options.partitions)) continue
+    const body = JSON.stringify(mine === undefined ? options : { partitions: options.partitions })
+    const headers = { 'content-type': 'application/json' }
+    // What it refuses now is asked of it again with the next round.
+    await gateway
+      .upstream(member)
+      .request(mine === undefined ? 'PUT' : 'PATCH', `/topics/${name}`, { headers, body, answerMs })
+      .catch(() => {})
+  }
+}
+
+/** Looks whether partitions of strict topics that wait may be written to. */
+async function openGates(gateway: Gateway, topics: readonly TopicInfo[]): Promise<void> {
+  const { cluster } = gateway
+  const { members, gates } = cluster
+  const shut = topics.flatMap((topic) =>
+    topic.strict === true
+      ? (cluster.topic(topic.name)?.owners.flatMap((owner, place) => {
+          const partition = place as Partition
+          return gates.isOpen(topic.name, partition, owner) ? [] : [{ topic, partition, owner }]
+        }) ?? [])
+      : [],
+  )
+  if (shut.length === 0) return
+  // The logs were told before the groups: what a group does not know by now is new to it.
+  const answers = await askAll<{ readonly topics: Readonly<Record<string, TopicFigures>> }>(gateway, '/status')
+  for (const { topic, partition, owner } of shut) {
+    const canBeAsked = ({ ordinal }: Member): boolean =>
+      ordinal === owner || answers.some(({ member }) => member.ordinal === ordinal)
+    const figures = answers.flatMap(({ told }) => told.topics[topic.name] ?? [])
+    const names = new Set(figures.flatMap(({ groups }) => Object.keys(groups)))
+    const groups = [...names].map((name) => figures.flatMap((each) => each.groups[name]?.logs ?? []))
+    const isOld = (log: { readonly broker: number; readonly partition: number }): boolean =>
+      log.partition === partition && log.broker !== owner
+    const waiting =
+      members.missing === 0 && members.all.every(canBeAsked) ? unacknowledged(topic.logs, groups, isOld) : undefined
+    gates.judge({ topic: topic.name, partition, owner, waiting })
+  }
 }
 
 /** The figures of all brokers, added up. `complete` is false while a broker is missing from them. */
@@ -112,9 +192,10 @@ export async function allFigures(
   const answers = await askAll<{ readonly topics: Readonly<Record<string, TopicFigures>> }>(gateway, '/status')
   const topics: Record<string, TopicFigures> = {}
   for (const answer of answers) {
-    for (const [name, figures] of Object.entries(answer.topics)) topics[name] = addTopics(topics[name], figures)
+    for (const [name, figures] of Object.entries(answer.told.topics)) topics[name] = addTopics(topics[name], figures)
   }
-  return { complete: answers.length === gateway.cluster.members.all.length, topics }
+  const { members } = gateway.cluster
+  return { complete: members.missing === 0 && answers.length === members.all.length, topics }
 }
 
 function addTopics(known: TopicFigures | undefined, more: TopicFigures): TopicFigures {

@@ -1,62 +1,78 @@
 /** The role `proxy`: one address for all brokers. It keeps nothing on disk. */
 
 import { randomBytes } from 'node:crypto'
+import { lookup } from 'node:dns/promises'
 
 import { systemClock } from '#lib/clock'
 import { connectorOf } from '#lib/dial'
-import { createLog } from '#lib/log'
+import { createLog, type Log } from '#lib/log'
 import { createMetrics, type Metrics } from '#lib/metrics'
 import { openService } from '#lib/service'
 import { aborted } from '#lib/stop'
 import { openTls } from '#lib/tls'
-import type { Ordinal } from '#wire/ids'
 
 import { Cluster } from './cluster.ts'
 import { FanIns } from './consume.ts'
 import type { Gateway } from './forward.ts'
-import { allFigures, learnTopics } from './look.ts'
-import type { Member, Probe } from './members.ts'
-import { describeMembers, proxyRoutes } from './routes.ts'
-import { brokerUrls, type ProxySettings } from './settings.ts'
+import { allFigures } from './look.ts'
+import type { Member, MemberState } from './members.ts'
+import { describeMembers, proxyRoutes, statsRoute } from './routes.ts'
+import { listedUrls, urlOf, type ProxySettings } from './settings.ts'
+import { Stats } from './stats.ts'
 import { tableVersion } from './table.ts'
-import { connectMs, Upstream } from './upstream.ts'
+import { connectMs, Upstreams } from './upstream.ts'
+import { watchBrokers } from './watch.ts'
 
 /** An idle stream says so often that it is alive; clients give up after three of these. */
 const heartbeatMs = 10_000
 
-/** How long a broker may take to say that it is ready. */
-const probeAnswerMs = 1_000
+/** The addresses that a name has now. */
+export type LookUp = (name: string) => Promise<readonly string[]>
+
+/** As other programs look names up: with the hosts file, and the domains that a pod searches. */
+const lookUpAll: LookUp = async (name) => (await lookup(name, { all: true })).map(({ address }) => address)
 
 /** Runs a proxy until the signal aborts. Rejects when the port is taken. */
-export async function run(settings: ProxySettings, signal: AbortSignal): Promise<void> {
+export async function run(settings: ProxySettings, signal: AbortSignal, lookUp = lookUpAll): Promise<void> {
   const log = createLog('proxy', settings.logLevel)
   const metrics = createMetrics('proxy')
   const tls = openTls(settings, { log, metrics })
-  const connect = tls.client === undefined ? undefined : await connectorOf(tls.client, connectMs)
-  const upstreams = new Map<string, Upstream>()
-  const cluster = new Cluster(systemClock, brokerUrls(settings), settings.virtualNodes, (member) => {
-    const { url, ordinal, state, reason } = member
-    log.info({ url, broker: ordinal, state, ...(reason === '' ? {} : { reason }) }, 'a broker changed')
+  const listed = listedUrls(settings)
+  const name = listed === undefined ? settings.brokerService : undefined
+  const connect = tls.client === undefined ? undefined : await connectorOf(tls.client, connectMs, name)
+  const { serviceToken: token, answerMs } = settings
+  const stats = new Stats(systemClock, metrics)
+  const upstreams: Upstreams = new Upstreams({
+    token,
+    answerMs,
+    connect,
+    onRequest: (url) => stats.begin(() => cluster.members.all.find((member) => member.url === url)?.ordinal),
   })
-  for (const { url } of cluster.members.all) {
-    upstreams.set(url, new Upstream(url, settings.serviceToken, settings.answerMs, connect))
+  const changed = (member: Member): void => {
+    tell(log, member)
+    upstreams.keep(cluster.members.addresses)
+    if (member.state === 'down') upstreams.at(member.url).giveUp(`the broker is down: ${member.reason}`)
+    fanIns.renew()
   }
+  const expected = listed?.length ?? settings.brokerCount
+  const cluster = new Cluster(systemClock, listed ?? [], settings.virtualNodes, changed, expected)
   const gateway: Gateway = {
     cluster,
-    upstream: ({ url }) => upstreams.get(url) as Upstream,
+    upstream: ({ url }) => upstreams.at(url),
+    upstreamAt: (url) => upstreams.at(url),
     held: 0,
     heldBytesMax: settings.heldBytesMax,
     retryAfterS: 1,
   }
-  const fanIns = new FanIns(gateway, systemClock, () => `proxy-${randomBytes(8).toString('hex')}`)
-  watchMembers(metrics, gateway)
+  const fanIns: FanIns = new FanIns(gateway, systemClock, () => `proxy-${randomBytes(8).toString('hex')}`)
+  meterMembers(metrics, gateway)
   const server = await openService({
     role: 'proxy',
     settings,
     log,
     metrics,
     tls,
-    routes: proxyRoutes(gateway, fanIns, settings.maxBodyBytes),
+    routes: [...proxyRoutes(gateway, fanIns, settings.maxBodyBytes), statsRoute(gateway, stats)],
     ready: () => readiness(gateway),
     status: async () => ({
       ring: tableVersion(cluster),
@@ -65,15 +81,23 @@ export async function run(settings: ProxySettings, signal: AbortSignal): Promise
     }),
   })
   const beat = setInterval(() => fanIns.beat(), heartbeatMs)
-  const probing = probeUntil(signal, gateway, settings.probeMs)
+  const watching = watchBrokers(signal, gateway, {
+    probeMs: settings.probeMs,
+    waitMs: settings.answerMs,
+    lookupMs: settings.lookupMs,
+    ...(name === undefined
+      ? {}
+      : { lookUp: async () => (await lookUp(name)).map((address) => urlOf(settings, address)) }),
+    onLookup: lookupTeller(log, settings.brokerService),
+  })
 
   await aborted(signal)
   clearInterval(beat)
   fanIns.endAll()
   await server.close(settings.stopGraceMs)
   tls.stop()
-  await probing
-  await Promise.all([...upstreams.values()].map((upstream) => upstream.close()))
+  await watching
+  await upstreams.close()
 }
 
 function readiness({ cluster }: Gateway): true | string {
@@ -82,48 +106,47 @@ function readiness({ cluster }: Gateway): true | string {
   return 'no broker is up'
 }
 
-/** Asks all members, again and again; each on its own, so that one that hangs does not keep the others waiting. */
-async function probeUntil(signal: AbortSignal, gateway: Gateway, everyMs: number): Promise<void> {
+function tell(log: Log, { url, ordinal, state, reason }: Member): void {
+  log.info({ url, broker: ordinal, state, ...(reason === '' ? {} : { reason }) }, 'a broker changed')
+}
+
+/** Says once that a name cannot be looked up, and that it can again. */
+function lookupTeller(log: Log, name: string): (failure: string | undefined) => void {
+  let told: string | undefined
+  return (failure) => {
+    if (failure !== undefined && told === undefined) {
+      log.warn(`BROKER_SERVICE=${name} cannot be looked up, the brokers that are known stay: ${failure}`)
+    } else if (failure === undefined && told !== undefined) log.info(`BROKER_SERVICE=${name} is found again`)
+    told = failure
+  }
+}
+
+const states: readonly MemberState[] = ['up', 'down', 'probing', 'draining']
+
+function meterMembers(metrics: Metrics, gateway: Gateway): void {
   const { members } = gateway.cluster
-  const pause = (): Promise<void> =>
-    new Promise((resolve) => {
-      const timer = setTimeout(resolve, everyMs)
-      signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true })
-    })
-  const follow = async (member: Member): Promise<void> => {
-    while (!signal.aborted) {
-      members.probed(member.url, await probe(gateway.upstream(member)))
-      await pause()
-    }
-  }
-  const learn = async (): Promise<void> => {
-    while (!signal.aborted) {
-      // While nobody answers, the topics are as they were; the probes say what is wrong.
-      await learnTopics(gateway).catch(() => {})
-      await pause()
-    }
-  }
-  await Promise.all([...members.all.map(follow), learn()])
-}
-
-async function probe(upstream: Upstream): Promise<Probe> {
-  try {
-    const { status, body } = await upstream.request('GET', '/ready', { answerMs: probeAnswerMs })
-    const told = JSON.parse(body.toString('utf8')) as { readonly broker?: number; readonly detail?: string }
-    if (typeof told.broker !== 'number') return { kind: 'failed', reason: 'it answers, but is no broker' }
-    const ordinal = told.broker as Ordinal
-    if (status === 200) return { kind: 'ready', ordinal }
-    return { kind: 'not_ready', ordinal, reason: told.detail ?? `it answers ${status}` }
-  } catch (error) {
-    return { kind: 'failed', reason: (error as Error).message }
-  }
-}
-
-function watchMembers(metrics: Metrics, { cluster }: Gateway): void {
   const health = metrics.gauge('broker_health_status', 'Whether the broker is up (1) or not (0)', ['broker'])
+  const state = metrics.gauge('penstock_broker_state', 'Which of its states the broker is in (1)', ['broker', 'state'])
+  const inFlight = metrics.gauge(
+    'penstock_broker_requests_in_flight',
+    'Requests to the broker that are not answered yet',
+    ['broker'],
+  )
+  let known: string[] = []
   metrics.onScrape(() => {
-    for (const { ordinal, state } of cluster.members.all) {
-      if (ordinal !== undefined) health.with({ broker: String(ordinal) }).set(state === 'up' ? 1 : 0)
+    const there = members.all.flatMap(({ ordinal }) => (ordinal === undefined ? [] : [String(ordinal)]))
+    for (const broker of known.filter((each) => !there.includes(each))) {
+      health.remove({ broker })
+      inFlight.remove({ broker })
+      for (const each of states) state.remove({ broker, state: each })
+    }
+    known = there
+    for (const member of members.all) {
+      if (member.ordinal === undefined) continue
+      const broker = String(member.ordinal)
+      health.with({ broker }).set(member.state === 'up' || member.state === 'draining' ? 1 : 0)
+      inFlight.with({ broker }).set(gateway.upstream(member).inFlight)
+      for (const each of states) state.with({ broker, state: each }).set(member.state === each ? 1 : 0)
     }
   })
 }

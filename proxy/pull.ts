@@ -9,7 +9,7 @@ import { Problem } from '#wire/problems'
 import { linesType, pullLimits } from '#wire/pull'
 
 import { problemOf } from './broadcast.ts'
-import { headersOf, nameOf, type Gateway } from './forward.ts'
+import { headersOf, isBehind, nameOf, problemCode, type Gateway } from './forward.ts'
 import type { Member } from './members.ts'
 import type { Answered } from './upstream.ts'
 
@@ -42,7 +42,8 @@ export async function forwardPull(gateway: Gateway, request: Request, clock: Clo
 
 async function askAll(gateway: Gateway, request: Request, max: number): Promise<string> {
   const { all } = gateway.cluster.members
-  turn = (turn + 1) % all.length
+  const topic = nameOf(request, 'topic')
+  turn = (turn + 1) % Math.max(1, all.length)
   const members = [...all.slice(turn), ...all.slice(0, turn)]
   let lines = ''
   let room = max
@@ -54,7 +55,7 @@ async function askAll(gateway: Gateway, request: Request, max: number): Promise<
       break
     }
     const answer = await ask(gateway, request, member, room)
-    if (answer === undefined || answer.status >= 500) {
+    if (answer === undefined || answer.status >= 500 || isBehind(gateway.cluster, topic, problemCode(answer))) {
       silent++
       continue
     }
@@ -72,7 +73,9 @@ async function askAll(gateway: Gateway, request: Request, max: number): Promise<
 }
 
 /** What one broker answers at once; `undefined` when it does not. */
-function ask(gateway: Gateway, request: Request, member: Member, max: number): Promise<Answered | undefined> {
+async function ask(gateway: Gateway, request: Request, member: Member, max: number): Promise<Answered | undefined> {
+  // One that hangs would keep every pull waiting.
+  if (member.state === 'down') return undefined
   const asked = new URLSearchParams(request.query)
   asked.set('max', String(max))
   asked.set('wait_ms', '0')

@@ -3,10 +3,12 @@
 import type { Route } from '#lib/http/http'
 
 import type { FanIns } from './consume.ts'
+import { forwardDrain } from './drain.ts'
 import { forwardAck, forwardDead, forwardProduce, type Gateway } from './forward.ts'
 import { forwardGroupDelete, forwardSeek } from './groups.ts'
 import { forwardDeal, forwardLetters } from './letters.ts'
 import { allTopics } from './look.ts'
+import type { Stats } from './stats.ts'
 import { tellTable, withVersion } from './table.ts'
 import { forwardTopic } from './topics.ts'
 
@@ -59,24 +61,48 @@ export function proxyRoutes(gateway: Gateway, fanIns: FanIns, bodyBytesMax: numb
       bodyBytesMax: optionsBytesMax,
       handle: (request, body) => forwardTopic(gateway, request, body),
     },
+    { method: 'PUT', path: '/drain', bodyBytesMax: 0, handle: (request) => forwardDrain(gateway, request) },
+    { method: 'DELETE', path: '/drain', handle: (request) => forwardDrain(gateway, request) },
     { method: 'GET', path: '/ring', handle: (request) => tellTable(gateway, request) },
   ]
 }
 
+/** `GET /stats`: what each broker was asked since the proxy started. */
+export function statsRoute(gateway: Gateway, stats: Stats): Route {
+  const handle = () => ({
+    json: {
+      held_bytes: gateway.held,
+      brokers: gateway.cluster.members.all.map((member) => ({
+        broker: member.ordinal,
+        state: member.state,
+        in_flight: gateway.upstream(member).inFlight,
+        ...stats.of(member.ordinal),
+      })),
+    },
+  })
+  return { method: 'GET', path: '/stats', handle }
+}
+
 /** What `GET /status` says of the members. */
-export function describeMembers({ cluster }: Gateway): Record<string, unknown>[] {
-  return cluster.members.all.map(({ url, ordinal, state, writable, reason, sinceMs }) => ({
-    broker: ordinal,
-    url,
-    state,
-    writable,
-    ...(reason === '' ? {} : { reason }),
-    since: new Date(sinceMs).toISOString(),
-    partitions: Object.fromEntries(
-      [...cluster.topics].map((name) => [
-        name,
-        cluster.topic(name)?.owners.flatMap((owner, partition) => (owner === ordinal ? [partition] : [])) ?? [],
-      ]),
-    ),
-  }))
+export function describeMembers(gateway: Gateway): Record<string, unknown>[] {
+  const { cluster } = gateway
+  return cluster.members.all.map((member) => {
+    const { url, ordinal, state, writable, draining, reason, sinceMs } = member
+    return {
+      broker: ordinal,
+      url,
+      state,
+      writable,
+      draining,
+      ...(reason === '' ? {} : { reason }),
+      since: new Date(sinceMs).toISOString(),
+      in_flight: gateway.upstream(member).inFlight,
+      partitions: Object.fromEntries(
+        [...cluster.topics].map((name) => [
+          name,
+          cluster.topic(name)?.owners.flatMap((owner, partition) => (owner === ordinal ? [partition] : [])) ?? [],
+        ]),
+      ),
+    }
+  })
 }

@@ -7,23 +7,29 @@ import { virtualNodesDefault } from './ring.ts'
 export const proxySettings = {
   ...commonSettings,
   brokers: setting.list('BROKERS', {
-    help: 'addresses of the brokers; unset: made of BROKER_SERVICE and BROKER_COUNT',
+    help: 'addresses of the brokers; unset: those that the name BROKER_SERVICE has',
     default: '',
     want: 'http or https URLs with commas, such as http://127.0.0.1:8090,http://127.0.0.1:8091',
   }),
   brokerService: setting.text('BROKER_SERVICE', {
-    help: 'headless service of the brokers: broker N is at http://SERVICE-N.SERVICE:BROKER_PORT, with TLS_CA at https://',
+    help: 'name with an address for each broker, such as a headless service; TLS_CA asks for https, and this name in the certificate',
     default: 'msg-queue',
     pattern: /^[A-Za-z0-9.-]{1,253}$/,
     want: 'a host name',
   }),
   brokerCount: setting.integer('BROKER_COUNT', {
-    help: 'number of brokers behind BROKER_SERVICE',
+    help: 'brokers behind BROKER_SERVICE, at least: with numbers from 0; more are found by themselves',
     default: '2',
     min: 1,
     max: 1000,
   }),
   brokerPort: setting.port('BROKER_PORT', { help: 'port of the brokers behind BROKER_SERVICE', default: '8080' }),
+  lookupMs: setting.duration('BROKER_LOOKUP_INTERVAL', {
+    help: 'how often BROKER_SERVICE is looked up',
+    default: '5s',
+    min: '100ms',
+    max: '1h',
+  }),
   virtualNodes: setting.integer('VIRTUAL_NODES', {
     help: 'points a broker has on the ring; all proxies of a cluster must agree',
     default: String(virtualNodesDefault),
@@ -37,7 +43,7 @@ export const proxySettings = {
     max: '1m',
   }),
   answerMs: setting.duration('BROKER_TIMEOUT', {
-    help: 'how long a broker may take to answer before the next one is tried',
+    help: 'how long a broker may take to answer before the next one is tried, and to come at the start of the proxy',
     default: '10s',
     min: '100ms',
     max: '10m',
@@ -58,12 +64,15 @@ export const proxySettings = {
 
 export type ProxySettings = Settings<typeof proxySettings>
 
-/** The addresses of the brokers. */
-export function brokerUrls(
-  settings: Pick<ProxySettings, 'brokers' | 'brokerService' | 'brokerCount' | 'brokerPort' | 'tlsCa'>,
-): string[] {
-  const { brokers, brokerService: service, brokerCount, brokerPort } = settings
-  if (brokers.length > 0) return brokers.map((url) => url.replace(/\/+$/, ''))
-  const scheme = settings.tlsCa === undefined ? 'http' : 'https'
-  return Array.from({ length: brokerCount }, (_, index) => `${scheme}://${service}-${index}.${service}:${brokerPort}`)
+type Where = Pick<ProxySettings, 'brokers' | 'brokerPort' | 'tlsCa'>
+
+/** The addresses of the brokers that are listed; `undefined` where they have to be looked up. */
+export function listedUrls({ brokers }: Where): string[] | undefined {
+  return brokers.length > 0 ? brokers.map((url) => url.replace(/\/+$/, '')) : undefined
+}
+
+/** The URL of the broker that has this address. */
+export function urlOf({ brokerPort, tlsCa }: Where, address: string): string {
+  const host = address.includes(':') ? `[${address}]` : address
+  return `${tlsCa === undefined ? 'http' : 'https'}://${host}:${brokerPort}`
 }

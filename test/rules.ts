@@ -74,6 +74,8 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
   'proxy/look.ts': { may: ['problems'], why: 'the handler of routes.ts that asks every broker' },
   'proxy/table.ts': { may: ['http'], why: 'the handler of routes.ts that tells who owns what' },
   'proxy/topics.ts': { may: ['problems', 'http'], why: 'the handler of routes.ts that tells every broker of a topic' },
+  'proxy/drain.ts': { may: ['problems', 'http'], why: 'the handler of routes.ts that has a broker emptied' },
+  'proxy/watch.ts': { may: ['timers'], why: 'asks the brokers, and looks their names up, again and again' },
   'proxy/broadcast.ts': { may: ['problems', 'http'], why: 'a request for every broker, and what they refused' },
   'proxy/groups.ts': { may: ['http'], why: 'the handlers of routes.ts that move and delete groups' },
   'proxy/letters.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that ask all for their letters' },

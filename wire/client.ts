@@ -44,6 +44,8 @@ export interface TopicInfo {
   readonly retention_bytes?: string
   readonly retention_age?: string
   readonly max_bytes?: string
+  /** Nobody stands in for the owner of a partition. */
+  readonly strict?: boolean
   /** It holds the dead letters of the topic whose name it begins with. */
   readonly dead_letters?: boolean
   readonly logs: readonly LogInfo[]
@@ -58,6 +60,7 @@ export interface TopicOptions {
   readonly retention_bytes?: string | number | undefined
   readonly retention_age?: string | undefined
   readonly max_bytes?: string | number | undefined
+  readonly strict?: boolean | undefined
 }
 
 /** A topic as it was made, or changed to. */
@@ -69,6 +72,7 @@ export interface TopicSettings {
   readonly retention_bytes: string
   readonly retention_age: string
   readonly max_bytes: string
+  readonly strict: boolean
   /** The partitions were raised: records of one key may stand in two. */
   readonly keys_map_anew?: boolean
   /** What a person should know of the change. */
@@ -188,6 +192,11 @@ export class Client {
   /** Who owns which partition, as a proxy tells. @throws Problem `not_found` where the address is a broker's */
   async ring(): Promise<RingAnswer> {
     return this.#transport.json('GET', '/ring')
+  }
+
+  /** Has a broker emptied, so that it can be removed: nothing new goes to it. `false` ends that. @throws Problem */
+  async drain(broker: number, draining = true): Promise<void> {
+    await this.#transport.json(draining ? 'PUT' : 'DELETE', '/drain', { query: { broker } })
   }
 
   /** What the broker or proxy says of itself. @throws Problem */

@@ -74,6 +74,7 @@ export const problems = {
   not_writable: kind(503, true, 'The broker cannot write now', 'retry after the given seconds'),
   starting: kind(503, true, 'The broker is still recovering its logs', 'retry after the given seconds'),
   stopping: kind(503, true, 'The process is stopping', 'retry; another one answers'),
+  draining: kind(503, true, 'The broker is being emptied', 'produce by the proxy, which knows another broker'),
   // Idempotent produce.
   bad_sequence: kind(400, false, 'The producer headers do not fit', 'send Producer-Id and Producer-Sequence together'),
   sequence_overlap: kind(

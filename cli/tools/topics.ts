@@ -25,6 +25,10 @@ const optionSettings = {
   retentionBytes: setting.text('RETENTION_BYTES', { help: 'what a partition keeps at most, or none', want: 'a size' }),
   retentionAge: setting.text('RETENTION_AGE', { help: 'how long records are kept, or none', want: 'a duration' }),
   maxBytes: setting.text('MAX_BYTES', { help: 'a partition that has grown to this takes no more', want: 'a size' }),
+  strict: setting.choice('STRICT', {
+    help: 'true: while the owner of a partition is away, the partition takes nothing, so that order holds',
+    values: ['true', 'false'],
+  }),
 }
 
 export const topics = command({
@@ -52,6 +56,7 @@ a partition. create makes a topic, set changes one; by a proxy on every broker.
       retention_bytes: settings.retentionBytes,
       retention_age: settings.retentionAge,
       max_bytes: settings.maxBytes,
+      strict: settings.strict === undefined ? undefined : settings.strict === 'true',
     }
     checkUsage(action, name, options)
     return withBroker(settings, io, async (client) => {

@@ -1,0 +1,79 @@
+/**
+ * Topics of strict order: a record of a partition is written while every group has acknowledged what other brokers hold of that
+ * partition, and to its owner alone. So nobody reads a later record before an earlier one.
+ */
+
+import type { Ordinal, Partition } from '#wire/ids'
+
+/** What is known of one partition of a strict topic. */
+export interface OldLogs {
+  readonly topic: string
+  readonly partition: Partition
+  readonly owner: Ordinal
+  /** Records in logs of other brokers that a group has still to acknowledge; `undefined` while one of them cannot be asked. */
+  readonly waiting: number | undefined
+}
+
+export class StrictGates {
+  /**
+   * By partition, the owner that it was opened for. Nobody else writes to the partition from then on, so that it stays open,
+   * whatever becomes of the others, until the ring gives it another owner.
+   */
+  readonly #openFor = new Map<string, Ordinal>()
+  readonly #waiting = new Map<string, number | undefined>()
+
+  isOpen(topic: string, partition: Partition, owner: Ordinal): boolean {
+    return this.#openFor.get(`${topic}/${partition}`) === owner
+  }
+
+  judge({ topic, partition, owner, waiting }: OldLogs): void {
+    const key = `${topic}/${partition}`
+    this.#waiting.set(key, waiting)
+    if (waiting === 0) this.#openFor.set(key, owner)
+  }
+
+  /** Why a partition is not open, in a few words. */
+  reason(topic: string, partition: Partition): string {
+    const waiting = this.#waiting.get(`${topic}/${partition}`)
+    return waiting === undefined
+      ? 'not every broker can be asked what it holds of it'
+      : `${waiting} records on other brokers are to be acknowledged first`
+  }
+}
+
+/** A log of a topic, with what it holds. */
+interface LogInfo {
+  readonly broker: number
+  readonly partition: number
+  readonly records: number
+}
+
+/** What a group has still to acknowledge of a log. */
+interface GroupLog {
+  readonly broker: number
+  readonly partition: number
+  readonly lag: number
+}
+
+/**
+ * What groups have still to acknowledge of one broker's logs.
+ *
+ * @param logs what the brokers hold
+ * @param groups what each group says of the logs that it knows; of one that it does not know it has everything to read
+ */
+export function unacknowledged(
+  logs: readonly LogInfo[],
+  groups: readonly (readonly GroupLog[])[],
+  isMeant: (log: { readonly broker: number; readonly partition: number }) => boolean,
+): number {
+  let most = 0
+  for (const group of groups) {
+    let lag = 0
+    for (const log of logs.filter(isMeant)) {
+      const known = group.find(({ broker, partition }) => broker === log.broker && partition === log.partition)
+      lag += known?.lag ?? log.records
+    }
+    most = Math.max(most, lag)
+  }
+  return most
+}

@@ -14,7 +14,7 @@ function gatewayTo(answers: readonly (object | undefined)[]): Gateway {
       return { status: 200, body: Buffer.from(JSON.stringify(answer)) }
     },
   })
-  return { cluster: { members: { all } }, upstream } as unknown as Gateway
+  return { cluster: { members: { all, missing: 0 } }, upstream } as unknown as Gateway
 }
 
 test('the figures of a group are added up over the brokers, and the oldest record is the oldest of all', async (t) => {

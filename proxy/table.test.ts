@@ -8,10 +8,10 @@ import { tableVersion } from './table.ts'
 
 const clock: Clock = { wallMs: () => 0, monotonicMs: () => 0 }
 
-/** A cluster of three whose brokers are heard of in this order. */
+/** A cluster whose brokers are heard of in this order. */
 function heardOf(order: readonly number[], virtualNodes = 150): Cluster {
   const urlOf = (broker: number): string => `http://broker-${broker}`
-  const cluster = new Cluster(clock, [0, 1, 2].map(urlOf), virtualNodes, () => {})
+  const cluster = new Cluster(clock, order.toSorted((a, b) => a - b).map(urlOf), virtualNodes, () => {})
   for (const broker of order) cluster.members.probed(urlOf(broker), { kind: 'ready', ordinal: broker as Ordinal })
   return cluster
 }

@@ -48,7 +48,7 @@ test('a topic is made, changed and listed', async (t) => {
   const run = (...args: string[]) => outcome(t, ['topics', ...args, '--addr', url])
   t.match(await run('create', 'notes', '--partitions', '2', '--retention-age', '36h', '--max-bytes', '1GiB'), {
     code: 0,
-    out: /^name +notes\npartitions +2\n[^]*retention_age +36h\nmax_bytes +1GiB$/,
+    out: /^name +notes\npartitions +2\n[^]*retention_age +36h\nmax_bytes +1GiB\nstrict +false$/,
   })
   t.match(await run('set', 'notes', '--partitions', '4', '--retention', 'acknowledged', '--durability', 'disk'), {
     code: 0,

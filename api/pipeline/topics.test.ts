@@ -45,6 +45,7 @@ test('topics are told with their options, their figures and their logs', async (
   t.match(answer.topics[2], {
     partitions: 2,
     durability: 'fsync',
+    strict: false,
     records: 2,
     produced: 2,
     missing: {},

@@ -49,6 +49,7 @@ function topicOf(topic: TopicInfo, figures: Body): Topic {
     dead_letters: topic.dead_letters === true,
     partitions: topic.partitions,
     durability: topic.durability,
+    strict: topic.strict === true,
     retention: topic.retention ?? null,
     retention_bytes: topic.retention_bytes ?? null,
     retention_age: topic.retention_age ?? null,

@@ -17,6 +17,7 @@ export const topic = closed(
     dead_letters: Type.Boolean({ description: 'It has the dead letters of the topic whose name it begins with' }),
     partitions: count('Records of one key are in one'),
     durability: text('What an acknowledged record survives: fsync, disk or memory'),
+    strict: Type.Boolean({ description: 'No broker stands in for the owner of a partition' }),
     retention: maybeText('time, or acknowledged: what every group has acknowledged goes at once'),
     retention_bytes: maybeText('Such as 4GiB'),
     retention_age: maybeText('Such as 7d'),

@@ -109,6 +109,8 @@ test('roles by mTLS, certificates renewed while records flow', { skip: skipWitho
     env: { TLS_CA: authorities, TLS_CLIENT_CERT: mine.cert, TLS_CLIENT_KEY: mine.key },
   })
   t.match(await table.waitFor(/^telemetry/), /telemetry/, 'the tools by the same settings')
+  const lost = api.logs().filter(({ msg }) => /keys cannot be read/.test(String(msg)))
+  t.same(lost, [], 'the keys that the API makes are followed by TLS, too')
 })
 
 async function issuerAt(port: number, own: object): Promise<string> {

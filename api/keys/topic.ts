@@ -192,7 +192,7 @@ export class KeyTopic {
   /** The consumer gets over a lost connection in silence: what became of each try is noted here. */
   readonly #noticing: typeof fetch = async (input, init) => {
     try {
-      const answer = await fetch(input, init)
+      const answer = await (this.#options.fetch ?? fetch)(input, init)
       if (!answer.ok) this.#failed(`${keysTopic} is answered with ${answer.status}`)
       else if (this.isCurrent) {
         if (this.#problem !== null) this.#log.info({ topic: keysTopic }, 'the keys are followed again')

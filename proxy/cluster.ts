@@ -119,12 +119,19 @@ export class Cluster {
   }
 
   /** The brokers that may take a record of this partition, the owner first, then those that would stand in for it. */
-  writersOf(name: string, partition: Partition): Member[] {
+  *writersOf(name: string, partition: Partition): Generator<Member> {
     const owner = this.topic(name)?.owners[partition]
-    if (this.isStrict(name)) return this.#strictWriters(name, partition, owner)
-    const walk = [...this.#ring.walk(name, partition)]
-    const order = owner === undefined ? walk : [owner, ...walk.filter((broker) => broker !== owner)]
-    return order.flatMap((ordinal) => this.#writer(ordinal) ?? [])
+    const isStrict = this.isStrict(name)
+    if (owner !== undefined && (!isStrict || this.gates.isOpen(name, partition, owner))) {
+      const member = this.#writer(owner)
+      if (member !== undefined) yield member
+    }
+    if (isStrict) return
+    // Walked only when the owner takes nothing: hardly ever.
+    for (const broker of this.#ring.walk(name, partition)) {
+      const member = broker === owner ? undefined : this.#writer(broker)
+      if (member !== undefined) yield member
+    }
   }
 
   /** Why nobody may take a record of this partition now, in a few words. */
@@ -135,12 +142,6 @@ export class Cluster {
       ? `its owner, broker ${owner}, takes no records now`
       : this.gates.reason(name, partition)
     return `${name} is strict, and partition ${partition} waits: ${why}`
-  }
-
-  #strictWriters(name: string, partition: Partition, owner: Ordinal | undefined): Member[] {
-    if (owner === undefined || !this.gates.isOpen(name, partition, owner)) return []
-    const writer = this.#writer(owner)
-    return writer === undefined ? [] : [writer]
   }
 
   #writer(ordinal: Ordinal): Member | undefined {

@@ -77,7 +77,7 @@ async function send(
     let last: Answered | undefined
     for (;;) {
       // Asked for anew each time: while one was tried others may have gone, or come.
-      const member = cluster.writersOf(topic, partition).find((each) => !tried.has(each))
+      const member = untried(cluster.writersOf(topic, partition), tried)
       if (member === undefined) break
       tried.add(member)
       const answer = await attempt(gateway, request, member, path, body)
@@ -93,6 +93,11 @@ async function send(
     gateway.held -= body.length
   }
   throw new Problem('unavailable', cluster.whyNoWriter(topic, partition), { retry_after_s })
+}
+
+function untried(writers: Iterable<Member>, tried: ReadonlySet<Member>): Member | undefined {
+  for (const member of writers) if (!tried.has(member)) return member
+  return undefined
 }
 
 /** Refusals of a broker that is well, and will take nothing for a while. */

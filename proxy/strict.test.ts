@@ -18,7 +18,7 @@ test('a strict partition takes records when others hold nothing of it that waits
   }
   const owner = cluster.topic('notes')?.owners[0] as Ordinal
   const partition = 0 as Partition
-  const writers = (): unknown[] => cluster.writersOf('notes', partition).map(({ ordinal }) => ordinal)
+  const writers = (): unknown[] => [...cluster.writersOf('notes', partition)].map(({ ordinal }) => ordinal)
   t.strictSame(writers(), [], 'nobody knows yet what others hold')
   t.match(cluster.whyNoWriter('notes', partition), /not every broker can be asked/)
   gates.judge({ topic: 'notes', partition, owner, waiting: 3 })

@@ -143,7 +143,10 @@ export function createMetrics(role: string): Metrics {
       const members = new Members((of) => new Buckets(of, buckets))
       described.push({ name, type: 'histogram', help, labels: labels ?? [], buckets })
       // prom-client asks a metric for no more than this.
-      const metric = { name, get: async () => ({ name, help, type: 'histogram', values: samplesOf(name, members.all) }) }
+      const metric = {
+        name,
+        get: async () => ({ name, help, type: 'histogram', values: samplesOf(name, members.all) }),
+      }
       registry.registerMetric(metric as unknown as prom.Metric)
       return labels === undefined ? members.with({}) : members
     }) as Metrics['histogram'],

@@ -14,6 +14,7 @@ export function metricNames(expr: string): ReadonlySet<string> {
     .replace(/\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)/g, ' ')
     .replace(/\boffset\s+\w+/g, ' ')
   const names = new Set<string>()
-  for (const [name] of bare.matchAll(/(?<![\w.:$])[a-zA-Z_:][\w:]*(?![\w:]*\s*\()/g)) if (!words.has(name)) names.add(name)
+  for (const [name] of bare.matchAll(/(?<![\w.:$])[a-zA-Z_:][\w:]*(?![\w:]*\s*\()/g))
+    if (!words.has(name)) names.add(name)
   return names
 }

@@ -135,7 +135,11 @@ test('a pipeline under observation', { skip }, async (t) => {
       t.same({ status, said: `${stdout}${stderr}` }, { status: 0, said: '' }, role)
       const names = [...input.matchAll(/^# TYPE (\S+) /gm)].map(([, name = '']) => name).toSorted()
       const documented = metricsOf(role).map(({ name }) => name)
-      t.same(names, documented.filter((name) => !onlyWithTls.includes(name)), role)
+      t.same(
+        names,
+        documented.filter((name) => !onlyWithTls.includes(name)),
+        role,
+      )
       for (const [, label = '', value = ''] of input.matchAll(/[{,](\w+)="([^"]*)"/g)) {
         if (/^(https?:)|[0-9a-f]{8}-[0-9a-f]{4}|GPU-/.test(value)) t.fail(`${role}: the label ${label} is ${value}`)
       }
@@ -159,7 +163,7 @@ test('a pipeline under observation', { skip }, async (t) => {
       const databases = { prometheus, influx }
       let empty: readonly string[] = ['']
       // Rates need two scrapes of what has happened by then.
-      for (const deadlineMs = performance.now() + 30_000; empty.length > 0 && performance.now() < deadlineMs; ) {
+      for (const deadlineMs = performance.now() + 30_000; empty.length > 0 && performance.now() < deadlineMs;) {
         empty = []
         for (const values of await choicesOf(dashboard, databases)) {
           empty = [...empty, ...(await emptyQueries(dashboard, values, databases))]

@@ -79,13 +79,15 @@ test('no rule and no panel asks for a metric that nobody has', async (t) => {
   for (const { name } of recorded()) known.add(name)
   for (const { name, type } of allMetrics()) {
     known.add(name)
-    if (type === 'histogram' || type === 'summary') for (const end of ['bucket', 'sum', 'count']) known.add(`${name}_${end}`)
+    if (type === 'histogram' || type === 'summary')
+      for (const end of ['bucket', 'sum', 'count']) known.add(`${name}_${end}`)
   }
   const strangers = (expr: string): string[] => [...metricNames(expr)].filter((name) => !known.has(name))
   for (const { alert, record, expr } of readRules()) t.same(strangers(expr), [], alert ?? record)
   for (const { title, panels } of readDashboards()) {
     for (const panel of panels) {
-      for (const { expr } of panel.targets) if (expr !== undefined) t.same(strangers(expr), [], `${title}: ${panel.title}`)
+      for (const { expr } of panel.targets)
+        if (expr !== undefined) t.same(strangers(expr), [], `${title}: ${panel.title}`)
     }
   }
   t.same(strangers('sum by (no_metric) (rate(nobody_has_total{up="x"}[5m] offset 1h)) > bool 3'), ['nobody_has_total'])
@@ -113,10 +115,16 @@ test('dashboards: each panel has a place, a unit and a query; no two have one pl
 test('links lead to dashboards that there are, with variables that they have', async (t) => {
   const files = new Map(readDashboards().map((one) => [one.uid, one]))
   const texts = [...files.values()].map((one) => JSON.stringify(one)).join()
-  const links = [...texts.matchAll(/"url":"\/d\/([\w-]+)\?var-(\w+)=/g)].map(([, uid = '', name = '']) => ({ uid, name }))
+  const links = [...texts.matchAll(/"url":"\/d\/([\w-]+)\?var-(\w+)=/g)].map(([, uid = '', name = '']) => ({
+    uid,
+    name,
+  }))
   t.ok(links.length >= 4)
   for (const { uid, name } of links) {
-    t.ok(files.get(uid)?.templating.list.some((variable) => variable.name === name), `${uid}?var-${name}`)
+    t.ok(
+      files.get(uid)?.templating.list.some((variable) => variable.name === name),
+      `${uid}?var-${name}`,
+    )
   }
 })
 

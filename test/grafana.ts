@@ -57,7 +57,10 @@ const builtIn: Readonly<Record<string, string>> = {
 }
 
 /** `All`, and of a variable also one of the values that it offers. */
-export async function choicesOf({ templating }: DashboardFile, databases: Databases): Promise<Record<string, string>[]> {
+export async function choicesOf(
+  { templating }: DashboardFile,
+  databases: Databases,
+): Promise<Record<string, string>[]> {
   const all: Record<string, string> = {}
   const one: Record<string, string> = {}
   for (const { name, type, query, allValue = '.*' } of templating.list) {

@@ -22,7 +22,9 @@ interface Room {
 }
 
 const everything =
-  'wire telemetry lib broker proxy streamer collector watcher store api dashboard cli test bench observability'.split(' ')
+  'wire telemetry lib broker proxy streamer collector watcher store api dashboard cli test bench observability'.split(
+    ' ',
+  )
 
 /** Every top-level folder with sources. A room that does not exist yet has its line already. */
 export const rooms: Readonly<Record<string, Room>> = {

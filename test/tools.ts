@@ -72,7 +72,8 @@ export const tools = {
   },
   promtool: {
     name: 'promtool',
-    skipped: 'metrics and rules held to Prometheus (api/handlers/exposition.test.ts, observability/observability.test.ts)',
+    skipped:
+      'metrics and rules held to Prometheus (api/handlers/exposition.test.ts, observability/observability.test.ts)',
   },
   prometheus: {
     name: 'prometheus',

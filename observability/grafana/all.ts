@@ -1,8 +1,10 @@
 /** Every dashboard, as the files of `dashboards/` hold it. */
 
-import { fleet, oneGpu, oneHost, transfers } from './fleet.ts'
+import { fleet, oneGpu, oneHost } from './fleet.ts'
 import { dashboard, type Sheet } from './kit.ts'
-import { api, infrastructure, queue, services } from './pipeline.ts'
+import { api, infrastructure } from './machines.ts'
+import { queue, services } from './pipeline.ts'
+import { transfers } from './transfers.ts'
 
 const sheets: readonly Sheet[] = [services, queue, api, infrastructure, fleet, oneHost, oneGpu, transfers]
 

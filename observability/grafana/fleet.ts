@@ -1,9 +1,8 @@
-/** Dashboards of what is carried: the fleet, a host of it, a GPU of that, and transfers between sites. */
+/** Dashboards of the GPUs: the fleet, a host of it, a GPU of that. */
 
-import { type DataLink, datasourceVariable, labelVariable, lines, number, type Sheet, table, tagVariable } from './kit.ts'
+import { influxdb, prometheus } from './common.ts'
+import { type DataLink, labelVariable, lines, number, type Sheet, table, tagVariable } from './kit.ts'
 
-const prometheus = datasourceVariable('prometheus', 'Prometheus')
-const influxdb = datasourceVariable('influxdb', 'InfluxDB')
 const seen = 'penstock_gpu_last_seen_timestamp_seconds'
 const host = labelVariable('host', 'Host', seen, 'hostname')
 const ofHosts = '{hostname=~"$host"}'
@@ -15,7 +14,11 @@ const toHost: DataLink = {
   targetBlank: false,
 }
 const toHostOfSeries: DataLink = { ...toHost, url: `/d/penstock-host?var-host=\${__field.labels.hostname}&${time}` }
-const toGpu: DataLink = { title: 'This GPU', url: `/d/penstock-gpu?var-gpu=\${__data.fields.uuid}&${time}`, targetBlank: false }
+const toGpu: DataLink = {
+  title: 'This GPU',
+  url: `/d/penstock-gpu?var-gpu=\${__data.fields.uuid}&${time}`,
+  targetBlank: false,
+}
 const toGpuOfSeries: DataLink = { ...toGpu, url: `/d/penstock-gpu?var-gpu=\${__field.labels.uuid}&${time}` }
 
 const activity =
@@ -32,39 +35,115 @@ export const fleet: Sheet = {
   variables: [prometheus, host],
   rows: [
     [
-      number({ title: 'GPUs', help: 'Ever seen on these hosts.', unit: 'short', queries: [{ expr: `count(${seen}${ofHosts})`, instant: true }] }),
-      number({ title: 'At work', help: 'The engine is active in the newest value.', unit: 'short', queries: [{ expr: `count(${activity} > 0) or vector(0)`, instant: true }] }),
-      number({ title: 'Idle', help: 'It is not. Seen once: no duration is proven.', unit: 'short', queries: [{ expr: `count(${activity} == 0) or vector(0)`, instant: true }] }),
-      number({ title: 'Idle but full', help: 'Idle, and more than half of its memory is held.', unit: 'short', steps: [1, 20], queries: [{ expr: `count(${activity} == 0 and on (uuid, GPU_I_ID) ${memory} > 0.5) or vector(0)`, instant: true }] }),
-      number({ title: 'Missing', help: 'Not seen, though the host has newer values of others.', unit: 'short', steps: [1, 1], queries: [{ expr: `sum(penstock_gpu_missing${ofHosts})`, instant: true }] }),
-      number({ title: 'Power', help: 'Of those that report it.', unit: 'watt', queries: [{ expr: `sum(DCGM_FI_DEV_POWER_USAGE${ofHosts})` }] }),
+      number({
+        title: 'GPUs',
+        help: 'Ever seen on these hosts.',
+        unit: 'short',
+        queries: [{ expr: `count(${seen}${ofHosts})`, instant: true }],
+      }),
+      number({
+        title: 'At work',
+        help: 'The engine is active in the newest value.',
+        unit: 'short',
+        queries: [{ expr: `count(${activity} > 0) or vector(0)`, instant: true }],
+      }),
+      number({
+        title: 'Idle',
+        help: 'It is not. Seen once: no duration is proven.',
+        unit: 'short',
+        queries: [{ expr: `count(${activity} == 0) or vector(0)`, instant: true }],
+      }),
+      number({
+        title: 'Idle but full',
+        help: 'Idle, and more than half of its memory is held.',
+        unit: 'short',
+        steps: [1, 20],
+        queries: [
+          { expr: `count(${activity} == 0 and on (uuid, GPU_I_ID) ${memory} > 0.5) or vector(0)`, instant: true },
+        ],
+      }),
+      number({
+        title: 'Missing',
+        help: 'Not seen, though the host has newer values of others.',
+        unit: 'short',
+        steps: [1, 1],
+        queries: [{ expr: `sum(penstock_gpu_missing${ofHosts})`, instant: true }],
+      }),
+      number({
+        title: 'Power',
+        help: 'Of those that report it.',
+        unit: 'watt',
+        queries: [{ expr: `sum(DCGM_FI_DEV_POWER_USAGE${ofHosts})` }],
+      }),
     ],
     [
-      lines({ title: 'Activity by host', help: 'Mean over its GPUs, by the engine’s own metric where there is one.', unit: 'percentunit', min: 0, max: 1, links: [toHostOfSeries], queries: [{ expr: `avg by (hostname) (${activity})`, legend: '{{hostname}}' }] }),
-      lines({ title: 'Power by host', help: 'Sum over its GPUs.', unit: 'watt', links: [toHostOfSeries], queries: [{ expr: `sum by (hostname) (DCGM_FI_DEV_POWER_USAGE${ofHosts})`, legend: '{{hostname}}' }] }),
+      lines({
+        title: 'Activity by host',
+        help: 'Mean over its GPUs, by the engine’s own metric where there is one.',
+        unit: 'percentunit',
+        min: 0,
+        max: 1,
+        links: [toHostOfSeries],
+        queries: [{ expr: `avg by (hostname) (${activity})`, legend: '{{hostname}}' }],
+      }),
+      lines({
+        title: 'Power by host',
+        help: 'Sum over its GPUs.',
+        unit: 'watt',
+        links: [toHostOfSeries],
+        queries: [{ expr: `sum by (hostname) (DCGM_FI_DEV_POWER_USAGE${ofHosts})`, legend: '{{hostname}}' }],
+      }),
     ],
     [
-      lines({ title: 'Hottest GPU by host', help: 'Degrees of the hottest one.', unit: 'celsius', links: [toHostOfSeries], queries: [{ expr: `max by (hostname) (DCGM_FI_DEV_GPU_TEMP${ofHosts})`, legend: '{{hostname}}' }] }),
-      lines({ title: 'Held back, by reason', help: 'GPUs whose clocks are held back by heat, hardware or power (DCGM_FI_DEV_CLOCKS_EVENT_REASONS).', unit: 'short', min: 0, queries: [
-        { expr: `sum(${bit(32)}) + sum(${bit(64)})`, legend: 'heat' },
-        { expr: `sum(${bit(8)}) + sum(${bit(128)})`, legend: 'hardware, power brake' },
-        { expr: `sum(${bit(4)})`, legend: 'power limit' },
-      ] }),
+      lines({
+        title: 'Hottest GPU by host',
+        help: 'Degrees of the hottest one.',
+        unit: 'celsius',
+        links: [toHostOfSeries],
+        queries: [{ expr: `max by (hostname) (DCGM_FI_DEV_GPU_TEMP${ofHosts})`, legend: '{{hostname}}' }],
+      }),
+      lines({
+        title: 'Held back, by reason',
+        help: 'GPUs whose clocks are held back by heat, hardware or power (DCGM_FI_DEV_CLOCKS_EVENT_REASONS).',
+        unit: 'short',
+        min: 0,
+        queries: [
+          { expr: `sum(${bit(32)}) + sum(${bit(64)})`, legend: 'heat' },
+          { expr: `sum(${bit(8)}) + sum(${bit(128)})`, legend: 'hardware, power brake' },
+          { expr: `sum(${bit(4)})`, legend: 'power limit' },
+        ],
+      }),
     ],
     [
-      table({ title: 'Hosts', help: 'The newest value of each host’s GPUs.', unit: 'short', columns: ['hostname'], names: ['GPUs', 'activity', 'memory used', 'power', 'hottest', 'silent for'], units: ['short', 'percentunit', 'percentunit', 'watt', 'celsius', 's'], columnLinks: { hostname: toHost }, queries: [
-        { expr: `count by (hostname) (${seen}${ofHosts})` },
-        { expr: `avg by (hostname) (${activity})` },
-        { expr: `avg by (hostname) (${memory})` },
-        { expr: `sum by (hostname) (DCGM_FI_DEV_POWER_USAGE${ofHosts})` },
-        { expr: `max by (hostname) (DCGM_FI_DEV_GPU_TEMP${ofHosts})` },
-        { expr: `time() - max by (hostname) (${seen}${ofHosts})` },
-      ] }),
+      table({
+        title: 'Hosts',
+        help: 'The newest value of each host’s GPUs.',
+        unit: 'short',
+        columns: ['hostname'],
+        names: ['GPUs', 'activity', 'memory used', 'power', 'hottest', 'silent for'],
+        units: ['short', 'percentunit', 'percentunit', 'watt', 'celsius', 's'],
+        columnLinks: { hostname: toHost },
+        queries: [
+          { expr: `count by (hostname) (${seen}${ofHosts})` },
+          { expr: `avg by (hostname) (${activity})` },
+          { expr: `avg by (hostname) (${memory})` },
+          { expr: `sum by (hostname) (DCGM_FI_DEV_POWER_USAGE${ofHosts})` },
+          { expr: `max by (hostname) (DCGM_FI_DEV_GPU_TEMP${ofHosts})` },
+          { expr: `time() - max by (hostname) (${seen}${ofHosts})` },
+        ],
+      }),
     ],
     [
-      table({ title: 'XID errors', help: 'Events by code, of exporters that count them (DCGM_EXP_XID_ERRORS_TOTAL).', unit: 'short', columns: ['hostname', 'gpu', 'xid', 'uuid'], names: ['events'], units: ['short'], columnLinks: { hostname: toHost, uuid: toGpu }, queries: [
-        { expr: `sum by (hostname, gpu, uuid, xid) (DCGM_EXP_XID_ERRORS_TOTAL${ofHosts})` },
-      ] }),
+      table({
+        title: 'XID errors',
+        help: 'Events by code, of exporters that count them (DCGM_EXP_XID_ERRORS_TOTAL).',
+        unit: 'short',
+        columns: ['hostname', 'gpu', 'xid', 'uuid'],
+        names: ['events'],
+        units: ['short'],
+        columnLinks: { hostname: toHost, uuid: toGpu },
+        queries: [{ expr: `sum by (hostname, gpu, uuid, xid) (DCGM_EXP_XID_ERRORS_TOTAL${ofHosts})` }],
+      }),
     ],
   ],
 }
@@ -76,20 +155,57 @@ export const oneHost: Sheet = {
   variables: [prometheus, labelVariable('host', 'Host', seen, 'hostname', false)],
   rows: [
     [
-      table({ title: 'GPUs', help: 'Newest values, and who has them.', unit: 'short', columns: ['gpu', 'uuid', 'modelName', 'namespace', 'pod'], names: ['activity', 'memory used', 'power', 'temperature'], units: ['percentunit', 'percentunit', 'watt', 'celsius'], columnLinks: { uuid: toGpu }, queries: [
-        { expr: `max by (gpu, uuid, modelName, namespace, pod) (${activity})` },
-        { expr: `max by (gpu, uuid, modelName, namespace, pod) (${memory})` },
-        { expr: `max by (gpu, uuid, modelName, namespace, pod) (DCGM_FI_DEV_POWER_USAGE${ofHosts})` },
-        { expr: `max by (gpu, uuid, modelName, namespace, pod) (DCGM_FI_DEV_GPU_TEMP${ofHosts})` },
-      ] }),
+      table({
+        title: 'GPUs',
+        help: 'Newest values, and who has them.',
+        unit: 'short',
+        columns: ['gpu', 'uuid', 'modelName', 'namespace', 'pod'],
+        names: ['activity', 'memory used', 'power', 'temperature'],
+        units: ['percentunit', 'percentunit', 'watt', 'celsius'],
+        columnLinks: { uuid: toGpu },
+        queries: [
+          { expr: `max by (gpu, uuid, modelName, namespace, pod) (${activity})` },
+          { expr: `max by (gpu, uuid, modelName, namespace, pod) (${memory})` },
+          { expr: `max by (gpu, uuid, modelName, namespace, pod) (DCGM_FI_DEV_POWER_USAGE${ofHosts})` },
+          { expr: `max by (gpu, uuid, modelName, namespace, pod) (DCGM_FI_DEV_GPU_TEMP${ofHosts})` },
+        ],
+      }),
     ],
     [
-      lines({ title: 'Activity', help: 'By the engine’s own metric where there is one.', unit: 'percentunit', min: 0, max: 1, links: [toGpuOfSeries], queries: [{ expr: activity, legend: 'GPU {{gpu}} {{GPU_I_ID}}' }] }),
-      lines({ title: 'Memory used', help: 'Of what can be used.', unit: 'percentunit', min: 0, max: 1, links: [toGpuOfSeries], queries: [{ expr: memory, legend: 'GPU {{gpu}} {{GPU_I_ID}}' }] }),
+      lines({
+        title: 'Activity',
+        help: 'By the engine’s own metric where there is one.',
+        unit: 'percentunit',
+        min: 0,
+        max: 1,
+        links: [toGpuOfSeries],
+        queries: [{ expr: activity, legend: 'GPU {{gpu}} {{GPU_I_ID}}' }],
+      }),
+      lines({
+        title: 'Memory used',
+        help: 'Of what can be used.',
+        unit: 'percentunit',
+        min: 0,
+        max: 1,
+        links: [toGpuOfSeries],
+        queries: [{ expr: memory, legend: 'GPU {{gpu}} {{GPU_I_ID}}' }],
+      }),
     ],
     [
-      lines({ title: 'Power', help: 'Draw of each GPU.', unit: 'watt', links: [toGpuOfSeries], queries: [{ expr: `DCGM_FI_DEV_POWER_USAGE${ofHosts}`, legend: 'GPU {{gpu}}' }] }),
-      lines({ title: 'Temperature', help: 'Of the GPU itself.', unit: 'celsius', links: [toGpuOfSeries], queries: [{ expr: `DCGM_FI_DEV_GPU_TEMP${ofHosts}`, legend: 'GPU {{gpu}}' }] }),
+      lines({
+        title: 'Power',
+        help: 'Draw of each GPU.',
+        unit: 'watt',
+        links: [toGpuOfSeries],
+        queries: [{ expr: `DCGM_FI_DEV_POWER_USAGE${ofHosts}`, legend: 'GPU {{gpu}}' }],
+      }),
+      lines({
+        title: 'Temperature',
+        help: 'Of the GPU itself.',
+        unit: 'celsius',
+        links: [toGpuOfSeries],
+        queries: [{ expr: `DCGM_FI_DEV_GPU_TEMP${ofHosts}`, legend: 'GPU {{gpu}}' }],
+      }),
     ],
   ],
 }
@@ -103,65 +219,111 @@ export const oneGpu: Sheet = {
   uid: 'penstock-gpu',
   title: 'GPU',
   description: 'One GPU: how it is now (Prometheus), and what it did (InfluxDB; history as far back as it is kept).',
-  variables: [prometheus, influxdb, labelVariable('gpu', 'GPU (uuid)', seen, 'uuid', false), tagVariable('metric', 'Metric', 'gpu', 'metric')],
+  variables: [
+    prometheus,
+    influxdb,
+    labelVariable('gpu', 'GPU (uuid)', seen, 'uuid', false),
+    tagVariable('metric', 'Metric', 'gpu', 'metric'),
+  ],
   from: 'now-6h',
   rows: [
     [
-      number({ title: 'Activity', help: 'By the engine’s own metric where there is one.', unit: 'percentunit', queries: [{ expr: `max(DCGM_FI_PROF_GR_ENGINE_ACTIVE${ofGpu} or on (uuid, GPU_I_ID) DCGM_FI_DEV_GPU_UTIL{uuid=~"$gpu", GPU_I_ID=""} / 100)`, instant: true }] }),
-      number({ title: 'Memory used', help: 'Of what can be used.', unit: 'percentunit', queries: [{ expr: `max(DCGM_FI_DEV_FB_USED${ofGpu} / (DCGM_FI_DEV_FB_USED${ofGpu} + DCGM_FI_DEV_FB_FREE${ofGpu}))`, instant: true }] }),
-      number({ title: 'Power', help: 'Now.', unit: 'watt', queries: [{ expr: `max(DCGM_FI_DEV_POWER_USAGE${ofGpu})`, instant: true }] }),
-      number({ title: 'Temperature', help: 'Now.', unit: 'celsius', steps: [83, 90], queries: [{ expr: `max(DCGM_FI_DEV_GPU_TEMP${ofGpu})`, instant: true }] }),
-      number({ title: 'Last seen', help: 'Whichever metric.', unit: 's', steps: [90, 300], queries: [{ expr: `time() - max(${seen}${ofGpu})`, instant: true }] }),
-      number({ title: 'Rows remapped', help: 'For errors that could not be corrected.', unit: 'short', steps: [1, 8], queries: [{ expr: `max(DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS${ofGpu})`, instant: true }] }),
+      number({
+        title: 'Activity',
+        help: 'By the engine’s own metric where there is one.',
+        unit: 'percentunit',
+        queries: [
+          {
+            expr: `max(DCGM_FI_PROF_GR_ENGINE_ACTIVE${ofGpu} or on (uuid, GPU_I_ID) DCGM_FI_DEV_GPU_UTIL{uuid=~"$gpu", GPU_I_ID=""} / 100)`,
+            instant: true,
+          },
+        ],
+      }),
+      number({
+        title: 'Memory used',
+        help: 'Of what can be used.',
+        unit: 'percentunit',
+        queries: [
+          {
+            expr: `max(DCGM_FI_DEV_FB_USED${ofGpu} / (DCGM_FI_DEV_FB_USED${ofGpu} + DCGM_FI_DEV_FB_FREE${ofGpu}))`,
+            instant: true,
+          },
+        ],
+      }),
+      number({
+        title: 'Power',
+        help: 'Now.',
+        unit: 'watt',
+        queries: [{ expr: `max(DCGM_FI_DEV_POWER_USAGE${ofGpu})`, instant: true }],
+      }),
+      number({
+        title: 'Temperature',
+        help: 'Now.',
+        unit: 'celsius',
+        steps: [83, 90],
+        queries: [{ expr: `max(DCGM_FI_DEV_GPU_TEMP${ofGpu})`, instant: true }],
+      }),
+      number({
+        title: 'Last seen',
+        help: 'Whichever metric.',
+        unit: 's',
+        steps: [90, 300],
+        queries: [{ expr: `time() - max(${seen}${ofGpu})`, instant: true }],
+      }),
+      number({
+        title: 'Rows remapped',
+        help: 'For errors that could not be corrected.',
+        unit: 'short',
+        steps: [1, 8],
+        queries: [{ expr: `max(DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS${ofGpu})`, instant: true }],
+      }),
     ],
     [
-      lines({ title: 'Utilisation', help: 'From the store. Means nothing of a MIG slice.', unit: 'percent', source: 'influxdb', queries: [{ expr: stored('DCGM_FI_DEV_GPU_UTIL'), legend: '$tag_uuid' }] }),
-      lines({ title: 'Memory used', help: 'From the store.', unit: 'mbytes', source: 'influxdb', queries: [{ expr: stored('DCGM_FI_DEV_FB_USED'), legend: '$tag_uuid' }] }),
+      lines({
+        title: 'Utilisation',
+        help: 'From the store. Means nothing of a MIG slice.',
+        unit: 'percent',
+        source: 'influxdb',
+        queries: [{ expr: stored('DCGM_FI_DEV_GPU_UTIL'), legend: '$tag_uuid' }],
+      }),
+      lines({
+        title: 'Memory used',
+        help: 'From the store.',
+        unit: 'mbytes',
+        source: 'influxdb',
+        queries: [{ expr: stored('DCGM_FI_DEV_FB_USED'), legend: '$tag_uuid' }],
+      }),
     ],
     [
-      lines({ title: 'Power', help: 'From the store; the highest of each window.', unit: 'watt', source: 'influxdb', queries: [{ expr: stored('DCGM_FI_DEV_POWER_USAGE', 'max'), legend: '$tag_uuid' }] }),
-      lines({ title: 'Temperature', help: 'From the store; the highest of each window.', unit: 'celsius', source: 'influxdb', queries: [{ expr: stored('DCGM_FI_DEV_GPU_TEMP', 'max'), legend: '$tag_uuid' }] }),
+      lines({
+        title: 'Power',
+        help: 'From the store; the highest of each window.',
+        unit: 'watt',
+        source: 'influxdb',
+        queries: [{ expr: stored('DCGM_FI_DEV_POWER_USAGE', 'max'), legend: '$tag_uuid' }],
+      }),
+      lines({
+        title: 'Temperature',
+        help: 'From the store; the highest of each window.',
+        unit: 'celsius',
+        source: 'influxdb',
+        queries: [{ expr: stored('DCGM_FI_DEV_GPU_TEMP', 'max'), legend: '$tag_uuid' }],
+      }),
     ],
     [
-      lines({ title: 'Any metric', help: 'As chosen above, from the store.', unit: 'short', source: 'influxdb', width: 24, queries: [
-        { expr: 'SELECT last("value") FROM "gpu" WHERE "metric" =~ /^$metric$/ AND "uuid" =~ /^$gpu$/ AND $timeFilter GROUP BY time($__interval), "metric" fill(none)', legend: '$tag_metric' },
-      ] }),
-    ],
-  ],
-}
-
-const ofSites = '{site=~"$site"}'
-
-export const transfers: Sheet = {
-  uid: 'penstock-transfers',
-  title: 'Transfers',
-  description: 'Transfers by site: how many, how much, how fast, what failed, how fresh.',
-  variables: [prometheus, influxdb, labelVariable('site', 'Site', 'penstock_transfers_total', 'site')],
-  rows: [
-    [
-      number({ title: 'Transfers', help: 'In the range that is looked at.', unit: 'short', width: 6, queries: [{ expr: `sum(increase(penstock_transfers_total${ofSites}[$__range]))`, instant: true }] }),
-      number({ title: 'Failed', help: 'The share of them.', unit: 'percentunit', width: 6, steps: [0.05, 0.1], queries: [{ expr: 'sum(increase(penstock_transfers_total{site=~"$site", result="failed"}[$__range])) / sum(increase(penstock_transfers_total{site=~"$site"}[$__range]))', instant: true }] }),
-      number({ title: 'Moved', help: 'In the range that is looked at.', unit: 'bytes', width: 6, queries: [{ expr: `sum(increase(penstock_transfer_bytes_total${ofSites}[$__range]))`, instant: true }] }),
-      number({ title: 'Quietest site', help: 'How long its newest transfer is ago (dtms_data_fresh_seconds).', unit: 's', width: 6, steps: [1800, 3600], queries: [{ expr: `max(dtms_data_fresh_seconds${ofSites})`, instant: true }] }),
-    ],
-    [
-      lines({ title: 'Transfers', help: 'By site and what became of them.', unit: 'ops', queries: [{ expr: `sum by (site, result) (rate(penstock_transfers_total${ofSites}[$__rate_interval]))`, legend: '{{site}} {{result}}' }] }),
-      lines({ title: 'Moved', help: 'By site.', unit: 'Bps', queries: [{ expr: `sum by (site) (rate(penstock_transfer_bytes_total${ofSites}[$__rate_interval]))`, legend: '{{site}}' }] }),
-    ],
-    [
-      lines({ title: 'How long they take', help: 'Half of them, and one in twenty, take longer.', unit: 's', queries: [
-        { expr: `histogram_quantile(0.5, sum by (site, le) (rate(penstock_transfer_duration_seconds_bucket${ofSites}[$__rate_interval])))`, legend: '{{site}} half' },
-        { expr: `histogram_quantile(0.95, sum by (site, le) (rate(penstock_transfer_duration_seconds_bucket${ofSites}[$__rate_interval])))`, legend: '{{site}} one in twenty' },
-      ] }),
-      lines({ title: 'Freshness', help: 'How long the newest transfer of a site is ago; over an hour the site is stale.', unit: 's', queries: [{ expr: `dtms_data_fresh_seconds${ofSites}`, legend: '{{site}}' }] }),
-    ],
-    [
-      lines({ title: 'Moved, from the store', help: 'Every transfer once, however often it was delivered.', unit: 'bytes', source: 'influxdb', queries: [
-        { expr: 'SELECT sum("bytes") FROM "transfers" WHERE "site" =~ /^$site$/ AND $timeFilter GROUP BY time($__interval), "site" fill(none)', legend: '$tag_site' },
-      ] }),
-      table({ title: 'Last transfers', help: 'From the store.', unit: 'none', source: 'influxdb', width: 12, columns: ['Time', 'site', 'status', 'bytes', 'duration_s', 'source', 'destination', 'error'], names: [], units: [], queries: [
-        { expr: 'SELECT "site", "status", "bytes", "duration_s", "source", "destination", "error" FROM "transfers" WHERE "site" =~ /^$site$/ AND $timeFilter ORDER BY time DESC LIMIT 50' },
-      ] }),
+      lines({
+        title: 'Any metric',
+        help: 'As chosen above, from the store.',
+        unit: 'short',
+        source: 'influxdb',
+        width: 24,
+        queries: [
+          {
+            expr: 'SELECT last("value") FROM "gpu" WHERE "metric" =~ /^$metric$/ AND "uuid" =~ /^$gpu$/ AND $timeFilter GROUP BY time($__interval), "metric" fill(none)',
+            legend: '$tag_metric',
+          },
+        ],
+      }),
     ],
   ],
 }

@@ -61,7 +61,11 @@ export function lines(options: PanelOptions): Sized {
     fieldConfig: {
       defaults: {
         ...fieldDefaults(options),
-        custom: { fillOpacity: 10, showPoints: 'never', stacking: { mode: options.stacked === true ? 'normal' : 'none' } },
+        custom: {
+          fillOpacity: 10,
+          showPoints: 'never',
+          stacking: { mode: options.stacked === true ? 'normal' : 'none' },
+        },
       },
       overrides: [],
     },
@@ -72,7 +76,11 @@ export function lines(options: PanelOptions): Sized {
 export function number(options: PanelOptions): Sized {
   return {
     ...panel('stat', options, options.width ?? 4, 4),
-    options: { reduceOptions: { calcs: ['lastNotNull'], fields: '', values: false }, colorMode: 'value', textMode: 'auto' },
+    options: {
+      reduceOptions: { calcs: ['lastNotNull'], fields: '', values: false },
+      colorMode: 'value',
+      textMode: 'auto',
+    },
     fieldConfig: { defaults: fieldDefaults(options), overrides: [] },
   }
 }
@@ -117,7 +125,11 @@ export function table(
       { id: 'filterFieldsByName', options: { include: { names: order } } },
       {
         id: 'organize',
-        options: { indexByName: Object.fromEntries(order.map((name, at) => [name, at])), excludeByName: {}, renameByName: {} },
+        options: {
+          indexByName: Object.fromEntries(order.map((name, at) => [name, at])),
+          excludeByName: {},
+          renameByName: {},
+        },
       },
     ],
   }
@@ -146,7 +158,15 @@ function targetOf({ expr, legend, instant = false }: Query, source: Source, refI
   }
   const isInstant = instant || isTable
   const format = isTable ? 'table' : 'time_series'
-  return { refId, datasource, expr, format, instant: isInstant, range: !isInstant, ...(legend && { legendFormat: legend }) }
+  return {
+    refId,
+    datasource,
+    expr,
+    format,
+    instant: isInstant,
+    range: !isInstant,
+    ...(legend && { legendFormat: legend }),
+  }
 }
 
 function fieldDefaults({ unit, min, max, links, steps }: PanelOptions) {

@@ -10,7 +10,7 @@ import { choicesOf, emptyQueries, readDashboards } from '#test/grafana'
 import { influx2 } from '#test/influx'
 import { listen } from '#test/listen'
 import { startAlertmanager, startPrometheus } from '#test/prometheus'
-import { startRole } from '#test/start'
+import { type StartedRole, startRole } from '#test/start'
 import { skipWithout, tools } from '#test/tools'
 import { metricsOf, onlyWithTls } from './registry.ts'
 import { readRules } from './rulefiles.ts'
@@ -132,7 +132,13 @@ test('a pipeline under observation', { skip }, async (t) => {
   }
 
   await t.test('every role: promtool finds nothing, and what is there is what docs/METRICS.md tells', async (t) => {
-    for (const [role, { url }] of Object.entries({ streamer, proxy, broker: brokers[0], collector, api })) {
+    for (const [role, { url }] of Object.entries({
+      streamer,
+      proxy,
+      broker: brokers[0] as StartedRole,
+      collector,
+      api,
+    })) {
       const input = await (await fetch(`${url}/metrics`)).text()
       const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8' })
       t.same({ status, said: `${stdout}${stderr}` }, { status: 0, said: '' }, role)

@@ -83,7 +83,7 @@ test('no rule and no panel asks for a metric that nobody has', async (t) => {
       for (const end of ['bucket', 'sum', 'count']) known.add(`${name}_${end}`)
   }
   const strangers = (expr: string): string[] => [...metricNames(expr)].filter((name) => !known.has(name))
-  for (const { alert, record, expr } of readRules()) t.same(strangers(expr), [], alert ?? record)
+  for (const { alert, record, expr } of readRules()) t.same(strangers(expr), [], alert ?? record ?? '')
   for (const { title, panels } of readDashboards()) {
     for (const panel of panels) {
       for (const { expr } of panel.targets)

@@ -9,7 +9,7 @@ import { gpusOf, matching, placeOf, referenceOf, searchesFor, unitsOf } from './
 import { pageOf } from './pages.ts'
 import { at } from './parameters.ts'
 import type { StoreReader } from './reader.ts'
-import { sharedInTurns } from './shared.ts'
+import { shared } from './shared.ts'
 
 /** The inventory, and the newest value of each series. */
 export interface FleetRows {
@@ -102,7 +102,7 @@ export class Inventory {
       const all = gpusOf(rows, latest, { nowMs: atMs, staleAfterMs: this.#staleAfterMs }, around)
       await this.#nextTurn()
       const { items: gpus, ...page } = pageOf(all, placeOf, { limit: gpusMax, cursor: undefined })
-      return sharedInTurns({ as_of: at(atMs), units: unitsOf(gpus), gpus, ...page }, this.#nextTurn)
+      return shared({ as_of: at(atMs), units: unitsOf(gpus), gpus, ...page }, this.#nextTurn)
     })
     const making = (this.#making = { atMs, answer })
     const done = () => (this.#making = undefined)

@@ -2,13 +2,13 @@ import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { test } from 'tap'
 import { gpuRecord } from '#store/samples'
 import { testApi } from '#test/api'
-import { jsonOf, packedOf, shared, sharedInTurns } from './shared.ts'
+import { jsonOf, packedOf, shared } from './shared.ts'
 
 test('an answer that is shared is written once, another each time', async (t) => {
   let written = 0
   const answer = () => ({ toJSON: () => ({ written: ++written }) })
-  const [own, common] = [answer(), shared(answer())]
-  t.same([String(jsonOf(common)), String(jsonOf(common)), written], ['{"written":1}', '{"written":1}', 1])
+  const [own, common] = [answer(), await shared({ inner: answer() }, async () => {})]
+  t.same([String(jsonOf(common)), String(jsonOf(common)), written], ['{"inner":{"written":1}}', '{"inner":{"written":1}}', 1])
   t.same([jsonOf(own), jsonOf(own)], ['{"written":2}', '{"written":3}'])
   t.equal(jsonOf(null), 'null')
 })
@@ -32,11 +32,11 @@ test('what is written in turns is what JSON.stringify writes, and is compressed 
     { few: gpus.slice(0, 100) },
     {},
   ]) {
-    t.equal(String(jsonOf(await sharedInTurns(answer, nextTurn))), JSON.stringify(answer))
+    t.equal(String(jsonOf(await shared(answer, nextTurn))), JSON.stringify(answer))
   }
   t.equal(turns, 9)
 
-  const answer = shared({ gpus })
+  const answer = await shared({ gpus }, nextTurn)
   for (const [coding, inflate] of [
     ['gzip', gunzipSync],
     ['br', brotliDecompressSync],

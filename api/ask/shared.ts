@@ -6,7 +6,7 @@ import { brotliCompress, constants, gzip } from 'node:zlib'
 export type Coding = 'br' | 'gzip'
 
 interface Written {
-  json: Buffer | undefined
+  readonly json: Buffer
   readonly packed: Map<Coding, Promise<Buffer>>
 }
 
@@ -15,19 +15,13 @@ const written = new WeakMap<object, Written>()
 /** Items of a list that are written before others have their turn: some 2 ms of GPUs. */
 const itemsATurn = 100
 
-/** Says of an answer that others will be given it, too, and that nobody changes it any more. */
-export function shared<T extends object>(answer: T): T {
-  written.set(answer, { json: undefined, packed: new Map() })
-  return answer
-}
-
 /**
- * The same of an answer that is written already. 1,000 GPUs are 1.5 MB and took 12 ms in one go, for which everybody else waited:
- * so its lists are written in pieces.
+ * Writes an answer that others will be given, too, and that nobody changes any more. 1,000 GPUs are 1.5 MB and took 12 ms in one go, for
+ * which everybody else waited: so its lists are written in pieces.
  *
  * @param nextTurn resolves when those who wait for the event loop had theirs
  */
-export async function sharedInTurns<T extends object>(answer: T, nextTurn: () => Promise<unknown>): Promise<T> {
+export async function shared<T extends object>(answer: T, nextTurn: () => Promise<unknown>): Promise<T> {
   const pieces: Buffer[] = []
   let text = '{'
   let isFirst = true
@@ -56,7 +50,7 @@ export async function sharedInTurns<T extends object>(answer: T, nextTurn: () =>
 /** The JSON of an answer. */
 export function jsonOf(answer: unknown): string | Buffer {
   const own = writtenOf(answer)
-  return own === undefined ? JSON.stringify(answer) : bytesOf(answer, own)
+  return own === undefined ? JSON.stringify(answer) : own.json
 }
 
 /**
@@ -69,7 +63,7 @@ export function packedOf(answer: unknown, coding: Coding): Promise<Buffer> | und
   const own = writtenOf(answer)
   if (own === undefined) return undefined
   let packed = own.packed.get(coding)
-  if (packed === undefined) own.packed.set(coding, (packed = packers[coding](bytesOf(answer, own))))
+  if (packed === undefined) own.packed.set(coding, (packed = packers[coding](own.json)))
   return packed
 }
 
@@ -81,8 +75,4 @@ const packers: Readonly<Record<Coding, (json: Buffer) => Promise<Buffer>>> = {
 
 function writtenOf(answer: unknown): Written | undefined {
   return typeof answer === 'object' && answer !== null ? written.get(answer) : undefined
-}
-
-function bytesOf(answer: unknown, own: Written): Buffer {
-  return (own.json ??= Buffer.from(JSON.stringify(answer)))
 }

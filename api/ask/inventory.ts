@@ -5,7 +5,7 @@ import { Problem } from '#wire/problems'
 import type { Gpu, GpuList } from '../contract.ts'
 import type { Bounds } from '../keys/bounds.ts'
 import type { StoreView } from './bounded.ts'
-import { gpusOf, matching, placeOf, referenceOf, searchesFor, unitsOf } from './gpus.ts'
+import { gpuMaker, gpusOf, matching, placeOf, referenceOf, searchesFor, unitsOf } from './gpus.ts'
 import { pageOf } from './pages.ts'
 import { at } from './parameters.ts'
 import type { StoreReader } from './reader.ts'
@@ -27,6 +27,9 @@ const keepMs = 500
  * did. It takes some 60 ms, three times as long beside other work.
  */
 const renewMs = 300
+
+/** GPUs that are made before others have their turn: a thousand at once took 4 ms. */
+const gpusATurn = 250
 
 /** Of one answer. */
 export const gpusMax = 10_000
@@ -99,7 +102,12 @@ export class Inventory {
     const atMs = this.#last?.atMs ?? nowMs
     const answer = fleet.then(async ({ rows, latest, around }) => {
       await this.#nextTurn()
-      const all = gpusOf(rows, latest, { nowMs: atMs, staleAfterMs: this.#staleAfterMs }, around)
+      const make = gpuMaker(latest, { nowMs: atMs, staleAfterMs: this.#staleAfterMs }, around)
+      const all: Gpu[] = []
+      for (let from = 0; from < rows.length; from += gpusATurn) {
+        await this.#nextTurn()
+        for (const row of rows.slice(from, from + gpusATurn)) all.push(make(row))
+      }
       await this.#nextTurn()
       const { items: gpus, ...page } = pageOf(all, placeOf, { limit: gpusMax, cursor: undefined })
       return shared({ as_of: at(atMs), units: unitsOf(gpus), gpus, ...page }, this.#nextTurn)

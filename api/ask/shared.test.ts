@@ -8,7 +8,10 @@ test('an answer that is shared is written once, another each time', async (t) =>
   let written = 0
   const answer = () => ({ toJSON: () => ({ written: ++written }) })
   const [own, common] = [answer(), await shared({ inner: answer() }, async () => {})]
-  t.same([String(jsonOf(common)), String(jsonOf(common)), written], ['{"inner":{"written":1}}', '{"inner":{"written":1}}', 1])
+  t.same(
+    [String(jsonOf(common)), String(jsonOf(common)), written],
+    ['{"inner":{"written":1}}', '{"inner":{"written":1}}', 1],
+  )
   t.same([jsonOf(own), jsonOf(own)], ['{"written":2}', '{"written":3}'])
   t.equal(jsonOf(null), 'null')
 })
@@ -50,7 +53,8 @@ test('what is written in turns is what JSON.stringify writes, and is compressed 
 
 test('the list goes out compressed as the client takes it', async (t) => {
   const api = await testApi(t, { records: [gpuRecord()], wallMs: () => Date.parse('2025-07-18T20:43:00Z') })
-  const ask = (coding: string, more = {}) => api.get('/api/v1/gpus', { headers: { 'accept-encoding': coding, ...more } })
+  const ask = (coding: string, more = {}) =>
+    api.get('/api/v1/gpus', { headers: { 'accept-encoding': coding, ...more } })
   const plain = await ask('identity')
   t.equal(plain.headers.get('content-encoding'), null)
   const text = await plain.text()

@@ -146,7 +146,14 @@ test('whatever the rows hold, each format gives it back', async (t) => {
     {
       numRuns: 40,
       // Two quotes are not the empty text, though both have two in the file.
-      examples: [[[{ ...plainItem, text: '""' }, { ...plainItem, text: '' }]]],
+      examples: [
+        [
+          [
+            { ...plainItem, text: '""' },
+            { ...plainItem, text: '' },
+          ],
+        ],
+      ],
     },
   )
 })

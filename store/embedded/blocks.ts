@@ -28,7 +28,12 @@ const idsMax = 500
 export function wantedOf(metric: string, ids: readonly number[]): Wanted {
   const [only] = ids
   if (ids.length > idsMax) {
-    return { sql: 'SELECT id FROM series WHERE metric = :metric', parameters: { metric }, isOne: false, statement: kept }
+    return {
+      sql: 'SELECT id FROM series WHERE metric = :metric',
+      parameters: { metric },
+      isOne: false,
+      statement: kept,
+    }
   }
   if (ids.length === 1) return { sql: ':series', parameters: { series: only as number }, isOne: true, statement: kept }
   return { sql: ids.join(', '), parameters: {}, isOne: false, statement: once }

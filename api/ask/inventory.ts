@@ -91,8 +91,12 @@ export class Inventory {
     if (making === undefined) return this.#make(nowMs)
     if (nowMs - making.atMs < keepMs) return making.answer
     // It took longer than it is good for. One is made at a time all the same, or a machine that is too slow would make ever more.
-    const next = () => this.#making?.answer ?? this.#make(nowMs)
-    return making.answer.then(next, next)
+    return this.#listAfter(making.answer, nowMs)
+  }
+
+  async #listAfter(making: Promise<unknown>, nowMs: number): Promise<GpuList> {
+    await Promise.allSettled([making])
+    return this.#making?.answer ?? this.#make(nowMs)
   }
 
   #make(nowMs: number): Promise<GpuList> {
@@ -113,12 +117,19 @@ export class Inventory {
       return shared({ as_of: at(atMs), units: unitsOf(gpus), gpus, ...page }, this.#nextTurn)
     })
     const making = (this.#making = { atMs, answer })
-    const done = () => (this.#making = undefined)
-    void answer.then(() => {
-      this.#list = making
-      done()
-    }, done)
+    void this.#keep(making)
     return answer
+  }
+
+  async #keep(making: { readonly atMs: number; readonly answer: Promise<GpuList> }): Promise<void> {
+    try {
+      await making.answer
+      this.#list = making
+    } catch {
+      // Those who asked are told.
+    } finally {
+      this.#making = undefined
+    }
   }
 
   /** @throws Problem `unknown_gpu`, `ambiguous_gpu` */

@@ -50,7 +50,10 @@ export async function run(bench: Bench): Promise<void> {
     await alone(bench, api.url, store, { paths, uuidOf })
     await store.close()
 
-    const perSeconds = ratesOf('BENCH_REQUESTS', [25, 50, 100, 200].map((rate) => rate * scale))
+    const perSeconds = ratesOf(
+      'BENCH_REQUESTS',
+      [25, 50, 100, 200].map((rate) => rate * scale),
+    )
     const samples = settingOf('BENCH_SAMPLES', 20_000 * scale)
     const seconds = settingOf('BENCH_SECONDS', quick ? 15 : 60)
     const script = join(import.meta.dirname, 'api/writer.ts')
@@ -69,7 +72,8 @@ export async function run(bench: Bench): Promise<void> {
       const { byKind, failed, bytes, lateMs } = await load(asked)
       const tookS = (performance.now() - beganMs) / 1000
       const after = await spent(api.url, writer.stdout)
-      const coresOf = (who: 'api' | 'writer' | 'client') => Number(((after[who] - before[who]) / tookS / 1000).toFixed(2))
+      const coresOf = (who: 'api' | 'writer' | 'client') =>
+        Number(((after[who] - before[who]) / tookS / 1000).toFixed(2))
       const rates = {
         requests_per_s: perSecond,
         samples_per_s: Math.round((after.written - before.written) / tookS),
@@ -167,12 +171,18 @@ async function cpuMsOf(url: string): Promise<number> {
 /** Processor time in ms, and what was written. */
 async function spent(url: string, lines: readonly string[]) {
   const { user, system } = process.cpuUsage()
-  return { api: await cpuMsOf(url), writer: toldBy(lines).cpu_ms, client: (user + system) / 1000, written: toldBy(lines).written }
+  return {
+    api: await cpuMsOf(url),
+    writer: toldBy(lines).cpu_ms,
+    client: (user + system) / 1000,
+    written: toldBy(lines).written,
+  }
 }
 
 function ratesOf(name: string, fallback: readonly number[]): readonly number[] {
   const given = process.env[name]?.split(',').map(Number) ?? fallback
-  if (!given.every((rate) => rate > 0)) throw new Error(`${name}=${process.env[name]}: want numbers above 0, such as 50,100`)
+  if (!given.every((rate) => rate > 0))
+    throw new Error(`${name}=${process.env[name]}: want numbers above 0, such as 50,100`)
   return given
 }
 

@@ -1,7 +1,10 @@
+import { setImmediate } from 'node:timers/promises'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { test } from 'tap'
 import { gpuRecord } from '#store/samples'
 import { testApi } from '#test/api'
+import { Inventory } from './inventory.ts'
+import { StoreReader } from './reader.ts'
 import { jsonOf, packedOf, shared } from './shared.ts'
 
 test('an answer that is shared is written once, another each time', async (t) => {
@@ -107,4 +110,21 @@ test('all GPUs are one answer for half a second, whose ages count from when it w
   t.same(await api.json('/api/v1/gpus'), first)
   nowMs += 201
   t.match(await api.json('/api/v1/gpus'), { gpus: [{ age_s: 26.5 }] })
+})
+
+test('one list is made at a time, however long it takes', async (t) => {
+  const turns: (() => void)[] = []
+  const nextTurn = () => new Promise<void>((resolve) => turns.push(resolve))
+  const inventory = new Inventory(new StoreReader({ dataDir: t.testdir() }), 90_000, nextTurn)
+  const answers = [0, 100, 600, 700].map((nowMs) => inventory.list(nowMs))
+  let inFlightMax = 0
+  let isDone = false
+  const all = Promise.all(answers).finally(() => (isDone = true))
+  while (!isDone) {
+    await setImmediate()
+    inFlightMax = Math.max(inFlightMax, turns.length)
+    for (const turn of turns.splice(0)) turn()
+  }
+  const made = (await all).map(({ as_of }) => Date.parse(as_of))
+  t.same([made, inFlightMax], [[0, 0, 600, 600], 1])
 })

@@ -118,9 +118,9 @@ test('one list is made at a time, however long it takes', async (t) => {
   const inventory = new Inventory(new StoreReader({ dataDir: t.testdir() }), 90_000, nextTurn)
   const answers = [0, 100, 600, 700].map((nowMs) => inventory.list(nowMs))
   let inFlightMax = 0
-  let isDone = false
-  const all = Promise.all(answers).finally(() => (isDone = true))
-  while (!isDone) {
+  const making = { isDone: false }
+  const all = Promise.all(answers).finally(() => (making.isDone = true))
+  while (!making.isDone) {
     await setImmediate()
     inFlightMax = Math.max(inFlightMax, turns.length)
     for (const turn of turns.splice(0)) turn()

@@ -20,6 +20,8 @@ export interface Gateway {
   /** Bytes of bodies that are kept for another try, of all requests together. */
   held: number
   readonly heldBytesMax: number
+  /** Tells the operator, in one line, what does not mend itself. */
+  warn(line: string): void
   /** Seconds after which a client may ask again when nobody can answer. */
   readonly retryAfterS: number
 }

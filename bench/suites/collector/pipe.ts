@@ -72,18 +72,6 @@ async function settledOf(collector: StartedRole): Promise<number> {
   return [...counts].reduce((sum, [, count]) => sum + Number(count), 0)
 }
 
-/** User and system time of a process and its threads; NaN where there is no `/proc`. */
-export function cpuSecondsOf(pid: number): number {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /s, '')
-      .split(' ')
-    return (Number(fields[11]) + Number(fields[12])) / 100
-  } catch {
-    return NaN
-  }
-}
-
 function mapped<Name extends string, In, Out>(
   given: Readonly<Record<Name, In>>,
   make: (value: In, name: Name) => Out,

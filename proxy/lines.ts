@@ -21,7 +21,7 @@ const lookMs = 500
 /** The longest answer: to an acknowledgement of 10,000 ids that are all refused. */
 const answerBytesMax = 16 * 1024 * 1024
 
-export interface LinesOptions {
+interface LinesOptions {
   /** How long a broker may keep silent while a request waits, in ms. */
   readonly answerMs: number
   readonly connectionsMax: number
@@ -54,7 +54,7 @@ export class Lines {
   constructor(url: string, options: LinesOptions) {
     this.#url = new URL(url)
     this.#options = options
-    this.#connect = options.connect ?? buildConnector({ timeout: options.connectMs })
+    this.#connect = options.connect ?? buildConnector({ timeout: options.connectMs, allowH2: false })
   }
 
   /**

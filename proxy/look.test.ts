@@ -67,7 +67,7 @@ test('figures without one of the brokers say so', async (t) => {
 
 test('a broker that does not take a topic over is told of once, with its reason, until it does', async (t) => {
   const urls = ['http://broker-0', 'http://broker-1']
-  const cluster = new Cluster(manualClock(), urls, 150, () => {})
+  const cluster = new Cluster(manualClock(0), urls, 150, () => {})
   for (const [at, url] of urls.entries()) cluster.members.probed(url, { kind: 'ready', ordinal: at as Ordinal })
   const topic = { name: 'telemetry', partitions: 4, durability: 'disk', logs: [], groups: [] }
   const full = { code: 'disk_full', detail: 'no space is left on the disk' }

@@ -1,10 +1,10 @@
 /** The whole pipe: streamer, broker with its durable log and collector, each its own process, from a CSV file to stored rows. */
 
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startRole, type StartedRole } from '#test/start'
 
+import { cpuSecondsOf } from '../../cpu.ts'
 import type { Bench } from '../../measure.ts'
 import { Scope } from '../../scope.ts'
 import type { RowFile } from './fleet.ts'

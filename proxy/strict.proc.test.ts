@@ -36,7 +36,10 @@ test('a strict partition is refused while its owner is away, and after a ring ch
   await isTaken(other, 'elsewhere')
   await brokers[1]?.kill('SIGKILL')
   for (let round = 0; round < 3; round++) {
-    t.match(await produce(partition, 'lost'), refused(/^ordered is strict, and partition \d waits: its owner, broker 1,/))
+    t.match(
+      await produce(partition, 'lost'),
+      refused(/^ordered is strict, and partition \d waits: its owner, broker 1,/),
+    )
   }
   t.match(await produce(other, 'elsewhere'), { status: 200 }, 'the partitions of the other go on')
   await restart(1)

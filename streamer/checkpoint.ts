@@ -85,7 +85,8 @@ export function nextPass(checkpoint: FileCheckpoint): FileCheckpoint {
 /** Reads what was kept of a file; `undefined` for nothing. @throws Error that names the version, where it is not ours */
 export function parseCheckpoint(path: string, text: string | undefined): FileCheckpoint | undefined {
   if (text === undefined) return undefined
-  const given = JSON.parse(text) as Omit<FileCheckpoint, 'span'> & {
+  const given = JSON.parse(text) as Omit<FileCheckpoint, 'span' | 'version'> & {
+    readonly version: number
     readonly span: { readonly [K in keyof TimeSpan]: number | null }
   }
   if (given.version !== 1) {
@@ -98,6 +99,7 @@ export function parseCheckpoint(path: string, text: string | undefined): FileChe
   // JSON has no infinities: they come back as null.
   return {
     ...given,
+    version: 1,
     span: { firstMs: firstMs ?? Infinity, lastMs: lastMs ?? -Infinity, stepMs: stepMs ?? Infinity },
   }
 }

@@ -25,7 +25,7 @@ class Target {
     if (lose === 'before') throw new Error('cut on the way there')
     const answer = this.#take(
       Number(new Headers(init?.headers).get('producer-sequence')),
-      String(init?.body).split('\n'),
+      (init?.body as string).split('\n'),
     )
     if (lose === 'after') throw new Error('cut on the way back')
     return answer

@@ -48,7 +48,7 @@ export class MirrorLog {
   /** Offsets that are queued or being sent: a record that the source delivers again meanwhile is not queued twice. */
   readonly #pending = new Set<number>()
   #queue: Delivered[] = []
-  #working: Promise<void> | undefined
+  #isWorking = false
 
   constructor(to: Destination, events: LogEvents, signal: AbortSignal) {
     this.#to = to
@@ -71,7 +71,9 @@ export class MirrorLog {
     if (this.#pending.has(record.sequence)) return
     this.#pending.add(record.sequence)
     this.#queue.push(record)
-    this.#working ??= this.#work().catch(onFailed)
+    if (this.#isWorking) return
+    this.#isWorking = true
+    this.#work().catch(onFailed)
   }
 
   async #work(): Promise<void> {
@@ -83,7 +85,7 @@ export class MirrorLog {
       this.#queue = this.#queue.slice(batch.length)
       for (const { sequence } of batch) this.#pending.delete(sequence)
     }
-    this.#working = undefined
+    this.#isWorking = false
   }
 
   /** Sends a batch until each of its records is written or refused. */

@@ -80,7 +80,8 @@ export function pull(): void {
   const where = `topic=${topic}&group=${group}&mode=shared`
   const answer = http.get(`${proxy}/consume?${where}&max=${pullRecords}&wait_ms=200`, { headers: lines })
   if (!check(answer, { 'pull is answered': ({ status }) => status === 200 })) return
-  const ids = String(answer.body ?? '')
+  const text = typeof answer.body === 'string' ? answer.body : ''
+  const ids = text
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => (JSON.parse(line) as { id: string }).id)

@@ -20,12 +20,12 @@ class Target {
     this.#lose = lose
   }
 
-  readonly fetch: typeof fetch = async (_, init) => {
+  readonly fetch: typeof fetch = async (_, init = {}) => {
     const lose = this.#lose()
     if (lose === 'before') throw new Error('cut on the way there')
     const answer = this.#take(
-      Number(new Headers(init?.headers).get('producer-sequence')),
-      (init?.body as string).split('\n'),
+      Number(new Headers(init.headers).get('producer-sequence')),
+      (init.body as string).split('\n'),
     )
     if (lose === 'after') throw new Error('cut on the way back')
     return answer

@@ -45,6 +45,10 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     summary: 'empty a broker, so that it can be removed',
     load: async () => (await import('./tools/drain.ts')).drain,
   },
+  mirror: {
+    summary: 'forward topics from one broker to another, as from a site to the center',
+    load: async () => (await import('./tools/mirror.ts')).mirror,
+  },
   dead: {
     summary: 'list dead letters, send their records again, or put them away',
     load: async () => (await import('./tools/dead.ts')).dead,

@@ -36,7 +36,7 @@ export async function openCheckpoints(folder: string): Promise<CheckpointStore> 
   const put = (key: string, value: unknown, durability: Durability): Promise<void> =>
     db.put(key, JSON.stringify(value), { sync: durability === 'synced' })
   return {
-    get: async (path) => parseCheckpoint(await db.get(`file:${path}`)),
+    get: async (path) => parseCheckpoint(path, await db.get(`file:${path}`)),
     put: (path, checkpoint, durability) => put(`file:${path}`, checkpoint, durability),
     periodMs: async () => {
       const text = await db.get('loop:period-ms')

@@ -82,17 +82,24 @@ export function nextPass(checkpoint: FileCheckpoint): FileCheckpoint {
   return { ...checkpoint, offset: 0, line: 1, pass: checkpoint.pass + 1, atEnd: false }
 }
 
-/** Reads what was kept; `undefined` for nothing, and for a version that is not ours. */
-export function parseCheckpoint(text: string | undefined): FileCheckpoint | undefined {
+/** Reads what was kept of a file; `undefined` for nothing. @throws Error that names the version, where it is not ours */
+export function parseCheckpoint(path: string, text: string | undefined): FileCheckpoint | undefined {
   if (text === undefined) return undefined
-  const given = JSON.parse(text) as Omit<FileCheckpoint, 'span'> & {
+  const given = JSON.parse(text) as Omit<FileCheckpoint, 'span' | 'version'> & {
+    readonly version: number
     readonly span: { readonly [K in keyof TimeSpan]: number | null }
   }
-  if (given.version !== 1) return undefined
+  if (given.version !== 1) {
+    throw new Error(
+      `the checkpoint of ${path} is of version ${given.version}, this program reads version 1: ` +
+        'run the version of Penstock that wrote it, or a later one',
+    )
+  }
   const { firstMs, lastMs, stepMs } = given.span
   // JSON has no infinities: they come back as null.
   return {
     ...given,
+    version: 1,
     span: { firstMs: firstMs ?? Infinity, lastMs: lastMs ?? -Infinity, stepMs: stepMs ?? Infinity },
   }
 }

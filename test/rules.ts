@@ -22,7 +22,7 @@ interface Room {
 }
 
 const everything =
-  'wire telemetry lib broker proxy streamer collector watcher store api dashboard cli test bench observability'.split(
+  'wire telemetry lib broker proxy streamer collector watcher store api dashboard cli test bench loadtest observability'.split(
     ' ',
   )
 
@@ -43,6 +43,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   test: { imports: everything, process: true },
   bench: { imports: everything, process: true },
   observability: { imports: everything, process: true },
+  loadtest: { imports: everything, process: true },
 }
 
 /** The files that another room sees of `api`. */

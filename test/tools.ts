@@ -26,6 +26,9 @@ const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), '
 /** Built by .ci/influxdb2. */
 export const influxdb2Path = join(cache, 'influxdb-2.9.1/influxd')
 
+/** Built by .ci/k6. */
+export const k6Path = join(cache, 'k6-1.3.0/k6')
+
 /** Any version: built with `go install`, with the plugins inputs.file, outputs.influxdb and outputs.influxdb_v2 at least. */
 export const telegrafPath = join(cache, newest('telegraf-') ?? 'telegraf-', 'telegraf')
 
@@ -92,6 +95,7 @@ export const tools = {
     command: telegrafPath,
     skipped: 'Telegraf that sends to the API (api/intake/telegraf.proc.test.ts)',
   },
+  k6: { name: 'k6 1.3.0 (.ci/k6)', command: k6Path, skipped: 'load tests: npm run loadtest (loadtest)' },
   strace: { name: 'strace', skipped: 'a disk that fails to sync (test/disk.proc.test.ts)' },
 } as const satisfies Record<string, Tool>
 

@@ -3,7 +3,7 @@
 import { fetchOf } from '#lib/dial'
 import { commonSettings, setting, type Settings } from '#lib/settings'
 import { openTls } from '#lib/tls'
-import { Client, type TopicInfo } from '#wire/client'
+import { Client, type ClientOptions, type TopicInfo } from '#wire/client'
 import { Problem } from '#wire/problems'
 import { didYouMean } from '../args.ts'
 import type { Io } from '../command.ts'
@@ -35,40 +35,45 @@ export const brokerVariables = [
   'TLS_CLIENT_KEY',
 ]
 
+/** How a broker is reached, as the settings say. @throws TlsError where a file of theirs cannot be used */
+export async function reachOf(
+  { addr, serviceToken, ...files }: Settings<typeof brokerSettings>,
+  io: Io,
+): Promise<ClientOptions> {
+  const say = (text: string) => io.stderr.write(`penstock: ${text}\n`)
+  const tls = openTls(files, { log: { info: say, error: say } })
+  return { url: addr, token: serviceToken, fetch: await fetchOf(tls.client), onWarning: say }
+}
+
 /**
  * Works with a client of the broker.
  *
  * @throws Error that says what to do when there is no broker, or when it wants a token
  */
 export async function withBroker<T>(
-  { addr, serviceToken, ...files }: Settings<typeof brokerSettings>,
+  settings: Settings<typeof brokerSettings>,
   io: Io,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const say = (text: string) => io.stderr.write(`penstock: ${text}\n`)
-  const tls = openTls(files, { log: { info: say, error: say } })
-  const client = new Client({
-    url: addr,
-    token: serviceToken,
-    fetch: await fetchOf(tls.client),
-    onWarning: say,
-  })
+  const client = new Client(await reachOf(settings, io))
   try {
     return await work(client)
   } catch (error) {
-    if (io.signal.aborted) throw error
-    const code = networkCode(error)
-    if (code !== undefined) {
-      throw new Error(
-        `no broker answers at ${addr} (${code}): start one with penstock up, or give its address with --addr`,
-        { cause: error },
-      )
-    }
-    if (error instanceof Problem && error.code === 'unauthorized') {
-      throw new Error(`${addr} wants a token: set SERVICE_TOKEN to the one that it was started with`, { cause: error })
-    }
-    throw error
+    throw io.signal.aborted ? error : explained(error, settings.addr)
   }
+}
+
+/** An error, or in its place one that says what to do. @param flag and variable by which the address and the token are given */
+export function explained(error: unknown, addr: string, flag = '--addr', variable = 'SERVICE_TOKEN'): unknown {
+  const code = networkCode(error)
+  if (code !== undefined) {
+    const what = `no broker answers at ${addr} (${code}): start one with penstock up, or give its address with ${flag}`
+    return new Error(what, { cause: error })
+  }
+  if (error instanceof Problem && error.code === 'unauthorized') {
+    return new Error(`${addr} wants a token: set ${variable} to the one that it was started with`, { cause: error })
+  }
+  return error
 }
 
 /**

@@ -1,0 +1,160 @@
+/**
+ * What is done, how much of it, and how well it must go: plain data, read by k6 (k6/main.ts) and by `npm run loadtest`.
+ *
+ * All is an open loop: a request is due at its time, whether those before it are answered or not, so that a pipeline that stands
+ * still is not spared what comes meanwhile.
+ */
+
+/** What a virtual user can be busy with. Without a choice all of it goes on at once. */
+export const works = {
+  single_proxy: 'one record a request, through the proxy',
+  single_direct: 'one record a request, to the brokers themselves',
+  batch_proxy: 'batches of 200 records, through the proxy',
+  batch_direct: 'batches of 200 records, to the brokers themselves',
+  pull: 'up to 500 records pulled from a shared group, and acknowledged',
+  query: 'questions to the API: the fleet, a page of GPUs, one GPU over time, a metric by host',
+} as const
+
+export type Work = keyof typeof works
+
+/** Requests a second at level 1. */
+export const perSecond: Readonly<Record<Work, number>> = {
+  single_proxy: 25,
+  single_direct: 25,
+  batch_proxy: 4,
+  batch_direct: 4,
+  pull: 10,
+  query: 5,
+}
+
+/** Records of a batch, and the most that one pull gives. */
+export const batchRecords = 200
+export const pullRecords = 500
+
+export interface Profile {
+  readonly about: string
+  /** From one level to the next in so many seconds, each a multiple of {@link perSecond}. */
+  readonly stages: readonly { readonly level: number; readonly seconds: number }[]
+  /** What k6 must have measured: the share of requests that failed, and latencies in ms of each work. */
+  readonly failedMax: number
+  readonly p95Ms: number
+  readonly p99Ms: number
+}
+
+/**
+ * The bounds are those of two cores that run k6, the pipeline and its database: a stack that is slower than that is ill, one
+ * that is within is not thereby fast (`npm run bench` measures that).
+ */
+export const profiles = {
+  smoke: {
+    about: 'does it all work: 20 s at a low rate',
+    stages: [{ level: 1, seconds: 20 }],
+    failedMax: 0,
+    // CI's machines have other work: what is wrong shows as a failure or a loss, not as a delay.
+    p95Ms: 1_500,
+    p99Ms: 3_000,
+  },
+  load: {
+    about: 'a working day: 5 minutes at a steady rate',
+    stages: [
+      { level: 4, seconds: 30 },
+      { level: 4, seconds: 270 },
+    ],
+    failedMax: 0.001,
+    p95Ms: 200,
+    p99Ms: 500,
+  },
+  stress: {
+    about: 'where does it bend: up to 20 times the rate in 4 minutes, and down again',
+    stages: [
+      { level: 5, seconds: 60 },
+      { level: 10, seconds: 60 },
+      { level: 20, seconds: 120 },
+      { level: 1, seconds: 60 },
+    ],
+    failedMax: 0.05,
+    p95Ms: 2_000,
+    p99Ms: 5_000,
+  },
+  spike: {
+    about: 'a burst: 15 times the rate within 5 s, for half a minute, twice',
+    stages: [
+      { level: 1, seconds: 20 },
+      { level: 15, seconds: 5 },
+      { level: 15, seconds: 30 },
+      { level: 1, seconds: 5 },
+      { level: 1, seconds: 30 },
+      { level: 15, seconds: 5 },
+      { level: 15, seconds: 30 },
+      { level: 1, seconds: 5 },
+      { level: 1, seconds: 20 },
+    ],
+    failedMax: 0.02,
+    p95Ms: 2_000,
+    p99Ms: 5_000,
+  },
+  soak: {
+    about: 'does it stay well: an hour at a steady rate (--seconds 28800: eight)',
+    stages: [
+      { level: 4, seconds: 60 },
+      { level: 4, seconds: 3_540 },
+    ],
+    failedMax: 0.001,
+    p95Ms: 300,
+    p99Ms: 1_000,
+  },
+} as const satisfies Record<string, Profile>
+
+export type ProfileName = keyof typeof profiles
+
+export function secondsOf({ stages }: Profile): number {
+  return stages.reduce((sum, { seconds }) => sum + seconds, 0)
+}
+
+/** The same profile, its last stage stretched so that all of it takes so many seconds. */
+export function lasting(profile: Profile, seconds: number): Profile {
+  const last = profile.stages.at(-1)
+  if (last === undefined) return profile
+  const before = secondsOf(profile) - last.seconds
+  return { ...profile, stages: [...profile.stages.slice(0, -1), { ...last, seconds: Math.max(1, seconds - before) }] }
+}
+
+/** The scenarios of k6, one a work: a function of the same name in k6/main.ts does it. */
+export function scenariosOf(profile: Profile, chosen: readonly Work[]) {
+  const [first] = profile.stages
+  return Object.fromEntries(
+    chosen.map((work) => [
+      work,
+      {
+        executor: 'ramping-arrival-rate' as const,
+        exec: work,
+        // k6 ramps from here to the first level: none is a jump.
+        startRate: Math.ceil(perSecond[work] * (first?.level ?? 1)),
+        timeUnit: '1s',
+        stages: profile.stages.map(({ level, seconds }) => ({
+          target: Math.ceil(perSecond[work] * level),
+          duration: `${seconds}s`,
+        })),
+        preAllocatedVUs: 10,
+        maxVUs: 200,
+        tags: { work },
+        gracefulStop: '10s',
+      },
+    ]),
+  )
+}
+
+/** What k6 holds a run to. A threshold of a tagged metric also puts it into the summary. */
+export function thresholdsOf(profile: Profile, chosen: readonly Work[]): Record<string, string[]> {
+  const thresholds: Record<string, string[]> = {
+    http_req_failed: [`rate<=${profile.failedMax}`],
+    checks: [`rate>=${1 - profile.failedMax}`],
+    // A request that was not even sent, because all users were busy, is no better than one that failed.
+    dropped_iterations: [`rate<=${profile.failedMax === 0 ? 0.5 : 1_000}`],
+  }
+  for (const work of chosen) {
+    thresholds[`http_req_duration{work:${work}}`] = [`p(95)<${profile.p95Ms}`, `p(99)<${profile.p99Ms}`]
+    thresholds[`http_reqs{work:${work}}`] = ['count>0']
+  }
+  return thresholds
+}

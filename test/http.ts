@@ -6,7 +6,6 @@
 import { connect, type Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import type { OpenEngine } from '#lib/http/engine'
-import { headBytesVariable, loadUws } from '#lib/http/uws-api'
 import { openUws } from '#lib/http/uws'
 import type { Route } from '#lib/http/http'
 import { openNode } from '#lib/http/node'
@@ -15,6 +14,7 @@ import { logTo } from '#lib/log'
 import { createMetrics, type Metrics } from '#lib/metrics'
 
 import type { Scope } from './start.ts'
+import { uwsLoads } from './tools.ts'
 
 const LF = 10
 
@@ -31,23 +31,12 @@ export interface TestedEngine {
   readonly isStrict: boolean
 }
 
-/** Every engine that loads here passes the same tests; test/uws.proc.test.ts runs them for `uws` where it does not load. */
+/** Every engine that loads here passes the same tests; lib/http/uws.proc.test.ts runs them for `uws` where it does not load. */
 export const engines: readonly TestedEngine[] = [
   { name: 'node', open: openNode, isStrict: false },
   { name: 'uws', open: openUws, isStrict: true },
 ].filter(({ name }) => (process.env[onlyEngine] ?? name) === name && (name !== 'uws' || uwsLoads()))
 
-
-function uwsLoads(): boolean {
-  // As `cli/` does.
-  process.env[headBytesVariable.name] = headBytesVariable.value
-  try {
-    loadUws()
-    return true
-  } catch {
-    return false
-  }
-}
 
 export interface TestServer extends Server {
   readonly metrics: Metrics

@@ -216,6 +216,8 @@ for (const { name, open, isStrict } of engines) {
       const early = new RawClient(t, port)
       await early.write(headOf('/nowhere', 'Content-Length: 5') + '1')
       t.equal((await early.answer()).status, 404)
+      // The engine cuts it by a clock of its own, after half a minute.
+      if (isStrict) return
       await early.closed
       await t.rejects(early.head(), { message: /ended/ }, 'one that was refused already is cut without a second answer')
     })

@@ -3,7 +3,7 @@
  * otherwise than `node.ts` stands in README.md.
  */
 
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { Problem } from '#wire/problems'
 import type { ServerTls } from '../tls.ts'
 import type { Accept, Engine, HttpLimits } from './engine.ts'
@@ -13,6 +13,9 @@ import { tooManyConnections } from './unread.ts'
 import { loadUws, type Uws, type UwsApp, type UwsListening, type UwsRequest, type UwsResponse } from './uws-api.ts'
 import { UwsExchange } from './uws-exchange.ts'
 import type { UwsSink } from './uws-sink.ts'
+
+/** Another process may take a free port that was found before it is listened on. */
+const triesMax = 5
 
 /**
  * Opens the engine; rejects with the system's error when it cannot listen.
@@ -63,16 +66,16 @@ export class UwsEngine implements Engine {
   }
 
   async listen(host: string, port: number): Promise<void> {
-    const { LIBUS_LISTEN_EXCLUSIVE_PORT: alone } = this.#uws
-    this.#app.listen(host, port, alone, (listening) => {
-      if (listening !== false) this.#listening = listening
-    })
+    // On port 0 uWebSockets.js does not set SO_REUSEADDR, and the next process could not have the port for a minute.
+    for (let tries = port === 0 ? triesMax : 1; tries > 0 && this.#listening === undefined; tries--) {
+      const wanted = port === 0 ? await probe(host, 0) : port
+      this.#app.listen(host, wanted, this.#uws.LIBUS_LISTEN_EXCLUSIVE_PORT, (listening) => {
+        if (listening !== false) this.#listening = listening
+      })
+    }
     if (this.#listening !== undefined) return
     // It does not say why: whoever tries the same another way is told.
-    await new Promise<void>((resolve, reject) => {
-      const probe = createServer().once('error', reject)
-      probe.listen({ host, port }, () => probe.close(() => resolve()))
-    })
+    await probe(host, port)
     throw new Error(`uWebSockets.js cannot listen on ${host}:${port}`)
   }
 
@@ -112,4 +115,13 @@ export class UwsEngine implements Engine {
       exchange.refuse(tooManyConnections(this.limits.connectionsMax))
     } else exchange.start(this.#accept(exchange))
   }
+}
+
+/** Listens for a moment; resolves with the port, and rejects with the system's error. */
+async function probe(host: string, port: number): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ host, port }, () => resolve()))
+  const { port: found } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return found
 }

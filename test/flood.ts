@@ -43,24 +43,79 @@ export const hostile: readonly Hostile[] = [
   { what: 'a name with a path', bytes: post('/produce?topic=..%2f..%2fetc', '{}'), statuses: [400] },
   { what: 'a bad escape', bytes: raw('GET /topics/%zz HTTP/1.1\r\nHost: t\r\n\r\n'), statuses: [400] },
   { what: 'no record', bytes: post('/produce?topic=telemetry', '\n\n\n'), statuses: [400] },
-  { what: 'no JSON', bytes: post('/produce?topic=telemetry', '{"a":', 'Content-Type: application/json\r\n'), statuses: [400, 200] },
+  {
+    what: 'no JSON',
+    bytes: post('/produce?topic=telemetry', '{"a":', 'Content-Type: application/json\r\n'),
+    statuses: [400, 200],
+  },
   { what: 'binary', bytes: post('/produce?topic=telemetry', Buffer.from([0, 255, 254, 10])), statuses: [415] },
   { what: 'an unknown type', bytes: post('/produce?topic=telemetry', 'x', 'Content-Type: a/b\r\n'), statuses: [415] },
-  { what: 'a record over the limit', bytes: post('/produce?topic=telemetry', `"${'x'.repeat(2 * KiB)}"`), statuses: [413] },
+  {
+    what: 'a record over the limit',
+    bytes: post('/produce?topic=telemetry', `"${'x'.repeat(2 * KiB)}"`),
+    statuses: [413],
+  },
   { what: 'a full partition', bytes: post('/produce?topic=telemetry&partition=1', '{}'), statuses: [429] },
   { what: 'half a producer', bytes: post('/produce?topic=telemetry', '{}', 'Producer-Id: a\r\n'), statuses: [400] },
-  { what: 'an ack that is none', bytes: post('/ack?topic=telemetry&group=g', '{"ids":[1]}', 'Content-Type: application/json\r\n'), statuses: [400, 404] },
-  { what: 'long headers', bytes: raw(`GET /health HTTP/1.1\r\nHost: t\r\nA: ${'x'.repeat(20 * KiB)}\r\n\r\n`), statuses: [431] },
-  { what: 'endless headers', bytes: raw(`GET /health HTTP/1.1\r\nHost: t\r\n${'A: b\r\n'.repeat(20_000)}`), statuses: [431, 400] },
-  { what: 'a body that announces a terabyte', bytes: raw('POST /produce?topic=telemetry HTTP/1.1\r\nHost: t\r\nContent-Length: 1099511627776\r\n\r\n'), ends: true, statuses: [413] },
-  { what: 'a chunked body over the limit', bytes: raw(`POST /seek?topic=telemetry&group=g HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n${chunk(4 * KiB)}0\r\n\r\n`), statuses: [413] },
-  { what: 'chunks that are none', bytes: raw('POST /produce?topic=telemetry HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n'), statuses: [400] },
-  { what: 'a length and chunks', bytes: raw('POST /produce HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'), statuses: [400] },
-  { what: 'two lengths', bytes: raw('POST /produce HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx'), statuses: [400] },
+  {
+    what: 'an ack that is none',
+    bytes: post('/ack?topic=telemetry&group=g', '{"ids":[1]}', 'Content-Type: application/json\r\n'),
+    statuses: [400, 404],
+  },
+  {
+    what: 'long headers',
+    bytes: raw(`GET /health HTTP/1.1\r\nHost: t\r\nA: ${'x'.repeat(20 * KiB)}\r\n\r\n`),
+    statuses: [431],
+  },
+  {
+    what: 'endless headers',
+    bytes: raw(`GET /health HTTP/1.1\r\nHost: t\r\n${'A: b\r\n'.repeat(20_000)}`),
+    statuses: [431, 400],
+  },
+  {
+    what: 'a body that announces a terabyte',
+    bytes: raw('POST /produce?topic=telemetry HTTP/1.1\r\nHost: t\r\nContent-Length: 1099511627776\r\n\r\n'),
+    ends: true,
+    statuses: [413],
+  },
+  {
+    what: 'a chunked body over the limit',
+    bytes: raw(
+      `POST /seek?topic=telemetry&group=g HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n${chunk(4 * KiB)}0\r\n\r\n`,
+    ),
+    statuses: [413],
+  },
+  {
+    what: 'chunks that are none',
+    bytes: raw('POST /produce?topic=telemetry HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n'),
+    statuses: [400],
+  },
+  {
+    what: 'a length and chunks',
+    bytes: raw('POST /produce HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
+    statuses: [400],
+  },
+  {
+    what: 'two lengths',
+    bytes: raw('POST /produce HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx'),
+    statuses: [400],
+  },
   { what: 'words', bytes: raw('hello there, how are you today?\r\n\r\n'), statuses: [400, 505] },
   { what: 'a TLS hello', bytes: raw(`\x16\x03\x01\x02\x00\x01\x00${'\x00'.repeat(60)}\r\n\r\n`), statuses: [400, 505] },
-  { what: 'a client that leaves in its body', bytes: raw(`POST /produce?topic=telemetry HTTP/1.1\r\nHost: t\r\nContent-Length: 200000\r\n\r\n${'x'.repeat(100 * KiB)}`), leaves: true, statuses: [] },
-  { what: 'a reader that leaves', bytes: raw('GET /consume?topic=telemetry HTTP/1.1\r\nHost: t\r\n\r\n'), leaves: true, statuses: [] },
+  {
+    what: 'a client that leaves in its body',
+    bytes: raw(
+      `POST /produce?topic=telemetry HTTP/1.1\r\nHost: t\r\nContent-Length: 200000\r\n\r\n${'x'.repeat(100 * KiB)}`,
+    ),
+    leaves: true,
+    statuses: [],
+  },
+  {
+    what: 'a reader that leaves',
+    bytes: raw('GET /consume?topic=telemetry HTTP/1.1\r\nHost: t\r\n\r\n'),
+    leaves: true,
+    statuses: [],
+  },
 ]
 
 /** What costs a connection, or much to send, comes less often. */

@@ -37,7 +37,6 @@ export const engines: readonly TestedEngine[] = [
   { name: 'uws', open: openUws, isStrict: true },
 ].filter(({ name }) => (process.env[onlyEngine] ?? name) === name && (name !== 'uws' || uwsLoads()))
 
-
 export interface TestServer extends Server {
   readonly metrics: Metrics
   /** The log, by line. */

@@ -1,7 +1,6 @@
 // As in node.ts, not by `import`.
 const { STATUS_CODES } = process.getBuiltinModule('node:http')
 
-// oxlint-disable-next-line no-control-regex
 const notInName = /[^!#$%&'*+\-.^_`|~0-9A-Za-z]/
 const notInValue = /[^\t\x20-\x7e\x80-\xff]/
 

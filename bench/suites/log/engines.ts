@@ -77,7 +77,16 @@ export async function compareEngines(bench: Bench): Promise<void> {
 
 /** Records a second, by the peer's own load tool. */
 async function redisBenchmark(redis: Redis, records: number, pipeline: number): Promise<number> {
-  const args = ['-p', String(redis.portOf('disk')), '-c', String(connections), '-P', String(pipeline), '-n', String(records)]
+  const args = [
+    '-p',
+    String(redis.portOf('disk')),
+    '-c',
+    String(connections),
+    '-P',
+    String(pipeline),
+    '-n',
+    String(records),
+  ]
   const xadd = ['XADD', 'stream', '*', 'd', 'x'.repeat(recordBytes)]
   const child = spawn('redis-benchmark', [...args, '--csv', ...xadd], { stdio: ['ignore', 'pipe', 'inherit'] })
   let text = ''

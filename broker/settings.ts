@@ -1,5 +1,6 @@
 /** The settings of the broker. */
 
+import { httpSettings } from '#lib/http/settings'
 import { commonSettings, setting, WrongValue, type Setting, type Settings } from '#lib/settings'
 import { deadSuffix, partitionsMax } from '#wire/ids'
 
@@ -26,6 +27,7 @@ const topics: Setting<TopicSettings> = {
 
 export const brokerSettings = {
   ...commonSettings,
+  ...httpSettings,
   brokerIndex: setting.integer('BROKER_INDEX', {
     help: 'number of this broker in its cluster, from 0; the data folder remembers it',
     default: '0',

@@ -24,8 +24,8 @@ const turnBytes = 256 * 1024
 const LF = 10
 const heartbeat = Buffer.from(': heartbeat\n\n')
 
-/** A socket that has taken nothing for so many heartbeats is cut. */
-const stuckBeatsMax = 6
+/** A socket that has taken nothing for so many heartbeats is cut: before the HTTP engine does it, which gives no reason. */
+const stuckBeatsMax = 2
 
 /** Why a broker ends a stream. After `replaced` the reader should not come back; after the others it should. */
 export type CutCode = 'replaced' | 'stopping' | 'unreadable' | 'seek' | 'slow'
@@ -105,7 +105,7 @@ export class ConsumeStream {
     this.#stuckBeats = pending > 0 && pending === this.#pendingAtBeat ? this.#stuckBeats + 1 : 0
     this.#pendingAtBeat = pending
     if (this.#stuckBeats >= stuckBeatsMax) {
-      this.cut('slow', `${pending} bytes were sent, and nothing of them was read for a minute`)
+      this.cut('slow', `${pending} bytes were sent, and nothing of them was read for 20 s`)
       return this.#sink
     }
     if (!this.#sentSinceBeat && pending === 0) this.#sink.write(heartbeat)

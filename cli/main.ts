@@ -1,5 +1,6 @@
 /** `penstock`: finds the command, runs it, and turns what it throws into lines and an exit status. */
 
+import { headBytesVariable } from '#lib/http/uws-api'
 import { SettingsError } from '#lib/settings'
 import { version } from '#lib/version'
 import { didYouMean, UsageError } from './args.ts'
@@ -18,6 +19,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
   process.exit(0)
 })
+
+// Before any role loads it; a person's own value stays.
+process.env[headBytesVariable.name] ??= headBytesVariable.value
 
 process.exitCode = await main(process.argv.slice(2))
 setTimeout(() => process.exit(), lingerMsMax).unref()

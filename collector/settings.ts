@@ -1,5 +1,6 @@
 /** The settings of the collector. */
 
+import { httpSettings } from '#lib/http/settings'
 import { commonSettings, setting, type Settings } from '#lib/settings'
 import { storeSettings } from '#store/settings'
 import { isName } from '#wire/ids'
@@ -8,6 +9,7 @@ const name = { pattern: { test: isName } as RegExp, want: '1 to 128 of A-Z a-z 0
 
 export const collectorSettings = {
   ...commonSettings,
+  ...httpSettings,
   ...storeSettings,
   msgQueueAddr: setting.url('MSG_QUEUE_ADDR', {
     help: 'the broker or proxy to read from',

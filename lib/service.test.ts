@@ -10,7 +10,14 @@ async function open(t: Test, token: string | undefined, ready: () => true | stri
   const lines: Record<string, unknown>[] = []
   const server = await openService({
     role: 'broker',
-    settings: { host: '127.0.0.1', port: 0, serviceToken: token === undefined ? undefined : fixedSecrets(token) },
+    settings: {
+      host: '127.0.0.1',
+      port: 0,
+      serviceToken: token === undefined ? undefined : fixedSecrets(token),
+      httpEngine: 'node',
+      maxConnections: 100,
+      maxRequestsPerAddress: undefined,
+    },
     log: logTo('broker', 'info', { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) }),
     metrics: createMetrics('broker'),
     routes: [{ method: 'GET', path: '/topics', handle: () => ({ json: [] }) }],
@@ -22,10 +29,11 @@ async function open(t: Test, token: string | undefined, ready: () => true | stri
   return { server, lines, get: (path: string, headers = {}) => fetch(server.url + path, { headers }) }
 }
 
-test('a role says where it listens, in one line', async (t) => {
+test('a role says by which engine it serves and why, and where it listens, in a line each', async (t) => {
   const { server, lines } = await open(t, undefined)
-  t.equal(lines.length, 1)
-  t.match(lines[0], { msg: 'listening', role: 'broker', url: server.url, port: server.port })
+  t.equal(lines.length, 2)
+  t.match(lines[0], { msg: 'HTTP by node: HTTP_ENGINE=node', engine: 'node' })
+  t.match(lines[1], { msg: 'listening', role: 'broker', url: server.url, port: server.port })
 })
 
 test('health, ready, metrics and status', async (t) => {

@@ -4,7 +4,9 @@ import { isIP } from 'node:net'
 import { Problem } from '#wire/problems'
 import { tokenGuard } from './auth.ts'
 import type { Answer, Route } from './http/http.ts'
+import { chooseEngine } from './http/choose.ts'
 import { serve, type Server } from './http/server.ts'
+import { boundsOf, type HttpSettings } from './http/settings.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { type CommonSettings, SettingsError } from './settings.ts'
@@ -13,7 +15,7 @@ import { version } from './version.ts'
 
 export interface ServiceOptions {
   readonly role: string
-  readonly settings: Pick<CommonSettings, 'host' | 'port' | 'serviceToken'>
+  readonly settings: Pick<CommonSettings, 'host' | 'port' | 'serviceToken'> & HttpSettings
   readonly log: Log
   readonly metrics: Metrics
   readonly tls?: Tls
@@ -28,23 +30,30 @@ export interface ServiceOptions {
 
 /**
  * Opens a role's server: its own routes and `/health`, `/ready`, `/metrics` (open) and `/status`. Logs one line,
- * `listening`, with the url and the port: whoever started the process waits for it.
+ * `listening`, with the url and the port: whoever started the process waits for it; and before it one with the HTTP engine.
  *
- * @throws SettingsError for a HOST that would let everybody in without a token
+ * @throws SettingsError for a HOST that would let everybody in without a token, and an engine that does not load
  */
 export async function openService(options: ServiceOptions): Promise<Server> {
   const { settings, log, metrics, tls, routes } = options
   const tokens = settings.serviceToken
   tokens?.tell((line, isWell) => log[isWell ? 'info' : 'error'](`SERVICE_TOKEN_FILE: ${line}`))
-  const server = await serve({
-    host: hostOf(settings),
-    port: settings.port,
-    routes: [...routes, ...ownRoutes(options)],
-    guard: tokenGuard(tokens === undefined ? undefined : () => tokens.all),
-    log,
-    metrics,
-    tls: tls?.server,
-  })
+  const host = hostOf(settings)
+  const engine = chooseEngine(settings.httpEngine, tls?.server !== undefined)
+  log.info({ engine: engine.name }, `HTTP by ${engine.name}: ${engine.why}`)
+  const server = await serve(
+    {
+      host,
+      port: settings.port,
+      routes: [...routes, ...ownRoutes(options)],
+      guard: tokenGuard(tokens === undefined ? undefined : () => tokens.all),
+      log,
+      metrics,
+      limits: boundsOf(settings),
+      tls: tls?.server,
+    },
+    engine.open,
+  )
   log.info({ url: server.url, port: server.port }, 'listening')
   return server
 }

@@ -1,11 +1,13 @@
 /** The settings of the proxy. */
 
+import { httpSettings } from '#lib/http/settings'
 import { commonSettings, setting, type Settings } from '#lib/settings'
 
 import { virtualNodesDefault } from './ring.ts'
 
 export const proxySettings = {
   ...commonSettings,
+  ...httpSettings,
   brokers: setting.list('BROKERS', {
     help: 'addresses of the brokers; unset: those that the name BROKER_SERVICE has',
     default: '',

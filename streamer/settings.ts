@@ -1,9 +1,11 @@
 /** The settings of the streamer. */
 
+import { httpSettings } from '#lib/http/settings'
 import { commonSettings, setting, type Settings } from '#lib/settings'
 
 export const streamerSettings = {
   ...commonSettings,
+  ...httpSettings,
   csv: setting.list('CSV', {
     help:
       'what to read: CSV files (also .csv.gz), folders of them and globs, in this order; their header tells the format ' +

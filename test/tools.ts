@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, isAbsolute, join } from 'node:path'
+import { headBytesVariable, loadUws } from '#lib/http/uws-api'
 
 export interface Tool {
   /** The command, where no other is named. */
@@ -16,12 +17,29 @@ export interface Tool {
   readonly module?: string
   /** What the command must say to `version`, where several programs have one name. */
   readonly version?: RegExp
+  /** Instead of a command: whether it is there. */
+  isThere?(): boolean
   /** What does not run without it. */
   readonly skipped: string
 }
 
 /** What is no Debian package is built into the user's cache. */
 const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'penstock')
+
+const root = join(import.meta.dirname, '..')
+const uwsFolder = join(root, 'node_modules/uWebSockets.js')
+
+/** Whether the second HTTP engine loads here. */
+export function uwsLoads(): boolean {
+  // As `cli/` does, before it is loaded.
+  process.env[headBytesVariable.name] = headBytesVariable.value
+  try {
+    loadUws()
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** Built by .ci/influxdb2. */
 export const influxdb2Path = join(cache, 'influxdb-2.9.1/influxd')
@@ -34,6 +52,14 @@ export const telegrafPath = join(cache, newest('telegraf-') ?? 'telegraf-', 'tel
 
 /** Schemathesis has many dependencies: .ci/schemathesis puts it into an environment of its own, in the user's cache. */
 export const schemathesisPath = join(cache, 'schemathesis-4.32.5/bin/st')
+
+/** A Debian 13 for what does not load on an older system, made by .ci/debian-13: its number stands there. */
+export const debian13Path = join(cache, 'debian-13-1')
+
+/** How a command is run where uWebSockets.js loads: as it is, or in Debian 13. */
+export function underUws(): string[] {
+  return uwsLoads() ? [] : ['bash', join(root, '.ci/debian-13'), 'run']
+}
 
 export const tools = {
   npm: { name: 'npm', skipped: 'packing and installing the package (test/pack.proc.test.ts)' },
@@ -96,6 +122,11 @@ export const tools = {
     skipped: 'Telegraf that sends to the API (api/intake/telegraf.proc.test.ts)',
   },
   k6: { name: 'k6 1.3.0 (.ci/k6)', command: k6Path, skipped: 'load tests: npm run loadtest (loadtest)' },
+  uws: {
+    name: 'uWebSockets.js (npm run engine), or a system that it loads on (.ci/debian-13)',
+    isThere: () => uwsLoads() || (existsSync(uwsFolder) && existsSync(debian13Path)),
+    skipped: 'the second HTTP engine (lib/http/uws.proc.test.ts, test/flood.proc.test.ts)',
+  },
   strace: { name: 'strace', skipped: 'a disk that fails to sync (test/disk.proc.test.ts)' },
 } as const satisfies Record<string, Tool>
 
@@ -114,7 +145,8 @@ export function missingTools(): Tool[] {
   return Object.values(tools).filter((tool) => !isInstalled(tool))
 }
 
-function isInstalled({ name, command = name, module, version }: Tool): boolean {
+function isInstalled({ name, command = name, module, version, isThere }: Tool): boolean {
+  if (isThere !== undefined) return isThere()
   if (!isInPath(command)) return false
   if (version !== undefined) return version.test(spawnSync(command, ['version'], { encoding: 'utf8' }).stdout)
   // To find a module takes a fraction of the time that importing it does.

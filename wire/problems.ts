@@ -102,6 +102,7 @@ export const problems = {
   unknown_metric: kind(404, false, 'No such metric', 'GET /api/v1/metrics lists the catalogue'),
   unknown_key: kind(404, false, 'No such key', 'GET /api/v1/keys lists them by their id'),
   key_ended: kind(409, false, 'The key works no more', 'make another one'),
+  too_many_connections: kind(429, true, 'Too many connections', 'retry after the given seconds, on fewer connections'),
   rate_limited: kind(429, true, 'Too many requests', 'retry after the given seconds'),
   // What went wrong on our side.
   unavailable: kind(503, true, 'A part behind this one does not answer', 'retry after the given seconds'),

@@ -3,6 +3,7 @@
 import { collectorSettings } from '#collector/settings'
 import { apiSettings } from '#api/settings'
 import { brokerSettings } from '#broker/settings'
+import { httpSettings } from '#lib/http/settings'
 import { commonSettings, setting, type Settings, type SettingTable } from '#lib/settings'
 import { proxySettings } from '#proxy/settings'
 import { streamerSettings } from '#streamer/settings'
@@ -23,6 +24,7 @@ export const upSettings = {
     default: 'false',
   }),
   ...common,
+  httpEngine: httpSettings.httpEngine,
   port: setting.port('PORT', {
     help: 'the port of the API and the dashboard; proxy PORT+1, streamer PORT+2, collector PORT+3, brokers PORT+10 and up; 0: any',
     default: '8080',

@@ -38,7 +38,7 @@ function drained(sink: Sink): Promise<void> {
   return new Promise((resolve) => (isDrained = resolve))
 }
 
-for (const { name, open } of engines) {
+for (const { name, open, isStrict } of engines) {
   test(`${name}: streams`, async (t) => {
     t.test('the head goes out at once, the bytes in order, and nothing buffers them on the way', async (t) => {
       const { route, next } = streams()
@@ -183,14 +183,15 @@ for (const { name, open } of engines) {
 
     t.test('a stream outlives the time that a request may take to arrive', async (t) => {
       const { route, next } = streams()
-      const { port } = await openServer(t, open, [route], { limits: { requestMs: 1_000, keepAliveMs: 1_000 } })
+      const post: Route = { method: 'POST', path: '/stream', handle: () => ({ json: 1 }) }
+      const { port } = await openServer(t, open, [route, post], { limits: { requestMs: 1_000, keepAliveMs: 1_000 } })
       const client = new RawClient(t, port)
       await client.send('GET', '/stream')
       await client.head()
       const sink = await next()
       // Another connection is cut for its slowness: then the time was up for this one as well.
       const slow = new RawClient(t, port)
-      await slow.write('GET /stre')
+      await slow.write('POST /stream HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\n\r\n')
       t.equal((await slow.answer()).status, 408)
       sink.write(Buffer.from('still here'))
       t.equal((await client.chunk()).toString(), 'still here')
@@ -284,8 +285,11 @@ for (const { name, open } of engines) {
       await idle.answer()
       const closing = server.close(60_000)
       t.equal((await stream.chunk()).length, 0, 'the stream is complete')
-      await stream.closed
-      await idle.closed
+      if (!isStrict) {
+        // uWebSockets.js cuts idle connections last: until then a request on one is answered, and is the last.
+        await stream.closed
+        await idle.closed
+      }
       const late = new RawClient(t, server.port)
       await late.closed
       gate.resolve()
@@ -293,6 +297,8 @@ for (const { name, open } of engines) {
       t.equal(answer.body, '"done"')
       t.equal(answer.headers.get('connection'), 'close')
       await closing
+      await stream.closed
+      await idle.closed
       await server.close(0)
     })
 

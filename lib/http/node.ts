@@ -12,29 +12,17 @@ import { Problem } from '#wire/problems'
 import { hasCertificate, type ServerTls } from '../tls.ts'
 import type { Accept, Engine, Exchange, Handling, HttpLimits } from './engine.ts'
 import { NodeSink } from './node-sink.ts'
-import { BufferPool } from './pool.ts'
+import { Gather, noBytes } from './gather.ts'
+import { BufferPool, pooledBytesMax } from './pool.ts'
 import { problemAnswer } from './problem.ts'
-import { type ClientError, refuseUnread } from './unread.ts'
+import { SlowUploads, type Upload } from './slow.ts'
+import { type ClientError, droppedBytesMax, lingerMs, refuseUnread, tooManyConnections } from './unread.ts'
 
 // Not by `import`, which looks at every export: one of them has undici loaded, 0.2 s of the processor time of a start.
 const { createServer, IncomingMessage } = process.getBuiltinModule('node:http')
 
-/** What gathered bodies leave behind for the next ones, at most. */
-const pooledBytesMax = 64 * 1024 * 1024
-
-/** A body is given a buffer of its announced size at once up to here; a larger one must show that it comes. */
-const trustedBytesMax = 1024 * 1024
-
-/** Of a body that nobody wants, so much is read, so that the connection can be used again. */
-const droppedBytesMax = 1024 * 1024
-
 /** A body of bytes up to this size is joined to the head of its answer. */
 const joinedBytesMax = 4 * 1024
-
-/** After that nothing is read: a client that is still sending has this long to see its answer before it is cut. */
-const lingerMs = 1_000
-
-const noBytes = new Uint8Array(0)
 
 /** Opens the engine; rejects with the system's error when it cannot listen. */
 export async function openNode(
@@ -66,6 +54,7 @@ export class NodeEngine implements Engine {
   readonly limits: HttpLimits
   readonly pool = new BufferPool(pooledBytesMax)
   readonly sinks = new Set<NodeSink>()
+  readonly uploads: SlowUploads
   closing = false
   readonly #accept: Accept
   readonly #connections = new Set<Connection>()
@@ -76,13 +65,14 @@ export class NodeEngine implements Engine {
 
   constructor(accept: Accept, limits: HttpLimits, tls: ServerTls | undefined) {
     this.limits = limits
+    this.uploads = new SlowUploads(limits)
     this.#accept = accept
     const options = {
       IncomingMessage: Message,
       maxHeaderSize: limits.headBytesMax,
       requestTimeout: limits.requestMs,
-      headersTimeout: limits.requestMs,
-      connectionsCheckingInterval: Math.min(5_000, limits.requestMs / 2),
+      headersTimeout: Math.min(limits.headMs, limits.requestMs),
+      connectionsCheckingInterval: Math.min(2_000, limits.requestMs / 2),
       keepAliveTimeout: limits.keepAliveMs,
       noDelay: true,
       // A reader whose machine is gone is found out by TCP, also when nothing is sent to it.
@@ -167,11 +157,14 @@ export class NodeEngine implements Engine {
     ;(request.socket as Connection).exchange = exchange
     if (request.httpVersion === '1.1' && request.headers.host === undefined) {
       exchange.refuse(new Problem('bad_request', 'a request of HTTP/1.1 must carry a Host header'))
+    } else if (this.#connections.size > this.limits.connectionsMax) {
+      exchange.refuse(tooManyConnections(this.limits.connectionsMax))
     } else exchange.start(this.#accept(exchange), expectsContinue)
   }
 }
 
-class NodeExchange implements Exchange {
+class NodeExchange implements Exchange, Upload {
+  receivedBytes = 0
   readonly #engine: NodeEngine
   readonly #request: Message
   readonly #response: Response
@@ -179,9 +172,8 @@ class NodeExchange implements Exchange {
   #handling: Handling | undefined
   /** The announced length of the body; -1 where it is chunked. */
   #length = 0
-  #received = 0
-  /** Where a body of several views is gathered. */
-  #buffer: Buffer | undefined
+  /** A body of several views. */
+  #gather: Gather | undefined
   #bodyDone = false
 
   constructor(engine: NodeEngine, request: Message, response: Response) {
@@ -196,6 +188,10 @@ class NodeExchange implements Exchange {
 
   get target(): string {
     return this.#request.url as string
+  }
+
+  get address(): string {
+    return this.#request.socket.remoteAddress ?? ''
   }
 
   get trusted(): boolean {
@@ -226,6 +222,7 @@ class NodeExchange implements Exchange {
     // Joined to its head a string is one `write`; a buffer behind a head is a `writev`, which takes a third longer.
     if (typeof body === 'object' && body.length <= joinedBytesMax) response.end(latin1Of(body), 'latin1')
     else response.end(body)
+    if (response.writableLength > 0) cutWhenStalled(response, this.#engine.limits.stalledMs)
   }
 
   stream(status: number, headers: readonly string[]): NodeSink {
@@ -234,6 +231,7 @@ class NodeExchange implements Exchange {
       response.writeHead(status, this.#withClose(headers))
       response.flushHeaders()
     }
+    cutWhenStalled(response, this.#engine.limits.stalledMs)
     const sink = new NodeSink(response, this.#engine.limits.sinkBytesMax)
     this.#engine.sinks.add(sink)
     sink.onClose(() => this.#engine.sinks.delete(sink))
@@ -283,6 +281,7 @@ class NodeExchange implements Exchange {
       handling.tooLarge()
     }
     if (this.#handling !== undefined && expectsContinue) this.#response.writeContinue()
+    if (this.#handling !== undefined) this.#engine.uploads.add(this)
     request.on('data', onData)
     request.on('end', onEnd)
     request.on('close', onRequestClose)
@@ -290,22 +289,22 @@ class NodeExchange implements Exchange {
 
   /** The next view of the body. */
   take(view: Buffer): void {
-    this.#received += view.length
+    this.receivedBytes += view.length
     const handling = this.#handling
     if (handling === undefined) this.#drop()
     else if (view.length === this.#length) {
       // All of it in one view: handed over as it is.
-      this.#handling = undefined
       this.#bodyDone = true
+      this.release()
       handling.handle(view)
-    } else if (this.#received > handling.bodyBytesMax) {
-      this.#handling = undefined
-      this.#release()
+    } else if (this.receivedBytes > handling.bodyBytesMax) {
+      this.release()
       handling.tooLarge()
       this.#drop()
     } else {
-      this.#gather(view)
-      if (this.#received === this.#length) this.finish()
+      this.#gather ??= new Gather(this.#engine.pool, this.#length)
+      this.#gather.add(view)
+      if (this.receivedBytes === this.#length) this.finish()
     }
   }
 
@@ -314,49 +313,45 @@ class NodeExchange implements Exchange {
     this.#bodyDone = true
     const handling = this.#handling
     if (handling === undefined) return
-    this.#handling = undefined
+    const gather = this.#gather
+    this.#gather = undefined
+    this.release()
     try {
-      handling.handle(this.#buffer?.subarray(0, this.#received) ?? noBytes)
+      handling.handle(gather?.view ?? noBytes)
     } finally {
-      this.#release()
+      gather?.release()
     }
   }
 
-  #gather(view: Buffer): void {
-    const before = this.#received - view.length
-    if (this.#buffer === undefined || this.#buffer.length < this.#received) {
-      const { pool } = this.#engine
-      const trusted = this.#length <= trustedBytesMax ? this.#length : 0
-      const larger = pool.take(Math.max(trusted, 2 * this.#received))
-      if (this.#buffer !== undefined) {
-        this.#buffer.copy(larger, 0, 0, before)
-        pool.give(this.#buffer)
-      }
-      this.#buffer = larger
-    }
-    view.copy(this.#buffer, before)
+  /** The body does not come. */
+  late(): void {
+    const error: ClientError = Object.assign(new Error(), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
+    refuseUnread(error, this.#request.socket, this.state === 'answering')
   }
 
   /** Reads on past an unwanted body, to a bound. */
   #drop(): void {
-    if (this.#received <= droppedBytesMax || this.#request.isPaused()) return
+    if (this.receivedBytes <= droppedBytesMax || this.#request.isPaused()) return
     this.#request.pause()
     const { socket } = this.#request
     const timer = setTimeout(() => socket.destroy(), lingerMs)
     socket.once('close', () => clearTimeout(timer))
   }
 
-  /** Gives the buffer back: the body is handled, refused, or will never be complete. */
+  /** Nobody waits for the body any more: it is handled, refused, or will never be complete. */
   release(): void {
     this.#handling = undefined
-    this.#release()
+    this.#gather?.release()
+    this.#gather = undefined
+    this.#engine.uploads.delete(this)
   }
+}
 
-  #release(): void {
-    if (this.#buffer === undefined) return
-    this.#engine.pool.give(this.#buffer)
-    this.#buffer = undefined
-  }
+/** A client that takes nothing for so long, although something waits for it, is cut. Node sees what the kernel takes. */
+function cutWhenStalled(response: Response, stalledMs: number): void {
+  response.setTimeout(stalledMs, () => {
+    if (response.writableLength > 0) response.destroy()
+  })
 }
 
 function farEnd({ remoteAddress, remotePort }: Socket): string {

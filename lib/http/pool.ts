@@ -1,3 +1,6 @@
+/** What gathered bodies leave behind for the next ones, at most. */
+export const pooledBytesMax = 64 * 1024 * 1024
+
 /**
  * Buffers that are used again: a fresh large one per request costs more in page faults than the copying into it
  * (FACTS: 4 times).

@@ -7,6 +7,7 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { ServerTls } from '../tls.ts'
 import { parseTraceparent, requestId, type Trace } from '../trace.ts'
+import { Addresses } from './addresses.ts'
 import { type Exchange, type Handling, type HttpLimits, httpLimits, type OpenEngine } from './engine.ts'
 import type { Answer, Request, Route } from './http.ts'
 import { openNode } from './node.ts'
@@ -45,9 +46,10 @@ const bodyBytesMaxDefault = 1024 * 1024
  */
 export async function serve(options: ServeOptions, openEngine: OpenEngine = openNode): Promise<Server> {
   const { host, port, limits, tls } = options
-  const application = new Application(options)
+  const bounds = { ...httpLimits, ...limits }
+  const application = new Application(options, bounds)
   const accept = (exchange: Exchange) => application.accept(exchange)
-  const engine = await openEngine(host, port, accept, { ...httpLimits, ...limits }, tls).catch((error: unknown) => {
+  const engine = await openEngine(host, port, accept, bounds, tls).catch((error: unknown) => {
     throw listenError(error, host, port)
   })
   return { url: urlOf(host, engine.port, tls), port: engine.port, close: (graceMs) => engine.close(graceMs) }
@@ -58,8 +60,10 @@ class Application {
   readonly #guard: Guard
   readonly #log: Log
   readonly #countRequest: CountRequest
+  readonly #addresses: Addresses
 
-  constructor({ routes, guard, log, metrics }: ServeOptions) {
+  constructor({ routes, guard, log, metrics }: ServeOptions, { addressRequestsMax }: HttpLimits) {
+    this.#addresses = new Addresses(addressRequestsMax)
     this.#router = new Router(routes)
     this.#guard = guard
     this.#log = log
@@ -70,8 +74,11 @@ class Application {
     const call = new Call(this, exchange)
     try {
       const match = this.#router.find(call.path)
-      // Before anything is told, also of which paths there are.
-      if (!exchange.trusted && match?.routes.byMethod.get('GET')?.probe !== true) throw certificateNeeded()
+      if (match?.routes.byMethod.get('GET')?.probe !== true) {
+        // Before anything is told, also of which paths there are.
+        if (!exchange.trusted) throw certificateNeeded()
+        if (this.#addresses.isBounded) this.#admit(call, exchange)
+      }
       if (match === undefined) throw new Problem('not_found', `there is nothing at ${call.path.slice(0, 200)}`)
       call.match(match)
       if (call.route?.open !== true) this.#guard(call)
@@ -80,6 +87,18 @@ class Application {
       this.fail(call, error)
       return undefined
     }
+  }
+
+  /** @throws Problem `rate_limited` */
+  #admit(call: Call, exchange: Exchange): void {
+    const { address } = exchange
+    if (!this.#addresses.take(address)) {
+      throw new Problem('rate_limited', 'too many requests of this address are open (MAX_REQUESTS_PER_ADDRESS)', {
+        retry_after_s: 1,
+      })
+    }
+    call.onEnd = () => this.#addresses.give(address)
+    exchange.onGone(() => call.ended())
   }
 
   handle(call: Call, route: Route, body: Uint8Array): void {
@@ -111,6 +130,7 @@ class Application {
     const { status, headers, body } = problemAnswer(problem)
     headers.push('Content-Length', String(Buffer.byteLength(body)), 'X-Request-Id', call.id)
     call.exchange.reply(status, headers, call.method === 'HEAD' ? undefined : body)
+    call.ended()
     this.#count(call, status)
   }
 
@@ -130,6 +150,7 @@ class Application {
     }
     if (extra !== undefined) for (const [name, value] of Object.entries(extra)) headers.push(name, value)
     call.exchange.reply(status, headers, hasBody && call.method !== 'HEAD' ? body : undefined)
+    call.ended()
     this.#count(call, status)
   }
 
@@ -138,9 +159,12 @@ class Application {
     // No cache may keep it, and no proxy (nginx and those that follow it) may hold it back to fill a buffer.
     headers.push('Cache-Control', 'no-store', 'X-Accel-Buffering', 'no')
     for (const [name, value] of Object.entries(answer.headers ?? {})) headers.push(name, value)
-    if (call.method === 'HEAD') call.exchange.reply(status, headers, undefined)
-    else {
+    if (call.method === 'HEAD') {
+      call.exchange.reply(status, headers, undefined)
+      call.ended()
+    } else {
       const sink = call.exchange.stream(status, headers)
+      sink.onClose(() => call.ended())
       try {
         answer.stream(sink)
       } catch (error) {
@@ -173,6 +197,8 @@ class Call implements Request, Handling {
   params: Readonly<Record<string, string>> = noParams
   bodyBytesMax = 0
   route: Route | undefined
+  /** Called once: when it is answered, or the client gone. */
+  onEnd: (() => void) | undefined
   readonly #application: Application
   readonly #search: string
   #query: URLSearchParams | undefined
@@ -224,6 +250,12 @@ class Call implements Request, Handling {
     this.params = params
     const takesBody = this.route.method !== 'GET' && this.route.method !== 'DELETE'
     this.bodyBytesMax = this.route.bodyBytesMax ?? (takesBody ? bodyBytesMaxDefault : 0)
+  }
+
+  ended(): void {
+    const callback = this.onEnd
+    this.onEnd = undefined
+    callback?.()
   }
 
   handle(body: Uint8Array): void {

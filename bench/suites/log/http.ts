@@ -18,11 +18,13 @@ export async function startBroker(
     readonly topics: string
     readonly env?: Readonly<Record<string, string>>
     readonly awaitReady?: boolean
+    /** A command that runs the broker's. */
+    readonly under?: readonly string[]
   },
 ): Promise<LoadedBroker> {
-  const { topics, awaitReady = true } = options
+  const { topics, awaitReady = true, under = [] } = options
   const env = { DATA_DIR: folder, TOPICS: topics, LOG_LEVEL: 'info', ...options.env }
-  const role = await startRole(scope, 'broker', { env, awaitReady })
+  const role = await startRole(scope, 'broker', { env, awaitReady, under })
   return {
     role,
     load: (path, body, requests, connections) =>

@@ -23,6 +23,7 @@ export interface Redis {
   readonly mode: Readonly<Record<Durability, string>>
   load(durability: Durability, batches: number, connections: number): Promise<void>
   empty(durability: Durability): Promise<void>
+  portOf(durability: Durability): number
 }
 
 /** Starts a server a durability; `undefined`, and says so, where there is no redis-server. */
@@ -48,6 +49,7 @@ export async function startRedis(
   const lines = 2 * batchRecords
   return {
     mode: modes,
+    portOf: (durability) => ports.get(durability) as number,
     load: (durability, batches, connections) =>
       loadOver(ports.get(durability) as number, connections, batches, async (connection, at) => {
         const answer = await connection.ask(batchesOf[at % streams] as Buffer, (bytes) => linesIn(bytes) >= lines)

@@ -1,0 +1,171 @@
+import type { Sink } from './http.ts'
+import type { UwsResponse } from './uws-api.ts'
+
+/**
+ * What is handed to uWebSockets.js at once. It copies what the kernel does not take of it, so this bounds what a reader costs
+ * that does not read; smaller pieces cost a system call each.
+ */
+const pieceBytesMax = 64 * 1024
+
+/** So much goes to the kernel in one turn of the event loop: a backlog in memory must not keep all others waiting. */
+const turnBytesMax = 256 * 1024
+
+/** To a reader of events nothing: it sends a head whose first event has yet to come, for the engine writes no head alone. */
+const emptyLine = Buffer.from('\n')
+
+/**
+ * An endless answer on uWebSockets.js. What the kernel does not take waits here and is not copied, but for the piece that it
+ * took in part.
+ */
+export class UwsSink implements Sink {
+  #response: UwsResponse | undefined
+  readonly #bytesMax: number
+  readonly #onEnd: () => void
+  readonly #drains: (() => void)[] = []
+  #closes: (() => void)[] = []
+  /** What waits for the kernel; of the first piece the bytes from `#from`. */
+  readonly #waiting: Uint8Array[] = []
+  #from = 0
+  #waitingBytes = 0
+  /** What uWebSockets.js may still hold of the piece that was not taken whole. */
+  #heldBytes = 0
+  /** With the kernel, in this turn. */
+  #turnBytes = 0
+  #isEnding = false
+  #isClosed = false
+
+  /**
+   * @param response its head written, `undefined` when the client is gone
+   * @param startsEmpty whether an empty line may stand before all else
+   * @param onEnd called when the answer is complete and with the kernel, or cut
+   */
+  constructor(response: UwsResponse | undefined, bytesMax: number, startsEmpty: boolean, onEnd: () => void) {
+    this.#response = response
+    this.#bytesMax = bytesMax
+    this.#onEnd = onEnd
+    if (response === undefined) {
+      this.gone()
+      return
+    }
+    response.onWritable(this.#writable)
+    // Behind what is written in this turn.
+    if (startsEmpty) queueMicrotask(() => this.#open())
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#isEnding || this.#isClosed) return false
+    if (bytes.length > 0) {
+      this.#waiting.push(bytes)
+      this.#waitingBytes += bytes.length
+      if (this.#heldBytes === 0) {
+        if (this.#turnBytes === 0) setImmediate(this.#drained)
+        this.#turnBytes += bytes.length
+        this.#pass()
+      }
+    }
+    return this.pendingBytes < this.#bytesMax
+  }
+
+  get pendingBytes(): number {
+    if (this.#isClosed) return 0
+    return this.#leftBytes + (this.#turnBytes < turnBytesMax ? 0 : this.#turnBytes)
+  }
+
+  /** What the kernel has not taken. */
+  get #leftBytes(): number {
+    return this.#waitingBytes + this.#heldBytes
+  }
+
+  onDrain(callback: () => void): void {
+    this.#drains.push(callback)
+  }
+
+  onClose(callback: () => void): void {
+    if (this.#isClosed) callback()
+    else this.#closes.push(callback)
+  }
+
+  end(): void {
+    if (this.#isEnding || this.#isClosed) return
+    this.#isEnding = true
+    if (this.#leftBytes === 0) this.#finish()
+  }
+
+  abort(): void {
+    // Calls back that the client is gone.
+    this.#response?.close()
+    this.gone()
+  }
+
+  /** The client is gone. */
+  gone(): void {
+    this.#response = undefined
+    this.#waiting.length = 0
+    this.#close()
+  }
+
+  /** Sends the head, where nothing was written that would take it along. The writer is told of no drain: it wrote nothing. */
+  #open(): void {
+    if (this.#turnBytes > 0 || this.#response === undefined) return
+    this.#waiting.push(emptyLine)
+    this.#waitingBytes += emptyLine.length
+    this.#pass()
+  }
+
+  /** Hands over piece by piece, until one is not taken whole. */
+  #pass(): void {
+    const response = this.#response as UwsResponse
+    while (this.#waitingBytes > 0 && this.#heldBytes === 0) {
+      const first = this.#waiting[0] as Uint8Array
+      const piece = first.subarray(this.#from, this.#from + pieceBytesMax)
+      this.#from += piece.length
+      this.#waitingBytes -= piece.length
+      if (this.#from === first.length) {
+        this.#waiting.shift()
+        this.#from = 0
+      }
+      // Corked, its framing and its bytes are one packet, not four.
+      response.cork(() => {
+        if (!response.write(piece)) this.#heldBytes = piece.length
+      })
+    }
+  }
+
+  /** The kernel takes more. */
+  readonly #writable = (): boolean => {
+    const response = this.#response
+    if (response === undefined) return true
+    // The end of a cork sends what uWebSockets.js holds: nothing else does once a callback of ours is registered.
+    response.cork(() => {})
+    // It does not say whether that was all. If not, the next piece is refused and waits for the next call.
+    this.#heldBytes = 0
+    this.#pass()
+    if (this.#leftBytes === 0) {
+      if (this.#isEnding) this.#finish()
+      else this.#drained()
+    }
+    return true
+  }
+
+  readonly #drained = (): void => {
+    this.#turnBytes = 0
+    if (this.#leftBytes > 0 || this.#isClosed || this.#isEnding) return
+    for (const callback of this.#drains) callback()
+  }
+
+  #finish(): void {
+    const response = this.#response as UwsResponse
+    this.#response = undefined
+    response.cork(() => response.end())
+    this.#close()
+  }
+
+  #close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#onEnd()
+    const callbacks = this.#closes
+    this.#closes = []
+    for (const callback of callbacks) callback()
+  }
+}

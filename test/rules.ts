@@ -22,7 +22,7 @@ interface Room {
 }
 
 const everything =
-  'wire telemetry lib broker proxy streamer collector watcher store api dashboard cli test bench'.split(' ')
+  'wire telemetry lib broker proxy streamer collector watcher store api dashboard cli test bench helm'.split(' ')
 
 /** Every top-level folder with sources. A room that does not exist yet has its line already. */
 export const rooms: Readonly<Record<string, Room>> = {
@@ -40,6 +40,8 @@ export const rooms: Readonly<Record<string, Room>> = {
   cli: { imports: everything, process: true },
   test: { imports: everything, process: true },
   bench: { imports: everything, process: true },
+  helm: { imports: everything, process: true },
+  image: { imports: everything, process: true },
 }
 
 /** The files that another room sees of `api`. */

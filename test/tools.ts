@@ -32,6 +32,13 @@ export const telegrafPath = join(cache, newest('telegraf-') ?? 'telegraf-', 'tel
 /** Schemathesis has many dependencies: .ci/schemathesis puts it into an environment of its own, in the user's cache. */
 export const schemathesisPath = join(cache, 'schemathesis-4.32.5/bin/st')
 
+/** The three by .ci/kubernetes. */
+export const helmPath = join(cache, 'helm-3.22.0/helm')
+export const kubeconformPath = join(cache, 'kubeconform-0.8.0/kubeconform')
+export const kubernetesVersion = '1.34.4'
+/** A JSON schema for each kind of Kubernetes. */
+export const schemasPath = join(cache, `kubernetes-${kubernetesVersion}`)
+
 export const tools = {
   npm: { name: 'npm', skipped: 'packing and installing the package (test/pack.proc.test.ts)' },
   curl: {
@@ -78,6 +85,16 @@ export const tools = {
     name: 'Telegraf (bench/peers/telegraf)',
     command: telegrafPath,
     skipped: 'Telegraf that sends to the API (api/intake/telegraf.proc.test.ts)',
+  },
+  helm: {
+    name: 'helm 3.22.0 (.ci/kubernetes)',
+    command: helmPath,
+    skipped: 'the chart, rendered (helm/chart.test.ts)',
+  },
+  kubeconform: {
+    name: 'kubeconform 0.8.0 (.ci/kubernetes)',
+    command: kubeconformPath,
+    skipped: 'the chart against the schemas of Kubernetes (helm/chart.test.ts)',
   },
   strace: { name: 'strace', skipped: 'a disk that fails to sync (test/disk.proc.test.ts)' },
 } as const satisfies Record<string, Tool>

@@ -9,7 +9,19 @@ import { roles, type RoleName } from '#cli/roles'
 import { root } from '#test/start'
 import { kubeconformPath, schemasPath, skipWithout, tools } from '#test/tools'
 import { envNamesOf, valuesOf, variablesOf } from './env.ts'
-import { type Any, chart, find, lint, podsOf, quantity, refusal, render, renderAnew, type Variant, variants } from './render.ts'
+import {
+  type Any,
+  chart,
+  find,
+  lint,
+  podsOf,
+  quantity,
+  refusal,
+  render,
+  renderAnew,
+  type Variant,
+  variants,
+} from './render.ts'
 
 const skip = skipWithout(tools.helm)
 const roleNames = Object.keys(roles) as RoleName[]
@@ -25,13 +37,17 @@ const allOn = [
   'prometheusRule.enabled=true',
   'collector.autoscaling.lag.enabled=true',
   'streamer.sources.configMap=sample',
+  'prometheus.gpus.keySecret=reader',
 ]
 const cases: { readonly name: string; readonly variant?: Variant; readonly set?: readonly string[] }[] = [
   { name: 'values.yaml' },
   ...variants.map((variant) => ({ name: `values-${variant}.yaml`, variant })),
   { name: 'everything on', variant: 'prod', set: allOn },
   { name: 'the embedded store', set: embedded },
-  { name: 'an InfluxDB elsewhere', set: ['influxdb.enabled=false', 'influxdb.external.url=http://db.example.org:8086'] },
+  {
+    name: 'an InfluxDB elsewhere',
+    set: ['influxdb.enabled=false', 'influxdb.external.url=http://db.example.org:8086'],
+  },
 ]
 
 test('helm lint is content, and Kubernetes knows every field', { skip }, (t) => {
@@ -41,8 +57,19 @@ test('helm lint is content, and Kubernetes knows every field', { skip }, (t) => 
     if (!hasSchemas) continue
     const { status, stdout } = spawnSync(
       kubeconformPath,
-      ['-strict', '-skip', 'Route,ServiceMonitor,PrometheusRule', '-schema-location', `${schemasPath}/{{.ResourceKind}}{{.KindSuffix}}.json`],
-      { input: render(each).map((object) => stringify(object)).join('---\n'), encoding: 'utf8' },
+      [
+        '-strict',
+        '-skip',
+        'Route,ServiceMonitor,PrometheusRule',
+        '-schema-location',
+        `${schemasPath}/{{.ResourceKind}}{{.KindSuffix}}.json`,
+      ],
+      {
+        input: render(each)
+          .map((object) => stringify(object))
+          .join('---\n'),
+        encoding: 'utf8',
+      },
     )
     t.equal(status, 0, `${each.name} ${stdout}`)
   }
@@ -58,7 +85,9 @@ test('the names below env: are the settings of the role, all of them', async (t)
 })
 
 test('every variable of a role is one of its settings', { skip }, async (t) => {
-  const known = new Map(await Promise.all(roleNames.map(async (role) => [role as string, await variablesOf(role)] as const)))
+  const known = new Map(
+    await Promise.all(roleNames.map(async (role) => [role as string, await variablesOf(role)] as const)),
+  )
   for (const each of cases) {
     for (const { name, spec } of podsOf(render(each))) {
       for (const container of spec.containers) {
@@ -90,8 +119,13 @@ test('brokers have a number, a name, and a volume each', { skip }, (t) => {
     "metadata.labels['apps.kubernetes.io/pod-index']",
   )
   t.match(find(objects, 'Service', 'msg-queue').spec, { clusterIP: 'None', publishNotReadyAddresses: true })
-  t.match(set.spec.volumeClaimTemplates, [{ metadata: { name: 'data' }, spec: { resources: { requests: { storage: '5Gi' } } } }])
-  t.match(container.volumeMounts.find((mount: Any) => mount.name === 'data'), { mountPath: '/data' })
+  t.match(set.spec.volumeClaimTemplates, [
+    { metadata: { name: 'data' }, spec: { resources: { requests: { storage: '5Gi' } } } },
+  ])
+  t.match(
+    container.volumeMounts.find((mount: Any) => mount.name === 'data'),
+    { mountPath: '/data' },
+  )
   t.match(find(objects, 'PodDisruptionBudget', 'msg-queue').spec, { maxUnavailable: 1 })
   t.equal(envOf(find(objects, 'Deployment', 'msg-queue-proxy'))['BROKER_COUNT'], '2')
   t.ok(set.spec.template.spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution)
@@ -172,9 +206,14 @@ test('the sandbox fits into its quota, with a third broker, a second collector a
 test('secrets are made, in one Secret, and stand nowhere else', { skip }, (t) => {
   const objects = render({ set: ['secrets.apiKey=key-in-plain-text', 'secrets.serviceToken=token-in-plain-text'] })
   const secrets = objects.filter(({ kind }) => kind === 'Secret')
-  t.strictSame(secrets.map(({ metadata }) => metadata.name), ['telemetry-auth-secret'])
+  t.strictSame(
+    secrets.map(({ metadata }) => metadata.name),
+    ['telemetry-auth-secret'],
+  )
   t.equal(Buffer.from(secrets[0].data['api-key'], 'base64').toString(), 'key-in-plain-text')
-  const made = Object.values(secrets[0].data as Record<string, string>).map((text) => Buffer.from(text, 'base64').toString())
+  const made = Object.values(secrets[0].data as Record<string, string>).map((text) =>
+    Buffer.from(text, 'base64').toString(),
+  )
   t.equal(made.length, 5)
   t.match(Buffer.from(secrets[0].data['influxdb-token'], 'base64').toString(), /^[A-Za-z0-9]{40}$/)
   const rest = JSON.stringify(objects.filter(({ kind }) => kind !== 'Secret'))
@@ -189,8 +228,13 @@ test('secrets are made, in one Secret, and stand nowhere else', { skip }, (t) =>
 
 test('a Secret of others is used as it is', { skip }, (t) => {
   const objects = render({ set: ['secrets.enabled=false', 'secrets.existingSecret=ours'] })
-  t.strictSame(objects.filter(({ kind }) => kind === 'Secret'), [])
-  const names = podsOf(objects).flatMap(({ spec }) => spec.volumes.flatMap((volume: Any) => volume.secret?.secretName ?? []))
+  t.strictSame(
+    objects.filter(({ kind }) => kind === 'Secret'),
+    [],
+  )
+  const names = podsOf(objects).flatMap(({ spec }) =>
+    spec.volumes.flatMap((volume: Any) => volume.secret?.secretName ?? []),
+  )
   t.strictSame([...new Set(names)], ['ours'])
   t.end()
 })
@@ -204,10 +248,16 @@ test('two renderings make two keys: none is in the chart', { skip }, (t) => {
 test('with the embedded store collector and API are one pod, and more is refused by name', { skip }, (t) => {
   const objects = render({ set: embedded })
   const pod = find(objects, 'Deployment', 'api-service').spec
-  t.strictSame(pod.template.spec.containers.map((each: Any) => each.name), ['api', 'collector'])
+  t.strictSame(
+    pod.template.spec.containers.map((each: Any) => each.name),
+    ['api', 'collector'],
+  )
   t.match(pod.strategy, { type: 'Recreate' })
   t.match(envOf(find(objects, 'Deployment', 'api-service'))['STORE'], 'embedded')
-  t.strictSame(objects.filter(({ kind }) => kind === 'HorizontalPodAutoscaler'), [])
+  t.strictSame(
+    objects.filter(({ kind }) => kind === 'HorizontalPodAutoscaler'),
+    [],
+  )
   t.ok(find(objects, 'PersistentVolumeClaim', 'penstock-store'))
   for (const more of ['collector.replicaCount=2', 'api.replicaCount=3', 'collector.autoscaling.enabled=true']) {
     t.match(refusal({ set: [...embedded, more] }), new RegExp(`${more}: want .*embedded store`), more)
@@ -244,15 +294,23 @@ test('network policies: who may come is who is let out, and brokers and database
         .toSorted()
     const apps = new Set(policies.map(({ spec }) => spec.podSelector.matchLabels.app))
     const known = edges('ingress', 'from').filter((edge) => apps.has(edge.split(' ')[0]))
-    t.strictSame([...new Set(edges('egress', 'to'))], [...new Set(known)].filter((edge) => apps.has(edge.split(' ')[2])), each.name)
+    t.strictSame(
+      [...new Set(edges('egress', 'to'))],
+      [...new Set(known)].filter((edge) => apps.has(edge.split(' ')[2])),
+      each.name,
+    )
     const brokers = policies.find(({ metadata }) => metadata.name === 'msg-queue')
-    t.notMatch(JSON.stringify(brokers.spec.ingress), /ipBlock|namespaceSelector|api-service|penstock-test/, 'brokers')
+    t.notMatch(
+      JSON.stringify(brokers.spec.ingress),
+      /ipBlock|namespaceSelector|collector-service|penstock-test/,
+      'brokers',
+    )
     t.strictSame(brokers.spec.egress, [])
   }
   t.end()
 })
 
-test('replicas are the autoscaler\'s where there is one', { skip }, (t) => {
+test("replicas are the autoscaler's where there is one", { skip }, (t) => {
   const objects = render({ variant: 'prod', set: ['collector.autoscaling.lag.enabled=true'] })
   t.equal(find(objects, 'Deployment', 'collector-service').spec.replicas, undefined)
   t.match(find(objects, 'HorizontalPodAutoscaler', 'collector-service').spec.metrics, [
@@ -272,7 +330,11 @@ test('rules and dashboards of the chart are those of observability/', (t) => {
     if (!existsSync(folder)) continue
     const read = (base: string, glob: string) =>
       Object.fromEntries(globSync(join(base, glob)).map((path) => [basename(path), readFileSync(path, 'utf8')]))
-    t.strictSame(read(join(chart, copy), pattern), read(folder, pattern), `cp observability/${source} … helm/penstock/${copy}`)
+    t.strictSame(
+      read(join(chart, copy), pattern),
+      read(folder, pattern),
+      `cp observability/${source} … helm/penstock/${copy}`,
+    )
   }
   t.end()
 })

@@ -46,7 +46,9 @@ export function renderAnew(given: Given = {}): Any[] {
 
 /** What helm says to values that it refuses. */
 export function refusal(given: Given): string {
-  const { status, stderr } = spawnSync(helmPath, ['template', 'telemetry', chart, ...flagsOf(given)], { encoding: 'utf8' })
+  const { status, stderr } = spawnSync(helmPath, ['template', 'telemetry', chart, ...flagsOf(given)], {
+    encoding: 'utf8',
+  })
   return status === 0 ? '' : stderr
 }
 

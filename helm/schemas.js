@@ -36,11 +36,16 @@ function schemaOf(name, { group, version, kind }) {
   for (const next of queue) {
     if (needed[next] !== undefined) continue
     needed[next] = strict(next, definitions[next] ?? {})
-    for (const [, other = ''] of JSON.stringify(definitions[next]).matchAll(/"#\/definitions\/([^"]+)"/g)) queue.push(other)
+    for (const [, other = ''] of JSON.stringify(definitions[next]).matchAll(/"#\/definitions\/([^"]+)"/g))
+      queue.push(other)
   }
   const own = /** @type {Schema} */ (needed[name])
   const names = { apiVersion: { const: group === '' ? version : `${group}/${version}` }, kind: { const: kind } }
-  needed[name] = { ...own, properties: { ...own['properties'], ...names }, required: [...(own['required'] ?? []), 'apiVersion', 'kind'] }
+  needed[name] = {
+    ...own,
+    properties: { ...own['properties'], ...names },
+    required: [...(own['required'] ?? []), 'apiVersion', 'kind'],
+  }
   return { $schema: 'http://json-schema.org/draft-07/schema#', $ref: `#/definitions/${name}`, definitions: needed }
 }
 

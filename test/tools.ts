@@ -96,6 +96,7 @@ export const tools = {
     command: kubeconformPath,
     skipped: 'the chart against the schemas of Kubernetes (helm/chart.test.ts)',
   },
+  podman: { name: 'podman', skipped: 'the image, run as any user (image/image.proc.test.ts)' },
   strace: { name: 'strace', skipped: 'a disk that fails to sync (test/disk.proc.test.ts)' },
 } as const satisfies Record<string, Tool>
 
@@ -114,7 +115,7 @@ export function missingTools(): Tool[] {
   return Object.values(tools).filter((tool) => !isInstalled(tool))
 }
 
-function isInstalled({ name, command = name, module, version }: Tool): boolean {
+export function isInstalled({ name, command = name, module, version }: Tool): boolean {
   if (!isInPath(command)) return false
   if (version !== undefined) return version.test(spawnSync(command, ['version'], { encoding: 'utf8' }).stdout)
   // To find a module takes a fraction of the time that importing it does.

@@ -44,7 +44,9 @@ try {
     used.add(step.site.namespace)
     const startedMs = performance.now()
     const tell = (outcome: string) =>
-      process.stdout.write(`${step.name.padEnd(12)} ${outcome} (${((performance.now() - startedMs) / 1_000).toFixed(0)} s)\n`)
+      process.stdout.write(
+        `${step.name.padEnd(12)} ${outcome} (${((performance.now() - startedMs) / 1_000).toFixed(0)} s)\n`,
+      )
     try {
       const figures = await step.run(images)
       const lost = lostOf(figures)
@@ -54,7 +56,9 @@ try {
     } catch (error) {
       failed += 1
       const { message, stderr, cause } = error as Error & { stderr?: string }
-      tell(`FAIL ${message}${stderr === undefined ? '' : `\n${stderr}`}${cause === undefined ? '' : `\n${String(cause)}`}`)
+      tell(
+        `FAIL ${message}${stderr === undefined ? '' : `\n${stderr}`}${cause === undefined ? '' : `\n${String(cause)}`}`,
+      )
       // Without a release there is nothing for the others to try.
       if (step.name === 'install') break
     }
@@ -62,7 +66,9 @@ try {
 } finally {
   if (!flags.keep) {
     for (const namespace of used) {
-      execFileSync('kubectl', ['delete', 'namespace', namespace, '--ignore-not-found', '--wait=true'], { stdio: 'ignore' })
+      execFileSync('kubectl', ['delete', 'namespace', namespace, '--ignore-not-found', '--wait=true'], {
+        stdio: 'ignore',
+      })
     }
   }
 }

@@ -57,7 +57,9 @@ export class Site {
 
   /** Runs the work of work.mjs in the pod beside the release; what it tells. */
   async work<Answer>(...args: readonly (string | number)[]): Promise<Answer> {
-    return JSON.parse(await this.kubectl('exec', 'beside', '--', 'node', '/work/work.mjs', ...args.map(String))) as Answer
+    return JSON.parse(
+      await this.kubectl('exec', 'beside', '--', 'node', '/work/work.mjs', ...args.map(String)),
+    ) as Answer
   }
 
   /** The same in a pod that no policy knows. */
@@ -98,7 +100,12 @@ export function workPod(name: 'beside' | 'outside', image: string): object {
       enableServiceLinks: false,
       automountServiceAccountToken: false,
       terminationGracePeriodSeconds: 0,
-      securityContext: { runAsNonRoot: true, runAsUser: 10_001, fsGroup: 10_001, seccompProfile: { type: 'RuntimeDefault' } },
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: 10_001,
+        fsGroup: 10_001,
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
       containers: [
         {
           name: 'work',

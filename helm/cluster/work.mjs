@@ -58,7 +58,16 @@ async function send(uuid, endMs, rate) {
 
 function record(uuid, at) {
   const time = new Date(epochMs + at).toISOString()
-  return JSON.stringify({ kind: 'gpu', time, device_id: 'nvidia0', metric, value: at % 90, gpu_id: '0', uuid, hostname: 'load' })
+  return JSON.stringify({
+    kind: 'gpu',
+    time,
+    device_id: 'nvidia0',
+    metric,
+    value: at % 90,
+    gpu_id: '0',
+    uuid,
+    hostname: 'load',
+  })
 }
 
 async function stored(run) {

@@ -45,6 +45,7 @@ export const steps: readonly Step[] = [
       const rows = await prepare(main, images)
       const startedMs = performance.now()
       await main.deploy(...imageFlags(images))
+      await main.atWork()
       const readyS = Math.round((performance.now() - startedMs) / 1_000)
       return { rows_of_the_sample: rows, 'ready in s': readyS }
     },
@@ -69,9 +70,8 @@ export const steps: readonly Step[] = [
       })
       const { status, body } = await main.work<Asked>('ask', '/api/v1/gpus?limit=1000', await main.secret('api-key'))
       if (status !== 200) throw new Error(`GET /api/v1/gpus: ${status} ${body}`)
-      const gpus = (JSON.parse(body) as { gpus: readonly { uuid: string }[] }).gpus.filter(
-        ({ uuid }) => !/helm|GPU-[a-z]+-\d/.test(uuid),
-      )
+      const all = (JSON.parse(body) as { gpus: readonly { hostname: string }[] }).gpus
+      const gpus = all.filter(({ hostname }) => hostname !== 'load' && hostname !== 'helm-test')
       if (gpus.length !== sample().gpus) throw new Error(`${gpus.length} GPUs, want ${sample().gpus}`)
       return { acknowledged: rows, stored: Math.min(stored, rows), gpus: gpus.length }
     },
@@ -111,10 +111,12 @@ export const steps: readonly Step[] = [
       const figures = await underLoad(main, 'upgrade', 45, async () => {
         await main.deploy('--reuse-values', '--set', `image.tag=${tag}`)
       })
-      const runs = await main.kubectl('get', 'pods', '-o', 'jsonpath={.items[*].spec.containers[*].image}')
-      const old = runs.split(' ').filter((image) => /penstock:/.test(image) && !image.endsWith(tag))
-      // The pods of the test itself were not upgraded.
-      if (old.length > 3) throw new Error(`still on the old image: ${old.join(', ')}`)
+      const running = await main.kubectl(
+        ...['get', 'pods', '-l', 'app.kubernetes.io/name=penstock,app!=penstock-test', '-o'],
+        'jsonpath={.items[*].spec.containers[*].image}',
+      )
+      const old = running.split(' ').filter((image) => /penstock:/.test(image) && !image.endsWith(tag))
+      if (old.length > 0) throw new Error(`still on the old image: ${old.join(', ')}`)
       return figures
     },
   },
@@ -223,7 +225,8 @@ export const steps: readonly Step[] = [
     name: 'sandbox',
     site: quota,
     async run(images) {
-      await prepare(quota, images)
+      // What a quota leaves for the pod of `helm test`.
+      await prepare(quota, images, 0.1)
       quota.apply({
         apiVersion: 'v1',
         kind: 'ResourceQuota',
@@ -234,6 +237,7 @@ export const steps: readonly Step[] = [
       })
       await quota.kubectl('delete', 'pod', 'outside', '--ignore-not-found')
       await quota.deploy(...imageFlags(images), '--set', 'msgQueue.replicaCount=3', '--set', 'collector.replicaCount=2')
+      await quota.atWork()
       const figures = await underLoad(quota, 'sandbox', 20, async () => {})
       const used = await quota.kubectl('get', 'resourcequota', 'sandbox', '-o', 'jsonpath={.status.used}')
       await quota.helm('uninstall', release, '--wait', '--timeout', '3m')
@@ -252,6 +256,7 @@ export const steps: readonly Step[] = [
       )
       if (!/collector.replicaCount=2: want 1/.test(refused)) throw new Error(`two collectors on one file: ${refused}`)
       await single.deploy(...imageFlags(images))
+      await single.atWork()
       await single.helm('test', release, '--timeout', '3m')
       return underLoad(single, 'embedded', 20, async () => {
         await single.kubectl('delete', 'pod', '-l', 'app=api-service', '--wait=false')
@@ -293,7 +298,7 @@ async function underLoad(
 }
 
 /** The namespace, what is streamed there, and the pods that work in it. Returns the rows of the sample. */
-async function prepare(site: Site, { penstock }: Images): Promise<number> {
+async function prepare(site: Site, { penstock }: Images, cpus = 1): Promise<number> {
   execFileSync(
     'sh',
     ['-c', 'kubectl create namespace "$0" --dry-run=client -o yaml | kubectl apply -f -', site.namespace],
@@ -316,8 +321,8 @@ async function prepare(site: Site, { penstock }: Images): Promise<number> {
       data: { 'work.mjs': readFileSync(values('work.mjs'), 'utf8') },
     },
     // Of the release; it is there first, so that the pod beside it need not wait.
-    workPod('beside', penstock),
-    workPod('outside', penstock),
+    workPod('beside', penstock, cpus),
+    workPod('outside', penstock, cpus),
   )
   return rows
 }

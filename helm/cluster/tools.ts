@@ -67,6 +67,11 @@ export class Site {
     return JSON.parse(await this.kubectl('exec', 'outside', '--', 'node', '/work/work.mjs', ...args)) as Answer
   }
 
+  /** Waits until the pod beside the release has its keys: it was there before them. */
+  async atWork(): Promise<void> {
+    await this.kubectl('wait', '--for=condition=Ready', 'pod/beside', '--timeout=3m')
+  }
+
   async secret(key: string): Promise<string> {
     const text = await this.kubectl('get', 'secret', 'telemetry-auth-secret', '-o', `jsonpath={.data.${key}}`)
     return Buffer.from(text, 'base64').toString()
@@ -90,7 +95,7 @@ export async function until<T>(what: string, seconds: number, look: () => Promis
 }
 
 /** A pod that may do what the one of `helm test` may, or nothing of it. */
-export function workPod(name: 'beside' | 'outside', image: string): object {
+export function workPod(name: 'beside' | 'outside', image: string, cpus: number): object {
   const inside = name === 'beside'
   return {
     apiVersion: 'v1',
@@ -116,7 +121,7 @@ export function workPod(name: 'beside' | 'outside', image: string): object {
             { name: 'API_URL', value: 'http://api-service:8080' },
           ],
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-          resources: { requests: { cpu: '50m', memory: '64Mi' }, limits: { cpu: '100m', memory: '192Mi' } },
+          resources: { requests: { cpu: '50m', memory: '64Mi' }, limits: { cpu: String(cpus), memory: '192Mi' } },
           volumeMounts: [
             { name: 'work', mountPath: '/work' },
             ...(inside ? [{ name: 'secrets', mountPath: '/run/secrets/penstock' }] : []),

@@ -78,7 +78,7 @@ test('helm lint is content, and Kubernetes knows every field', { skip }, (t) => 
 })
 
 test('the names below env: are the settings of the role, all of them', async (t) => {
-  const schema = JSON.parse(readFileSync(join(chart, 'values.schema.json'), 'utf8')) as Any
+  const schema: Any = JSON.parse(readFileSync(join(chart, 'values.schema.json'), 'utf8'))
   for (const role of roleNames) {
     t.strictSame(schema.properties[valuesOf[role]].properties.env.propertyNames.enum, await envNamesOf(role), role)
   }
@@ -291,7 +291,7 @@ test('network policies: who may come is who is let out, and brokers and database
             }),
           ),
         )
-        .toSorted()
+        .toSorted((a, b) => a.localeCompare(b))
     const apps = new Set(policies.map(({ spec }) => spec.podSelector.matchLabels.app))
     const known = edges('ingress', 'from').filter((edge) => apps.has(edge.split(' ')[0]))
     t.strictSame(

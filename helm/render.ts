@@ -13,7 +13,6 @@ export const variants = ['dev', 'prod', 'sandbox', 'openshift'] as const
 export type Variant = (typeof variants)[number]
 
 /** Any object of Kubernetes; a test knows what it looks at. */
-// oxlint-disable-next-line typescript/no-explicit-any
 export type Any = any
 
 interface Given {
@@ -39,7 +38,7 @@ export function renderAnew(given: Given = {}): Any[] {
     maxBuffer: 64 * 2 ** 20,
   })
   return parseAllDocuments(text).flatMap((document): Any[] => {
-    const object = document.toJS() as Any
+    const object: Any = document.toJS()
     return object === null ? [] : [object]
   })
 }

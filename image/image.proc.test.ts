@@ -26,11 +26,9 @@ test(
   async (t) => {
     t.teardown(() => podman('rm', '--force', '--time', '0', name))
     const environment = ['--env', 'PORT=0', '--env', 'MEMORY_BYTES=16MiB']
-    const { status, stderr } = podman(
-      ...['run', '--detach', '--name', name, ...strictFlags, ...modest, '--tmpfs', '/data:mode=0770', ...environment],
-      ...[image, 'broker'],
-    )
-    t.equal(status, 0, stderr)
+    const flags = ['--name', name, ...strictFlags, ...modest, '--tmpfs', '/data:mode=0770', ...environment]
+  const { status, stderr } = podman('run', '--detach', ...flags, image, 'broker')
+  t.equal(status, 0, stderr)
 
     const url = await listening()
     const produced = await fetch(`${url}/produce?topic=telemetry`, {
@@ -43,7 +41,7 @@ test(
     const inside = (...command: readonly string[]) => podman('exec', name, ...command)
     t.match(inside('id', '-u').stdout, '1000730000')
     t.not(inside('touch', '/usr/local/lib/node_modules/penstock/x').status, 0, 'its own files are not its to change')
-    t.match(inside('penstock', 'topics', '--url', url).stdout, /telemetry/, 'the command is there')
+    t.match(inside('penstock', 'topics', '--addr', url).stdout, /telemetry/, 'the command is there')
     t.match(inside('sh', '-c', 'ls /usr/local/lib/node_modules/penstock').stdout.split('\n').filter(Boolean), [
       'LICENSE',
       'cli',

@@ -31,7 +31,7 @@ function isForeign(folder, name) {
     return system !== platform || !processors.includes(arch)
   }
   // Which libc stands in the name, where there are binaries for two; the image is not of musl.
-  if (/\.musl\.node$/.test(name)) return true
+  if (name.endsWith('.musl.node')) return true
   // uWebSockets.js: uws_linux_x64_137.node, with the version of Node's ABI.
   if (/^uws_.*\.node$/.test(name)) return name !== `uws_${platform}_${arch}_${versions.modules}.node`
   // What a prebuilt binary was made of.

@@ -57,7 +57,7 @@ try {
       failed += 1
       const { message, stderr, cause } = error as Error & { stderr?: string }
       tell(
-        `FAIL ${message}${stderr === undefined ? '' : `\n${stderr}`}${cause === undefined ? '' : `\n${String(cause)}`}`,
+        `FAIL ${message}${stderr === undefined ? '' : `\n${stderr}`}${cause === undefined ? '' : `\n${cause instanceof Error ? cause.message : JSON.stringify(cause)}`}`,
       )
       // Without a release there is nothing for the others to try.
       if (step.name === 'install') break

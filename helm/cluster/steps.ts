@@ -94,10 +94,7 @@ export const steps: readonly Step[] = [
     async run() {
       return underLoad(main, 'scale', 60, async () => {
         await main.deploy('--reuse-values', '--set', 'msgQueue.replicaCount=3')
-        const drained = await main.kubectl(
-          ...['exec', 'beside', '--', 'sh', '-c'],
-          'SERVICE_TOKEN=$(cat /run/secrets/penstock/service-token) penstock drain 2 --url http://msg-queue-proxy:8080',
-        )
+        const drained = await main.kubectl('exec', 'deploy/collector-service', '--', 'penstock', 'drain', '2')
         if (!drained.includes('can be removed')) throw new Error(drained)
         await main.deploy('--reuse-values', '--set', 'msgQueue.replicaCount=2')
       })
@@ -111,10 +108,9 @@ export const steps: readonly Step[] = [
       const figures = await underLoad(main, 'upgrade', 45, async () => {
         await main.deploy('--reuse-values', '--set', `image.tag=${tag}`)
       })
-      const running = await main.kubectl(
-        ...['get', 'pods', '-l', 'app.kubernetes.io/name=penstock,app!=penstock-test', '-o'],
-        'jsonpath={.items[*].spec.containers[*].image}',
-      )
+      const own = 'app.kubernetes.io/name=penstock,app!=penstock-test'
+      const path = 'jsonpath={.items[*].spec.containers[*].image}'
+      const running = await main.kubectl('get', 'pods', '-l', own, '-o', path)
       const old = running.split(' ').filter((image) => /penstock:/.test(image) && !image.endsWith(tag))
       if (old.length > 0) throw new Error(`still on the old image: ${old.join(', ')}`)
       return figures

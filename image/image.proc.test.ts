@@ -27,8 +27,8 @@ test(
     t.teardown(() => podman('rm', '--force', '--time', '0', name))
     const environment = ['--env', 'PORT=0', '--env', 'MEMORY_BYTES=16MiB']
     const flags = ['--name', name, ...strictFlags, ...modest, '--tmpfs', '/data:mode=0770', ...environment]
-  const { status, stderr } = podman('run', '--detach', ...flags, image, 'broker')
-  t.equal(status, 0, stderr)
+    const { status, stderr } = podman('run', '--detach', ...flags, image, 'broker')
+    t.equal(status, 0, stderr)
 
     const url = await listening()
     const produced = await fetch(`${url}/produce?topic=telemetry`, {

@@ -5,7 +5,7 @@ import { Problem } from '#wire/problems'
 
 import { headersOf, type Gateway } from './forward.ts'
 import type { Member } from './members.ts'
-import type { Answered } from './upstream.ts'
+import type { Answered } from './answer.ts'
 
 /** What one broker said, or why it said nothing. */
 interface Told {

@@ -9,6 +9,7 @@ import { t as file, test } from 'tap'
 
 import { readSettings } from '#lib/settings'
 import { token, until } from '#test/cluster'
+import { freePort } from '#test/listen'
 import { Relay } from '#test/relay'
 import { startPenstock, startRole, type Scope, type StartedRole } from '#test/start'
 import { Client } from '#wire/client'
@@ -339,13 +340,3 @@ test('brokers die, hang, are cut off, slow, new, emptied and restarted: nothing 
     )
   }
 })
-
-async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net')
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}

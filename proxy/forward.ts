@@ -8,7 +8,9 @@ import { Problem } from '#wire/problems'
 import { joinAcks, splitAck, verbs, type AckAnswer, type AckPart, type AckPath } from './acks.ts'
 import type { Cluster } from './cluster.ts'
 import type { Member } from './members.ts'
-import { GivenUp, isNobodyThere, type Answered, type Upstream } from './upstream.ts'
+import type { Answered } from './answer.ts'
+import { Parcel } from './parcel.ts'
+import { GivenUp, isNobodyThere, type Upstream } from './upstream.ts'
 
 /** What the handlers need of the proxy. */
 export interface Gateway {
@@ -18,6 +20,8 @@ export interface Gateway {
   /** Bytes of bodies that are kept for another try, of all requests together. */
   held: number
   readonly heldBytesMax: number
+  /** Tells the operator, in one line, what does not mend itself. */
+  warn(line: string): void
   /** Seconds after which a client may ask again when nobody can answer. */
   readonly retryAfterS: number
 }
@@ -30,10 +34,11 @@ export async function forwardProduce(gateway: Gateway, request: Request, body: U
   const topic = nameOf(request, 'topic')
   const table = tableOf(gateway, topic)
   const partition = partitionFor(gateway, request, table.partitions)
-  const query = new URLSearchParams(request.query)
-  query.delete('key')
-  query.set('partition', String(partition))
-  return send(gateway, request, `/produce?${query.toString()}`, body, topic, partition)
+  let path = `/produce?partition=${partition}`
+  for (const [name, value] of request.query) {
+    if (name !== 'key' && name !== 'partition') path += `&${encodeURIComponent(name)}=${encodeURIComponent(value)}`
+  }
+  return send(gateway, request, path, body, topic, partition)
 }
 
 /** Dead letters go to the owner of the one partition of `<topic>.dead`. */
@@ -70,8 +75,9 @@ async function send(
     throw new Problem('unavailable', 'the proxy holds as many unanswered bodies as it may', { retry_after_s })
   }
   // The view is the engine's after the first await, and the body may have to be sent a second time.
-  const body = Buffer.from(view)
-  gateway.held += body.length
+  const parcel = new Parcel(view)
+  const headers = linesOf(request)
+  gateway.held += parcel.length
   try {
     const tried = new Set<Member>()
     let last: Answered | undefined
@@ -80,7 +86,7 @@ async function send(
       const member = untried(cluster.writersOf(topic, partition), tried)
       if (member === undefined) break
       tried.add(member)
-      const answer = await attempt(gateway, request, member, path, body)
+      const answer = await attempt(gateway, member, path, headers, parcel)
       if (answer !== undefined && !failing.has(answer.status) && !isBehind(cluster, topic, problemCode(answer))) {
         return passed(answer)
       }
@@ -90,7 +96,8 @@ async function send(
     }
     if (last !== undefined) return passed(last)
   } finally {
-    gateway.held -= body.length
+    gateway.held -= parcel.length
+    parcel.done()
   }
   throw new Problem('unavailable', cluster.whyNoWriter(topic, partition), { retry_after_s })
 }
@@ -106,16 +113,16 @@ const unwilling: ReadonlySet<string> = new Set(['starting', 'stopping', 'not_wri
 /** One broker's answer; nothing when there was none. Either way its member is told. */
 async function attempt(
   gateway: Gateway,
-  request: Request,
   member: Member,
   path: string,
-  body: Buffer,
+  headers: string,
+  parcel: Parcel,
 ): Promise<Answered | undefined> {
   const { members } = gateway.cluster
   // It may have another address when the answer is there.
   const { url } = member
   try {
-    const answer = await gateway.upstreamAt(url).request('POST', path, { headers: headersOf(request), body })
+    const answer = await gateway.upstreamAt(url).post(path, headers, parcel)
     if (!failing.has(answer.status)) members.requestAnswered(url)
     else if (unwilling.has(problemCode(answer) ?? '')) {
       members.refusedRecords(url, `it answers ${answer.status}: ${String(jsonOf(answer.body)['detail'])}`)
@@ -138,7 +145,9 @@ async function ackPart(gateway: Gateway, request: Request, path: AckPath, part: 
   // Its probes say when it can be asked again; one that hangs would keep the other brokers' answers waiting.
   if (member.state === 'down') return { problem: { code: 'unavailable', extra: {} } }
   const target = `${path}?${request.query.toString()}`
-  const answer = await attempt(gateway, request, member, target, Buffer.from(JSON.stringify(part.body)))
+  const parcel = new Parcel(Buffer.from(JSON.stringify(part.body)))
+  const answer = await attempt(gateway, member, target, linesOf(request), parcel)
+  parcel.done()
   if (answer === undefined) return { problem: { code: 'unavailable', extra: {} } }
   const json = jsonOf(answer.body)
   if (answer.status === 200) return { done: Number(json[verbs[path]] ?? part.ids.length) }
@@ -159,15 +168,35 @@ export function problemCode({ status, body }: Answered): string | undefined {
   return status < 400 ? undefined : String(jsonOf(body)['code'])
 }
 
+const passedOn = ['content-type', 'producer-id', 'producer-sequence', 'accept', 'last-event-id'] as const
+
 /** What of a request's headers is the broker's business. */
 export function headersOf(request: Request): Record<string, string> {
   const headers: Record<string, string> = { 'x-request-id': request.id }
-  if (request.trace !== undefined) headers['traceparent'] = formatTraceparent(request.trace)
-  for (const name of ['content-type', 'producer-id', 'producer-sequence', 'accept', 'last-event-id']) {
+  const { trace } = request
+  if (trace !== undefined) headers['traceparent'] = formatTraceparent(trace)
+  for (const name of passedOn) {
     const value = request.header(name)
     if (value !== undefined) headers[name] = value
   }
   return headers
+}
+
+/** What no line of a head may hold: a line end that it brings, or makes when it is written as one byte, would begin another. */
+const notInHead = /[^\t\x20-\x7e\x80-\xff]/
+
+/** The same as the lines of a head. */
+function linesOf(request: Request): string {
+  let lines = `x-request-id: ${request.id}\r\n`
+  const { trace } = request
+  if (trace !== undefined) lines += `traceparent: ${formatTraceparent(trace)}\r\n`
+  for (const name of passedOn) {
+    const value = request.header(name)
+    if (value === undefined) continue
+    if (notInHead.test(value)) throw new Problem('bad_request', `${name} holds what no header can hold`)
+    lines += `${name}: ${value}\r\n`
+  }
+  return lines
 }
 
 /** A required parameter that must be a name. */

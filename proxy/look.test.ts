@@ -1,6 +1,11 @@
 import { test } from 'tap'
+import { manualClock } from '#lib/clock'
+import type { Ordinal } from '#wire/ids'
+
+import { Cluster } from './cluster.ts'
 import type { Gateway } from './forward.ts'
-import { allFigures } from './look.ts'
+import { allFigures, learnTopics } from './look.ts'
+import type { Member } from './members.ts'
 
 const figures = (groups: object) => ({ topics: { telemetry: { records: 1, produced: 2, bytes: 3, groups } } })
 const group = { mode: 'exclusive', lag: 1, in_flight: 1, given_back: 1, given_up: 2, consumers: 1, lost: 1, logs: [{}] }
@@ -58,4 +63,45 @@ test('figures without one of the brokers say so', async (t) => {
   const { complete, topics } = await allFigures(gatewayTo([figures({}), undefined]))
   t.equal(complete, false)
   t.match(topics, { telemetry: { records: 1 } })
+})
+
+test('a broker that does not take a topic over is told of once, with its reason, until it does', async (t) => {
+  const urls = ['http://broker-0', 'http://broker-1']
+  const cluster = new Cluster(manualClock(0), urls, 150, () => {})
+  for (const [at, url] of urls.entries()) cluster.members.probed(url, { kind: 'ready', ordinal: at as Ordinal })
+  const topic = { name: 'telemetry', partitions: 4, durability: 'disk', logs: [], groups: [] }
+  const full = { code: 'disk_full', detail: 'no space is left on the disk' }
+  let refusal: { readonly status: number; readonly body: string } | undefined
+  let asked = 0
+  const upstream = ({ ordinal }: Member) => ({
+    async request(method: string) {
+      if (method === 'GET') {
+        const topics = ordinal === 0 ? [topic] : []
+        return { status: 200, body: Buffer.from(JSON.stringify({ topics })) }
+      }
+      asked++
+      if (refusal === undefined) throw new Error('ECONNRESET')
+      return { status: refusal.status, body: Buffer.from(refusal.body) }
+    },
+  })
+  const told: string[] = []
+  const gateway = { cluster, upstream, warn: (line: string) => told.push(line) } as unknown as Gateway
+  const learn = async (): Promise<void> => {
+    for (let round = 0; round < 3; round++) await learnTopics(gateway)
+  }
+  refusal = { status: 507, body: JSON.stringify(full) }
+  await learn()
+  refusal = undefined
+  await learn()
+  refusal = { status: 200, body: '{}' }
+  await learn()
+  refusal = { status: 502, body: '<html>' }
+  await learn()
+  t.equal(asked, 12, 'it is asked with each round')
+  t.match(told, [
+    /^broker 1 does not take telemetry as the others have it, and is asked again: it answers 507 disk_full: .*no space/,
+    /ECONNRESET/,
+    /is asked again: /,
+  ])
+  t.equal(told.length, 3)
 })

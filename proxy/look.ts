@@ -3,6 +3,7 @@
 import type { Partition } from '#wire/ids'
 import { Problem } from '#wire/problems'
 
+import type { Answered } from './answer.ts'
 import type { Gateway } from './forward.ts'
 import type { Member } from './members.ts'
 import { unacknowledged } from './strict.ts'
@@ -149,10 +150,33 @@ async function levelTopics(
     const body = JSON.stringify(mine === undefined ? options : { partitions: options.partitions })
     const headers = { 'content-type': 'application/json' }
     // What it refuses now is asked of it again with the next round.
-    await gateway
+    const why = await gateway
       .upstream(member)
       .request(mine === undefined ? 'PUT' : 'PATCH', `/topics/${name}`, { headers, body, answerMs })
-      .catch(() => {})
+      .then(refusalOf)
+      .catch((error: unknown) => (error as Error).message)
+    tellUnlevel(gateway, member, name, why)
+  }
+}
+
+/** Why a broker does not take a topic over; nothing when it does. */
+function refusalOf({ status, body }: Answered): string | undefined {
+  if (status < 400) return undefined
+  const { code, message } = Problem.fromBody(status, JSON.parse(body.toString('utf8')))
+  return `it answers ${status} ${code}: ${message}`
+}
+
+/** What was told last of a broker and a topic: as many lines as there are of both, however often is asked. */
+const toldUnlevel = new WeakMap<Gateway, Map<string, string>>()
+
+function tellUnlevel(gateway: Gateway, { ordinal, url }: Member, topic: string, why: string | undefined): void {
+  let told = toldUnlevel.get(gateway)
+  if (told === undefined) toldUnlevel.set(gateway, (told = new Map()))
+  const key = `${ordinal ?? url} ${topic}`
+  if (why === undefined) told.delete(key)
+  else if (told.get(key) !== why) {
+    told.set(key, why)
+    gateway.warn(`broker ${ordinal ?? url} does not take ${topic} as the others have it, and is asked again: ${why}`)
   }
 }
 

@@ -60,6 +60,7 @@ export async function run(settings: ProxySettings, signal: AbortSignal, lookUp =
     cluster,
     upstream: ({ url }) => upstreams.at(url),
     upstreamAt: (url) => upstreams.at(url),
+    warn: (line) => log.warn(line),
     held: 0,
     heldBytesMax: settings.heldBytesMax,
     retryAfterS: 1,

@@ -191,7 +191,7 @@ export class Members {
   }
 
   requestAnswered(url: string): void {
-    for (const entry of this.#at(url)) if (isUp(entry)) entry.failures = 0
+    for (const entry of this.#entries) if (entry.url === url && isUp(entry)) entry.failures = 0
   }
 
   #answered(entry: Entry, probe: Exclude<Probe, { kind: 'failed' }>, isNew: boolean): void {

@@ -11,7 +11,7 @@ import { linesType, pullLimits } from '#wire/pull'
 import { problemOf } from './broadcast.ts'
 import { headersOf, isBehind, nameOf, problemCode, type Gateway } from './forward.ts'
 import type { Member } from './members.ts'
-import type { Answered } from './upstream.ts'
+import type { Answered } from './answer.ts'
 
 /** Between two rounds of questions, when no broker has anything. */
 const pauseMs = 100

@@ -4,6 +4,7 @@
  */
 
 import type { Ordinal, Partition } from '#wire/ids'
+import { lagOf, type GroupLog, type HeldLog } from '#wire/lag'
 
 /** What is known of one partition of a strict topic. */
 export interface OldLogs {
@@ -41,39 +42,17 @@ export class StrictGates {
   }
 }
 
-/** A log of a topic, with what it holds. */
-interface LogInfo {
-  readonly broker: number
-  readonly partition: number
-  readonly records: number
-}
-
-/** What a group has still to acknowledge of a log. */
-interface GroupLog {
-  readonly broker: number
-  readonly partition: number
-  readonly lag: number
-}
-
 /**
- * What groups have still to acknowledge of one broker's logs.
+ * What the group that is furthest behind has still to acknowledge of some logs.
  *
  * @param logs what the brokers hold
- * @param groups what each group says of the logs that it knows; of one that it does not know it has everything to read
+ * @param groups what each group says of the logs that it knows
  */
 export function unacknowledged(
-  logs: readonly LogInfo[],
+  logs: readonly HeldLog[],
   groups: readonly (readonly GroupLog[])[],
-  isMeant: (log: { readonly broker: number; readonly partition: number }) => boolean,
+  isMeant: (log: HeldLog) => boolean,
 ): number {
-  let most = 0
-  for (const group of groups) {
-    let lag = 0
-    for (const log of logs.filter(isMeant)) {
-      const known = group.find(({ broker, partition }) => broker === log.broker && partition === log.partition)
-      lag += known?.lag ?? log.records
-    }
-    most = Math.max(most, lag)
-  }
-  return most
+  const meant = logs.filter(isMeant)
+  return groups.reduce((most, group) => Math.max(most, lagOf(meant, group)), 0)
 }

@@ -1,7 +1,14 @@
-/** Requests to one broker, over a pool of connections. undici stands behind this file alone. */
+/**
+ * Requests to one broker. What is posted to it, records and acknowledgements, goes by lines of our own (`lines.ts`); what asks
+ * something of it, and its streams, by a pool of undici.
+ */
 
 import type { TokenSource } from '#wire/client'
 import { type buildConnector, type Dispatcher, Pool } from 'undici'
+
+import type { Answered } from './answer.ts'
+import { Lines } from './lines.ts'
+import type { Parcel } from './parcel.ts'
 
 /** Connections to one broker; a consume stream takes one for itself. */
 const connectionsMax = 512
@@ -16,13 +23,6 @@ const nobodyThere: ReadonlySet<string> = new Set([
   'ENOTFOUND',
   'UND_ERR_CONNECT_TIMEOUT',
 ])
-
-export interface Answered {
-  readonly status: number
-  readonly type: string
-  readonly retryAfter: string | undefined
-  readonly body: Buffer
-}
 
 export interface Opened {
   readonly status: number
@@ -75,14 +75,19 @@ export class Upstreams {
 
 export class Upstream {
   readonly url: string
+  readonly #host: string
   readonly #pool: Pool
+  readonly #lines: Lines
   readonly #options: UpstreamOptions
-  /** Ends a request under way with an error, one each. */
+  #posting = 0
+  /** Ends a request of the pool under way with an error, one each. */
   readonly #open = new Set<(error: Error) => void>()
 
   constructor(url: string, options: UpstreamOptions) {
     this.url = url
+    this.#host = new URL(url).host
     this.#options = options
+    this.#lines = new Lines(url, { ...options, connectionsMax, connectMs })
     this.#pool = new Pool(url, {
       connections: connectionsMax,
       pipelining: 1,
@@ -92,12 +97,14 @@ export class Upstream {
 
   /** Requests that are not answered yet. */
   get inFlight(): number {
-    return this.#open.size
+    return this.#open.size + this.#posting
   }
 
   /** Waits no longer for answers: the broker is taken for dead, and whoever waits may ask another one. */
   giveUp(reason: string): void {
-    for (const reject of this.#open) reject(new GivenUp(reason))
+    const error = new GivenUp(reason)
+    this.#lines.fail(error)
+    for (const reject of this.#open) reject(error)
   }
 
   /** What the broker says to a probe. @throws Error when nothing comes in time */
@@ -106,6 +113,31 @@ export class Upstream {
     const signal = AbortSignal.timeout(withinMs)
     const answer = await this.#pool.request({ method: 'GET', path: '/ready', signal })
     return answeredOf(answer, Buffer.from(await answer.body.arrayBuffer()))
+  }
+
+  /**
+   * Posts a body and reads the whole answer, whatever its status.
+   *
+   * @param headers lines of a head, each with its line end, in characters of one byte
+   * @throws Error when there is no connection, or no answer in time
+   */
+  async post(path: string, headers: string, parcel: Parcel): Promise<Answered> {
+    const told = this.#options.onRequest?.(this.url)
+    const token = this.#options.token?.current
+    const authorization = token === undefined ? '' : `authorization: Bearer ${token}\r\n`
+    const head =
+      `POST ${path} HTTP/1.1\r\nhost: ${this.#host}\r\n${authorization}${headers}` +
+      `content-length: ${parcel.length}\r\n\r\n`
+    this.#posting++
+    let status: number | undefined
+    try {
+      const answer = await this.#lines.ask(head, parcel)
+      status = answer.status
+      return answer
+    } finally {
+      this.#posting--
+      told?.(status)
+    }
   }
 
   /**
@@ -182,6 +214,7 @@ export class Upstream {
 
   /** Cuts what is still open. */
   close(): Promise<void> {
+    this.#lines.close()
     return this.#pool.destroy()
   }
 }

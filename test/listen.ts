@@ -21,6 +21,15 @@ export async function listen(
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
+/** A port that nobody listens on: for what cannot tell which one it was given. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
 /** Answers with JSON; a status of a refusal makes it a problem. */
 export function answer(response: ServerResponse, status: number, body: object, headers: Record<string, string> = {}) {
   const type = status < 400 ? 'application/json' : 'application/problem+json'

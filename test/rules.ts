@@ -78,6 +78,8 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
   'proxy/topics.ts': { may: ['problems', 'http'], why: 'the handler of routes.ts that tells every broker of a topic' },
   'proxy/drain.ts': { may: ['problems', 'http'], why: 'the handler of routes.ts that has a broker emptied' },
   'proxy/watch.ts': { may: ['timers'], why: 'asks the brokers, and looks their names up, again and again' },
+  'proxy/lines.ts': { may: ['time', 'timers', 'http'], why: 'connections: sockets, and what takes too long on them' },
+  'proxy/parcel.ts': { may: ['http'], why: 'bodies take their memory from the pool of lib/http' },
   'proxy/broadcast.ts': { may: ['problems', 'http'], why: 'a request for every broker, and what they refused' },
   'proxy/groups.ts': { may: ['http'], why: 'the handlers of routes.ts that move and delete groups' },
   'proxy/letters.ts': { may: ['problems', 'http'], why: 'the handlers of routes.ts that ask all for their letters' },

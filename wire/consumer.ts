@@ -117,6 +117,10 @@ export class Consumer {
   /**
    * Acknowledges everything up to these records, one id a log; tried again until it is answered.
    *
+   * A proxy passes it on to all their brokers at once, but it resolves when the last of them has heard it, also one that is
+   * away. Where that must hold nobody up, call it for a broker at a time, and do not wait. It is not taken apart here: with
+   * many brokers that would be many requests for each one of now, and the promise would wait all the same.
+   *
    * @throws Problem `lease_lost` or `not_delivered` when the records are not this consumer's any more: they come again
    */
   async ack(upTo: readonly string[]): Promise<void> {

@@ -24,6 +24,21 @@ test('what is asked, and what is answered', async (t) => {
   t.same(seen, [['GET', '/gateway/x?a=b%26c&n=7', 'Bearer secret']])
 })
 
+test('what is sent is not sent on: a redirect is a failure that says what to do', async (t) => {
+  const seen: unknown[] = []
+  const url = await listen(t, ({ method, url: path, headers }, response) => {
+    seen.push([method, path, headers['content-length']])
+    response.writeHead(path === '/produce' ? 308 : 200, { location: `${url}/elsewhere` }).end('{}')
+  })
+  const transport = new Transport({ url })
+  const body = new TextEncoder().encode('{"a":1}\n')
+  const error = await errorOf(transport.json('POST', '/produce', { body }))
+  t.match(error, { code: 'unavailable', message: `${url}: it redirects: give the address that it leads to` })
+  t.same(seen, [['POST', '/produce', '8']], 'nobody else was asked')
+  await transport.json('POST', '/elsewhere', { body })
+  t.equal(new TextDecoder().decode(body), '{"a":1}\n', 'the body is still its owner’s')
+})
+
 test('each failure is a problem that says whether to try again', async (t) => {
   const fates: Record<string, (response: ServerResponse) => void> = {
     '/full': (response) => answer(response, 429, { code: 'partition_full', detail: 'full', retry_after_s: 3 }),

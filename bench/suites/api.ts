@@ -3,10 +3,11 @@
  *
  * - alone, one after the other: the newest values of 1,000 GPUs, and a day of one GPU, by HTTP and in turns with what the
  *   handlers ask the store, in this process: what the API adds, by the clock and in processor time.
- * - 200 requests/s, half of each, beside 20,000 samples/s that are written: p50, p99 and the worst.
+ * - 25, 50, 100 and 200 requests/s, half of each, beside 20,000 samples/s that are written: p50, p99 and the worst, and how much of a
+ *   core the API, the writer and this process took, which share the machine.
  *
- * A machine that cannot carry these rates is given others by BENCH_REQUESTS, BENCH_SAMPLES and BENCH_SECONDS; --quick takes a
- * tenth of both. The rates are part of each result.
+ * A machine that cannot carry these rates is given others by BENCH_REQUESTS (a list), BENCH_SAMPLES and BENCH_SECONDS (of the last
+ * rate; the others take a third); --quick takes a tenth of both. The rates are part of each result.
  */
 
 import { join } from 'node:path'
@@ -49,7 +50,10 @@ export async function run(bench: Bench): Promise<void> {
     await alone(bench, api.url, store, { paths, uuidOf })
     await store.close()
 
-    const perSecond = settingOf('BENCH_REQUESTS', 200 * scale)
+    const perSeconds = ratesOf(
+      'BENCH_REQUESTS',
+      [25, 50, 100, 200].map((rate) => rate * scale),
+    )
     const samples = settingOf('BENCH_SAMPLES', 20_000 * scale)
     const seconds = settingOf('BENCH_SECONDS', quick ? 15 : 60)
     const script = join(import.meta.dirname, 'api/writer.ts')
@@ -60,25 +64,37 @@ export async function run(bench: Bench): Promise<void> {
       return [kind, pathOf(index >> 1)] as const
     }
     // What is compiled late, and pages that are read for the first time, are no part of it.
-    await load({ url: api.url, headers, perSecond, seconds: 3, ask })
-    const [before, beganMs] = [writtenBy(writer.stdout), performance.now()]
-    const { byKind, failed, bytes, lateMs } = await load({ url: api.url, headers, perSecond, seconds, ask })
-    const tookS = (performance.now() - beganMs) / 1000
-    const rates = {
-      requests_per_s: perSecond,
-      samples_per_s: Math.round((writtenBy(writer.stdout) - before) / tookS),
-      samples_per_s_wanted: samples,
-      points: filled.points,
-      failed,
-    }
-    for (const [kind, latencies] of byKind) {
-      for (const [name, share] of Object.entries({ p50: 0.5, p99: 0.99, worst: 1 })) {
-        const goal = name === 'p99' ? { peer: 'goal', peer_value: 25 } : {}
-        report({ work: `${kind}-${name}`, unit: 'ms', value: quantile(latencies, share), ...goal, ...rates })
+    await load({ url: api.url, headers, perSecond: perSeconds[0] as number, seconds: 3, ask })
+    for (const perSecond of perSeconds) {
+      const isLast = perSecond === perSeconds.at(-1)
+      const [before, beganMs] = [await spent(api.url, writer.stdout), performance.now()]
+      const asked = { url: api.url, headers, perSecond, seconds: isLast ? seconds : seconds / 3, ask }
+      const { byKind, failed, bytes, lateMs } = await load(asked)
+      const tookS = (performance.now() - beganMs) / 1000
+      const after = await spent(api.url, writer.stdout)
+      const coresOf = (who: 'api' | 'writer' | 'client') =>
+        Number(((after[who] - before[who]) / tookS / 1000).toFixed(2))
+      const rates = {
+        requests_per_s: perSecond,
+        samples_per_s: Math.round((after.written - before.written) / tookS),
+        samples_per_s_wanted: samples,
+        points: filled.points,
+        failed,
+        cores: { api: coresOf('api'), writer: coresOf('writer'), client: coresOf('client') },
       }
+      for (const [kind, latencies] of byKind) {
+        for (const [name, share] of Object.entries({ p50: 0.5, p99: 0.99, worst: 1 })) {
+          const goal = name === 'p99' ? { peer: 'goal', peer_value: 25 } : {}
+          const work = `${kind}-${name}-at-${perSecond}`
+          report({ work, unit: 'ms', value: quantile(latencies, share), ...goal, ...rates })
+        }
+      }
+      const { api: ofApi, writer: ofWriter, client } = rates.cores
+      say(
+        `${perSecond}/s: ${failed} failed; ${(bytes / 1e6).toFixed(0)} MB in ${tookS.toFixed(1)} s; sent ${lateMs.toFixed(0)} ms late ` +
+          `at worst; cores: api ${ofApi}, writer ${ofWriter}, this process ${client}`,
+      )
     }
-    const mb = bytes / 1e6
-    say(`${failed} failed; ${mb.toFixed(0)} MB in ${tookS.toFixed(1)} s; sent ${lateMs.toFixed(0)} ms late at worst`)
   } finally {
     await scope.end()
   }
@@ -92,6 +108,8 @@ interface Asked {
 /** One after the other, over HTTP and from the store in turns, so that a machine that slows down slows both. */
 async function alone({ quick, report }: Bench, url: string, store: Store, { paths, uuidOf }: Asked): Promise<void> {
   const rounds = quick ? 30 : 300
+  // Until V8 has compiled what is asked again and again, on both sides: an answer took thrice as long in the first hundred.
+  const warming = quick ? 30 : 200
   const pool = new Pool(url, { connections: 1 })
   const end = { ms: Date.now(), ns: 0 }
   const start = { ms: end.ms - dayMs, ns: 0 }
@@ -105,14 +123,14 @@ async function alone({ quick, report }: Bench, url: string, store: Store, { path
   for (const [kind, pathOf] of Object.entries(paths)) {
     const took: { http: number[]; store: number[] } = { http: [], store: [] }
     let [storeCpuMs, apiCpuMs] = [0, 0]
-    for (let round = -5; round < rounds; round++) {
+    for (let round = -warming; round < rounds; round++) {
       const beganMs = performance.now()
-      const { body, statusCode } = await pool.request({ method: 'GET', path: pathOf(round + 5), headers })
+      const { body, statusCode } = await pool.request({ method: 'GET', path: pathOf(round + warming), headers })
       await body.arrayBuffer()
       const answeredMs = performance.now()
-      if (statusCode !== 200) throw new Error(`${pathOf(round + 5)}: ${statusCode}`)
+      if (statusCode !== 200) throw new Error(`${pathOf(round + warming)}: ${statusCode}`)
       const beganCpu = process.cpuUsage()
-      await asks[kind]?.(round + 5)
+      await asks[kind]?.(round + warming)
       const { user, system } = process.cpuUsage(beganCpu)
       const askedMs = performance.now()
       if (round === -1) apiCpuMs = await cpuMsOf(url)
@@ -150,12 +168,31 @@ async function cpuMsOf(url: string): Promise<number> {
   return 1000 * Number(/^process_cpu_seconds_total\S* (\S+)$/m.exec(text)?.[1])
 }
 
+/** Processor time in ms, and what was written. */
+async function spent(url: string, lines: readonly string[]) {
+  const { user, system } = process.cpuUsage()
+  return {
+    api: await cpuMsOf(url),
+    writer: toldBy(lines).cpu_ms,
+    client: (user + system) / 1000,
+    written: toldBy(lines).written,
+  }
+}
+
+function ratesOf(name: string, fallback: readonly number[]): readonly number[] {
+  const given = process.env[name]?.split(',').map(Number) ?? fallback
+  if (!given.every((rate) => rate > 0))
+    throw new Error(`${name}=${process.env[name]}: want numbers above 0, such as 50,100`)
+  return given
+}
+
 function settingOf(name: string, fallback: number): number {
   const given = Number(process.env[name] ?? fallback)
   if (!(given > 0)) throw new Error(`${name}=${process.env[name]}: want a number above 0`)
   return given
 }
 
-function writtenBy(lines: readonly string[]): number {
-  return (JSON.parse(lines.at(-1) ?? '{}') as { written?: number }).written ?? 0
+/** The last line of the writer. */
+function toldBy(lines: readonly string[]) {
+  return { written: 0, cpu_ms: 0, ...(JSON.parse(lines.at(-1) ?? '{}') as { written?: number; cpu_ms?: number }) }
 }

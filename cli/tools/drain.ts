@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { setting } from '#lib/settings'
 import type { Client, TopicInfo } from '#wire/client'
+import { lagOf, type GroupLog } from '#wire/lag'
 import { UsageError } from '../args.ts'
 import { command, type Io } from '../command.ts'
 import { Progress } from '../progress.ts'
@@ -20,13 +21,7 @@ interface Status {
 
 interface TopicStatus {
   readonly open?: number
-  readonly groups: Readonly<Record<string, { readonly logs: readonly LogLag[] }>>
-}
-
-interface LogLag {
-  readonly broker: number
-  readonly partition: number
-  readonly lag: number
+  readonly groups: Readonly<Record<string, { readonly logs: readonly GroupLog[] }>>
 }
 
 /** What still keeps a broker from being removed, or goes with it. */
@@ -118,10 +113,7 @@ async function addTopic(
   const logs = topic.logs.filter((log) => log.broker === broker)
   const groups = Object.entries(status?.groups ?? {})
   for (const [name, group] of groups) {
-    // A group that does not know a log has all of it to read.
-    const lagOf = ({ partition, records = 0 }: (typeof logs)[number]): number =>
-      group.logs.find((log) => log.broker === broker && log.partition === partition)?.lag ?? records
-    const lag = logs.reduce((sum, log) => sum + lagOf(log), 0)
+    const lag = lagOf(logs, group.logs)
     if (lag > 0) waiting.push(`${topic.name}: ${name} ${lag}`)
   }
   const records = logs.reduce((sum, log) => sum + (log.records ?? 0), 0)

@@ -1,8 +1,7 @@
-import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { t as file, test } from 'tap'
+import { freePort } from '#test/listen'
 import { startPenstock, startRole, temporaryFolder, type Scope, type StartOptions } from '#test/start'
 
 // Each command is a process, on two shared cores.
@@ -12,16 +11,6 @@ async function outcome(t: Scope, args: readonly string[], options: StartOptions 
   const { exited, stdout, stderr } = startPenstock(t, args, options)
   const { code } = await exited
   return { code, out: stdout.join('\n'), err: stderr.join('\n') }
-}
-
-/** A port that nobody listens on. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 test('what is produced can be listed, tailed, and read in a group', async (t) => {

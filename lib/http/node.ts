@@ -28,6 +28,9 @@ const trustedBytesMax = 1024 * 1024
 /** Of a body that nobody wants, so much is read, so that the connection can be used again. */
 const droppedBytesMax = 1024 * 1024
 
+/** A body of bytes up to this size is joined to the head of its answer. */
+const joinedBytesMax = 4 * 1024
+
 /** After that nothing is read: a client that is still sending has this long to see its answer before it is cut. */
 const lingerMs = 1_000
 
@@ -220,7 +223,9 @@ class NodeExchange implements Exchange {
     const response = this.#response
     if (response.destroyed || response.headersSent) return
     response.writeHead(status, this.#withClose(headers))
-    response.end(body)
+    // Joined to its head a string is one `write`; a buffer behind a head is a `writev`, which takes a third longer.
+    if (typeof body === 'object' && body.length <= joinedBytesMax) response.end(latin1Of(body), 'latin1')
+    else response.end(body)
   }
 
   stream(status: number, headers: readonly string[]): NodeSink {
@@ -356,6 +361,11 @@ class NodeExchange implements Exchange {
 
 function farEnd({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`
+}
+
+/** The bytes as characters, one each. */
+function latin1Of({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString('latin1')
 }
 
 function onData(this: Message, view: Buffer): void {

@@ -5,14 +5,12 @@
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Order } from '../store.ts'
-import { BlockReader, RollupReader, sealedHours } from './blocks.ts'
+import { BlockReader, RollupReader, sealedHours, wantedOf } from './blocks.ts'
 import type { Moment } from './instants.ts'
+import { prepared } from './kept.ts'
 import type { Rollup } from './rollup.ts'
 import { between, hourNs, hourS, merged, noRows, type Rows, RowsBuilder } from './rows.ts'
 import { secondsWalk } from './seconds.ts'
-
-/** Beyond so many, all series of the metric are read; those that are not asked for are left out afterwards. */
-const idsMax = 500
 
 export interface Hour {
   /** When it begins, in ms since 1970. */
@@ -34,21 +32,21 @@ export function* readHours(
   const blocks = new BlockReader(db)
   const first = Math.floor(from.s / hourS)
   const last = Math.floor(to.s / hourS)
-  const sealed = new Set(sealedHours(db).filter((hour) => hour >= first && hour <= last))
+  const sealed = new Set(sealedHours(db, first, last))
   const loose = new Set(looseHours(db, from.s, to.s))
-  const wanted = ids.length <= idsMax ? ids.join(', ') : 'SELECT id FROM series WHERE metric = :metric'
-  const statement = db.prepare(`
+  const wanted = wantedOf(metric, ids)
+  const text = `
     ${secondsWalk}
-    SELECT p.series, p.s, p.ns, p.value FROM second CROSS JOIN points p ON p.s = second.s AND p.series IN (${wanted})
+    SELECT p.series, p.s, p.ns, p.value FROM second CROSS JOIN points p ON p.s = second.s AND p.series IN (${wanted.sql})
     WHERE second.s <= :toS
-  `)
-  statement.setReturnArrays(true)
-  const parameters: Record<string, string> = ids.length <= idsMax ? {} : { metric }
-  const rollups = new RollupReader(db, wanted, parameters)
+  `
+  const rollups = new RollupReader(db, wanted)
   const hours = [...new Set([...sealed, ...loose])].sort((a, b) => (order === 'asc' ? a - b : b - a))
   for (const hour of hours) {
     const startS = hour * hourS
-    const looseRows = loose.has(hour) ? readLoose(statement, startS, parameters) : new Map<number, Rows>()
+    const looseRows = loose.has(hour)
+      ? readLoose(wanted.statement(db, text), startS, wanted.parameters)
+      : new Map<number, Rows>()
     const isSealed = sealed.has(hour)
     const fromNs = Math.max(0, (from.s - startS) * 1e9 + from.ns)
     const toNs = Math.min(hourNs, (to.s - startS) * 1e9 + to.ns)
@@ -56,7 +54,7 @@ export function* readHours(
     yield {
       ms: startS * 1000,
       rows(series) {
-        const under = (isSealed ? blocks.rows(hour, series) : undefined) ?? noRows
+        const under = (isSealed ? (rollups.rowsAlong(hour, series) ?? blocks.rows(hour, series)) : undefined) ?? noRows
         const rows = merged(under, looseRows.get(series) ?? noRows)
         return isWhole ? rows : between(rows, fromNs, toNs)
       },
@@ -69,7 +67,7 @@ export function* readHours(
 
 /** The hours within which `points` has rows. */
 export function looseHours(db: DatabaseSync, fromS: number, toS: number): number[] {
-  const next = db.prepare('SELECT min(s) AS s FROM points WHERE s >= ?')
+  const next = prepared(db, 'SELECT min(s) AS s FROM points WHERE s >= ?')
   const hours: number[] = []
   for (let s = fromS; ;) {
     const found = (next.get(s) as { s: number | null }).s
@@ -84,7 +82,7 @@ export function looseHours(db: DatabaseSync, fromS: number, toS: number): number
 export function readLoose(
   statement: StatementSync,
   startS: number,
-  parameters: Record<string, string | number>,
+  parameters: Readonly<Record<string, string | number>>,
 ): Map<number, Rows> {
   const builders = new Map<number, RowsBuilder>()
   const rows = statement.iterate({ fromS: startS, toS: startS + hourS - 1, ...parameters })

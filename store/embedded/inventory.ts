@@ -4,6 +4,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { GpuAttributes, GpuFilter, GpuRow, HostRow, LatestFilter, LatestRow, NamespaceRow } from '../store.ts'
 import { type Directory, type ListedGpu, remembering } from './directory.ts'
 import { timeOf } from './instants.ts'
+import { prepared } from './kept.ts'
 import type { Labels } from '#telemetry/record'
 
 /** Of a series that belongs to no GPU. */
@@ -33,12 +34,8 @@ export function readLatest(db: DatabaseSync, directory: Directory, filter: Lates
   const { byGpu, places } = directory.series(filter.metric)
   const statement =
     filter.metric === undefined
-      ? db.prepare('SELECT series, s, ns, value FROM latest')
-      : db.prepare(`
-          SELECT l.series, l.s, l.ns, l.value FROM series sr CROSS JOIN latest l ON l.series = sr.id
-          WHERE sr.metric = ?
-        `)
-  statement.setReturnArrays(true)
+      ? prepared(db, 'SELECT series, s, ns, value FROM latest', 'array')
+      : prepared(db, newestOfMetric, 'array')
   const newest: (Newest | undefined)[] = Array.from({ length: places.size })
   const found = statement.all(...(filter.metric === undefined ? [] : [filter.metric])) as unknown as Newest[]
   for (const row of found) newest[places.get(row[0]) as number] = row
@@ -60,11 +57,11 @@ function readLatestOfFew(
   metric: string | undefined,
   times: Times,
 ): LatestRow[] {
-  const statement = db.prepare(`
+  const text = `
     SELECT sr.metric, sr.labels, l.s, l.ns, l.value FROM series sr JOIN latest l ON l.series = sr.id
     WHERE sr.gpu = ? ${metric === undefined ? '' : 'AND sr.metric = ?'} ORDER BY sr.metric, sr.key
-  `)
-  statement.setReturnArrays(true)
+  `
+  const statement = prepared(db, text, 'array')
   const labelsOf = remembering((text: string) => JSON.parse(text) as Labels)
   return gpus.flatMap(({ id, attributes }) => {
     const found = statement.all(id, ...(metric === undefined ? [] : [metric])) as unknown as NewestOfGpu[]
@@ -73,6 +70,10 @@ function readLatestOfFew(
     )
   })
 }
+
+const newestOfMetric = `
+  SELECT l.series, l.s, l.ns, l.value FROM series sr CROSS JOIN latest l ON l.series = sr.id WHERE sr.metric = ?
+`
 
 /** Written out: spreading nine fields takes as long as reading the row. */
 function latestRow(
@@ -121,7 +122,7 @@ function metricsOfAll(directory: Directory): (gpu: number) => string[] {
 }
 
 function metricsByGpu(db: DatabaseSync): (gpu: number) => string[] {
-  const statement = db.prepare('SELECT DISTINCT metric FROM series WHERE gpu = ? ORDER BY metric')
+  const statement = prepared(db, 'SELECT DISTINCT metric FROM series WHERE gpu = ? ORDER BY metric')
   return (gpu) => (statement.all(gpu) as { metric: string }[]).map(({ metric }) => metric)
 }
 
@@ -142,14 +143,14 @@ export function readHosts(db: DatabaseSync, directory: Directory): HostRow[] {
 
 /** When each GPU was first and last seen; of those given, or of all. */
 function readSeen(db: DatabaseSync, gpus?: readonly ListedGpu[]): Map<number, Seen> {
-  const rows = db.prepare(`
+  const text = `
     SELECT sr.gpu, min(${firstNs}) / 1000000000, min(${firstNs}) % 1000000000,
       max(${latestNs}) / 1000000000, max(${latestNs}) % 1000000000
     FROM series sr CROSS JOIN latest l ON l.series = sr.id
-    WHERE sr.gpu ${gpus === undefined ? 'IS NOT NULL' : `IN (${gpus.map(({ id }) => id).join(', ')})`} GROUP BY sr.gpu
-  `)
-  rows.setReturnArrays(true)
-  return new Map((rows.all() as unknown as Seen[]).map((row) => [row[0], row]))
+    WHERE sr.gpu ${gpus === undefined ? 'IS NOT NULL' : 'IN (SELECT value FROM json_each(?))'} GROUP BY sr.gpu
+  `
+  const of = gpus === undefined ? [] : [JSON.stringify(gpus.map(({ id }) => id))]
+  return new Map((prepared(db, text, 'array').all(...of) as unknown as Seen[]).map((row) => [row[0], row]))
 }
 
 /** Nanoseconds since 1970: exact inside SQLite, and taken apart again before JavaScript sees them. */

@@ -85,7 +85,7 @@ function newestOf(db: DatabaseSync, wanted: ReadonlySet<number>, from: Moment, t
   const missing = new Set(wanted)
   const blocks = new BlockReader(db)
   const [first, last] = [Math.floor(from.s / hourS), Math.floor(to.s / hourS)]
-  const sealed = new Set(sealedHours(db).filter((hour) => hour >= first && hour <= last))
+  const sealed = new Set(sealedHours(db, first, last))
   const loose = new Set(looseHours(db, from.s, to.s))
   for (const hour of [...new Set([...sealed, ...loose])].sort((a, b) => b - a)) {
     if (missing.size === 0) break

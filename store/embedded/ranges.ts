@@ -13,6 +13,7 @@ import { ownerAt } from '../owners.ts'
 import { filled, type Window } from '../windows.ts'
 import { type Hour, readHours } from './history.ts'
 import { type Moment, momentOf, timeOf } from './instants.ts'
+import { prepared } from './kept.ts'
 import { readChanges } from './owners.ts'
 import { entriesFor, servesRollups } from './rollup.ts'
 import { gpuOrder, type Row, Where } from './where.ts'
@@ -27,10 +28,8 @@ export function readRange(db: DatabaseSync, query: RangeQuery): RangeSeries[] {
   // one of a thousand.
   const isNamed = query.uuid !== undefined || query.uuids !== undefined
   const from = isNamed ? 'gpus g CROSS JOIN series sr ON sr.gpu = g.id' : 'series sr LEFT JOIN gpus g ON g.id = sr.gpu'
-  const statement = db.prepare(`
-    SELECT sr.id, sr.gpu, sr.labels, g.uuid, g.gpu_i_id FROM ${from}
-    ${where.sql} ORDER BY ${gpuOrder}, sr.key
-  `)
+  const text = `SELECT sr.id, sr.gpu, sr.labels, g.uuid, g.gpu_i_id FROM ${from} ${where.sql} ORDER BY ${gpuOrder}, sr.key`
+  const statement = prepared(db, text)
   const times = new Map<number, string>()
   const found = (statement.all(...where.values) as Row[]).map((row) => ({
     id: row.id as number,

@@ -1,6 +1,6 @@
 /**
  * `node writer.ts DATA_DIR RATE`: writes values of the fleet of `fill.ts`, of now, in batches as a collector does, until it is
- * killed. A line of JSON on standard output after each second: how many were written, and how far it is behind.
+ * killed. A line of JSON on standard output after each second: how many were written, how far it is behind, and its processor time.
  */
 
 import { EmbeddedStore } from '#store/embedded/engine'
@@ -23,7 +23,9 @@ for (let batch = 1; ; batch++) {
   offset = await writeRecords(store, records.splice(0, size), offset)
   const aheadMs = startedMs + (1000 * batch) / batchesPerSecond - performance.now()
   if (batch % batchesPerSecond === 0) {
-    console.log(JSON.stringify({ written: batch * size, behind_ms: Math.round(Math.max(0, -aheadMs)) }))
+    const { user, system } = process.cpuUsage()
+    const cpu_ms = Math.round((user + system) / 1000)
+    console.log(JSON.stringify({ written: batch * size, behind_ms: Math.round(Math.max(0, -aheadMs)), cpu_ms }))
   }
   if (aheadMs > 0) await new Promise((resolve) => setTimeout(resolve, aheadMs))
 }

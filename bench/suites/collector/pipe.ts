@@ -1,10 +1,10 @@
 /** The whole pipe: streamer, broker with its durable log and collector, each its own process, from a CSV file to stored rows. */
 
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startRole, type StartedRole } from '#test/start'
 
+import { cpuSecondsOf } from '../../cpu.ts'
 import type { Bench } from '../../measure.ts'
 import { Scope } from '../../scope.ts'
 import type { RowFile } from './fleet.ts'
@@ -70,18 +70,6 @@ async function settledOf(collector: StartedRole): Promise<number> {
   const text = await (await fetch(`${collector.url}/metrics`)).text()
   const counts = text.matchAll(/^telemetry_data_points_total\{[^}]*topic="telemetry"[^}]*\} (\d+)$/gm)
   return [...counts].reduce((sum, [, count]) => sum + Number(count), 0)
-}
-
-/** User and system time of a process and its threads; NaN where there is no `/proc`. */
-export function cpuSecondsOf(pid: number): number {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /s, '')
-      .split(' ')
-    return (Number(fields[11]) + Number(fields[12])) / 100
-  } catch {
-    return NaN
-  }
 }
 
 function mapped<Name extends string, In, Out>(

@@ -8,7 +8,7 @@ import { start } from '#test/start'
 
 import { Scope } from '../../scope.ts'
 import type { RowFile } from './fleet.ts'
-import { cpuSecondsOf } from './pipe.ts'
+import { cpuSecondsOf } from '../../cpu.ts'
 import type { Database } from './server.ts'
 
 const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')

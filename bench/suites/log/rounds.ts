@@ -9,7 +9,10 @@ export interface Figure {
   readonly spread: number
 }
 
-/** Runs every contestant once a round, in order; each returns its figure of that round. */
+/**
+ * Runs every contestant once a round, in an order that turns by one with each round: what one leaves behind (a file that is still
+ * being written out) meets each of the others as often. Each returns its figure of that round.
+ */
 export async function takeTurns<Name extends string>(
   bench: Bench,
   rounds: number,
@@ -18,7 +21,10 @@ export async function takeTurns<Name extends string>(
   const names = Object.keys(contestants) as Name[]
   const figures = new Map<Name, number[]>(names.map((name) => [name, []]))
   for (let round = 0; round < rounds; round++) {
-    for (const name of names) figures.get(name)?.push(await contestants[name]())
+    for (let at = 0; at < names.length; at++) {
+      const name = names[(at + round) % names.length] as Name
+      figures.get(name)?.push(await contestants[name]())
+    }
     const said = names.map((name) => `${name} ${short(figures.get(name)?.at(-1) as number)}`)
     bench.say(`round ${round + 1} of ${rounds}: ${said.join(', ')}`)
   }

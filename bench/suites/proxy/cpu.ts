@@ -5,13 +5,14 @@
 
 import { join } from 'node:path'
 
+import { cpuSecondsOf } from '../../cpu.ts'
 import type { Bench } from '../../measure.ts'
 import { Scope } from '../../scope.ts'
 import { askProduce } from '../log/http.ts'
 import { report, takeTurns, type Figure } from '../log/rounds.ts'
 import { loadOver } from '../log/socket.ts'
 import { batchRecords, bodyOf, recordBytes } from '../log/work.ts'
-import { cpuSecondsOf, startPair } from './pair.ts'
+import { startPair } from './pair.ts'
 
 const connections = 16
 
@@ -21,17 +22,17 @@ export async function cpuOfProxy(bench: Bench): Promise<void> {
   bench.say('cpu: seconds per million records, of the broker alone and of broker and proxy')
   try {
     const { broker, proxy } = await startPair(scope, join(bench.folder, 'cpu'))
-    const cpu = async (): Promise<number> => (await cpuSecondsOf(broker)) + (await cpuSecondsOf(proxy))
+    const cpu = (): number => cpuSecondsOf(broker.pid) + cpuSecondsOf(proxy.pid)
     // In batches as a producer makes them under load, and in small ones, where the request is the cost.
     for (const records of [batchRecords, 10]) {
       const body = bodyOf(records, recordBytes)
       const requests = (bench.quick ? 1 : 10) * (records === batchRecords ? 300 : 1_500)
       const spent = (port: number) => async (): Promise<number> => {
-        const before = await cpu()
+        const before = cpu()
         await loadOver(port, connections, requests, (connection) =>
           askProduce(connection, '/produce?topic=telemetry', body),
         )
-        return ((await cpu()) - before) / ((requests * records) / 1e6)
+        return (cpu() - before) / ((requests * records) / 1e6)
       }
       const contestants = { through: spent(proxy.port), direct: spent(broker.port) }
       for (const warm of Object.values(contestants)) await warm()

@@ -13,6 +13,7 @@ import { version } from '#lib/version'
 import { Client } from '#wire/client'
 import { Problem } from '#wire/problems'
 import { Transport } from '#wire/transport'
+import { readersFigure } from './figures.ts'
 import { Feed } from './live/feed.ts'
 import { auditHandlers } from './pipeline/audit.ts'
 import { keyHandlers } from './handlers/keys.ts'
@@ -145,7 +146,7 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
     store: reader.problem,
     keys: keyTopic.status,
   }))
-  const readers = metrics.gauge('penstock_api_stream_readers', 'Readers of the live stream')
+  const readers = readersFigure(metrics)
   metrics.onScrape(() => readers.set(live.readerCount))
 
   // What was opened with a key ends with it: at once when it is revoked, within a second when its time is over.

@@ -44,6 +44,11 @@ export class Consumers {
     this.#onConsumed = onConsumed
   }
 
+  /** How many streams are open. */
+  get streams(): number {
+    return this.#streams.size
+  }
+
   /** Says on each idle stream that we are alive. */
   beat(): void {
     for (const sink of this.#overdue.splice(0)) sink.abort()

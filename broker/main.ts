@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 
 import { systemClock } from '#lib/clock'
 import { createLog, type Log } from '#lib/log'
-import { createMetrics, type Counter, type Family, type Metrics } from '#lib/metrics'
+import { createMetrics } from '#lib/metrics'
 import { openService } from '#lib/service'
 import { SettingsError } from '#lib/settings'
 import { aborted } from '#lib/stop'
@@ -15,11 +15,12 @@ import { Problem } from '#wire/problems'
 import { Broker, type BrokerOptions } from './broker.ts'
 import { Consumers } from './consume.ts'
 import { openFilesMax } from './disk/limit.ts'
+import { metered } from './disk/metered.ts'
 import { nodeDisk } from './disk/node.ts'
 import { FilePool } from './disk/pool.ts'
 import { whyUnusable } from './disk/unusable.ts'
+import { createFigures, type Figures } from './figures.ts'
 import { FolderLock } from './lock.ts'
-import { missingIn } from './log/holes.ts'
 import type { GivenOptions } from './options.ts'
 import { brokerRoutes, describeBroker, type Engine } from './routes.ts'
 import type { BrokerSettings } from './settings.ts'
@@ -56,18 +57,7 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
   const log = createLog('broker', settings.logLevel)
   const metrics = createMetrics('broker')
   const tls = openTls(settings, { log, metrics })
-  const produced = perTopic(metrics.counter('messages_produced_total', 'Records appended and acknowledged', ['topic']))
-  const lost = metrics.counter(
-    'penstock_retention_lost_records_total',
-    'Records removed for their age that the group had not acknowledged',
-    ['topic', 'group'],
-  )
-  const givenUp = metrics.counter(
-    'penstock_given_up_records_total',
-    'Records that became dead letters because they were sent MAX_ATTEMPTS times and not acknowledged',
-    ['topic', 'group'],
-  )
-  const consumed = perTopic(metrics.counter('messages_consumed_total', 'Records sent to consumers', ['topic']))
+  const figures = createFigures(metrics)
   let engine: Engine | undefined
   const broken = Promise.withResolvers<Error>()
   const opened = (): Engine => {
@@ -81,7 +71,7 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
     log,
     metrics,
     tls,
-    routes: brokerRoutes(opened, settings, (topic, records) => produced(topic).inc(records)),
+    routes: brokerRoutes(opened, settings, figures.produced),
     identity: () => ({
       broker: settings.brokerIndex,
       ...(engine?.broker.draining === true ? { draining: true } : {}),
@@ -90,16 +80,14 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
     status: () => describeBroker(opened().broker),
   })
   try {
-    const broker = await openBroker(settings, log, {
+    const broker = await openBroker(settings, log, figures, {
       onBroken: (error) => broken.resolve(error),
-      onGivenUp: (topic, group, origins) => givenUp.with({ topic, group }).inc(origins.length),
-      onLost: (topic, group, records) => lost.with({ topic, group }).inc(records),
+      onGivenUp: (topic, group, origins) => figures.givenUp(topic, group, origins.length),
+      onLost: figures.lost,
     })
     const defaults = { visibilityMs: settings.visibilityTimeoutMs, maxInFlight: settings.maxInFlight }
-    const consumers = new Consumers(broker, defaults, (topic, records) => consumed(topic).inc(records))
-    watchQueues(metrics, broker)
-    watchDisk(metrics, broker)
-    watchLosses(metrics, broker)
+    const consumers = new Consumers(broker, defaults, figures.consumed)
+    figures.watch(broker, () => consumers.streams)
     engine = { broker, consumers }
   } catch (error) {
     await server.close(0)
@@ -135,10 +123,16 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
 async function openBroker(
   settings: BrokerSettings,
   log: Log,
+  { synced, written }: Figures,
   told: Required<Pick<BrokerOptions, 'onBroken' | 'onGivenUp' | 'onLost'>>,
 ): Promise<Broker> {
   const startedMs = systemClock.monotonicMs()
-  const disk = new FilePool(nodeDisk, settings.maxOpenFiles ?? openFilesMax())
+  const meter = {
+    synced: (seconds: number) => synced.observe(seconds),
+    written: (bytes: number) => written.inc(bytes),
+    monotonicMs: systemClock.monotonicMs,
+  }
+  const disk = new FilePool(metered(nodeDisk, meter), settings.maxOpenFiles ?? openFilesMax())
   const broker = await Broker.open(systemClock, disk, {
     ordinal: settings.brokerIndex as Ordinal,
     folder: settings.dataDir,
@@ -183,54 +177,4 @@ function writableTeller(broker: Broker, log: Log): () => void {
   }
   tell()
   return tell
-}
-
-/** The counter of a topic, looked up once. */
-function perTopic(family: Family<'topic', Counter>): (topic: string) => Counter {
-  const counters = new Map<string, Counter>()
-  return (topic) => {
-    let counter = counters.get(topic)
-    if (counter === undefined) counters.set(topic, (counter = family.with({ topic })))
-    return counter
-  }
-}
-
-function watchQueues(metrics: Metrics, broker: Broker): void {
-  const size = metrics.gauge(
-    'message_queue_size',
-    'Records that the slowest group of the topic has not acknowledged; all that are kept where there is no group',
-    ['topic', 'partition'],
-  )
-  metrics.onScrape(() => {
-    for (const topic of broker.topics) {
-      for (const log of topic.logs) {
-        const lags = topic.groups.all.map((group) => group.figures(log.partition).lag)
-        const waiting = lags.length === 0 ? log.records : Math.max(...lags)
-        size.with({ topic: topic.name, partition: String(log.partition) }).set(waiting)
-      }
-    }
-  })
-}
-
-function watchLosses(metrics: Metrics, broker: Broker): void {
-  const missing = metrics.gauge(
-    'penstock_missing_records',
-    'Offsets of the logs that hold no record though none was removed, by the reason that `event: gap` gives; found so far',
-    ['topic', 'reason'],
-  )
-  metrics.onScrape(() => {
-    for (const topic of broker.topics) {
-      const reasons = missingIn(topic.logs.flatMap((log) => log.holes))
-      for (const [reason, count] of Object.entries(reasons)) missing.with({ topic: topic.name, reason }).set(count)
-    }
-  })
-}
-
-function watchDisk(metrics: Metrics, { floor }: Broker): void {
-  const free = metrics.gauge('penstock_disk_free_bytes', 'Free bytes of the disk that holds the logs')
-  const least = metrics.gauge('penstock_disk_floor_bytes', 'Free bytes of the disk below which produce is refused')
-  metrics.onScrape(() => {
-    if (floor.space !== undefined) free.set(floor.space.freeBytes)
-    least.set(floor.bytes)
-  })
 }

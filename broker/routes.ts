@@ -1,7 +1,6 @@
 /** The HTTP face of the broker: DESIGN section 6, docs/PROTOCOL.md. */
 
 import type { Route } from '#lib/http/http'
-import type { Offset, Partition } from '#wire/ids'
 
 import { drain, optionsBytesMax, patchTopic, putTopic } from './admin.ts'
 import type { Broker } from './broker.ts'
@@ -13,7 +12,8 @@ import { writeOptions } from './options.ts'
 import { bury, produce, type OnProduced } from './produce.ts'
 import { deleteGroup, seek } from './seek.ts'
 import { acknowledge, extend, nack, settleBytesMax } from './settle.ts'
-import { deskGroup, type Topic } from './topic.ts'
+import type { Topic } from './topic.ts'
+import { groupsOf, sumOf, waitingOf } from './waiting.ts'
 
 /** A group that nobody has read in for so long is told of as idle. */
 const idleToldMs = 3_600_000
@@ -148,16 +148,11 @@ export function describeBroker(broker: Broker): Record<string, unknown> {
   }
 }
 
-/** The groups that somebody reads in. */
-function groupsOf({ groups }: Topic): readonly Group[] {
-  return groups.all.filter(({ name }) => name !== deskGroup)
-}
-
 function figuresOf(broker: Broker, topic: Topic): Record<string, unknown> {
   return {
-    records: sum(topic.logs, (log) => log.records),
-    produced: sum(topic.logs, (log) => log.end),
-    bytes: sum(topic.logs, (log) => log.bytes),
+    records: sumOf(topic.logs, (log) => log.records),
+    produced: sumOf(topic.logs, (log) => log.end),
+    bytes: sumOf(topic.logs, (log) => log.bytes),
     missing: missingIn(topic.logs.flatMap((log) => log.holes)),
     ...(topic.isDead ? { open: openCount(topic) } : {}),
     groups: Object.fromEntries(
@@ -167,15 +162,16 @@ function figuresOf(broker: Broker, topic: Topic): Record<string, unknown> {
           partition: log.partition,
           ...group.figures(log.partition),
         }))
+        const { lag, inFlight, oldestS } = waitingOf(broker, topic, group)
         return [
           group.name,
           {
             mode: group.kind.mode,
             ...idleOf(broker, topic, group),
-            ...oldestOf(broker, topic, logs),
-            lag: sum(logs, (log) => log.lag),
-            in_flight: sum(logs, (log) => log.inFlight),
-            given_back: sum(logs, (log) => log.givenBack),
+            ...(oldestS === undefined ? {} : { oldest_unacknowledged_s: Math.floor(oldestS) }),
+            lag,
+            in_flight: inFlight,
+            given_back: sumOf(logs, (log) => log.givenBack),
             given_up: topic.givenUp.get(group.name) ?? 0,
             consumers: group.members.size,
             lost: topic.lost.get(group.name) ?? 0,
@@ -195,21 +191,6 @@ function figuresOf(broker: Broker, topic: Topic): Record<string, unknown> {
   }
 }
 
-/** How long the record waits that the group has not acknowledged longest; nothing where none waits. */
-function oldestOf(
-  broker: Broker,
-  topic: Topic,
-  figures: readonly { readonly partition: Partition; readonly lag: number; readonly floor: Offset }[],
-): Record<string, unknown> {
-  const times = figures.flatMap(({ partition, lag, floor }) => {
-    const appendedMs = lag > 0 ? topic.logs[partition]?.appendedMs(floor) : undefined
-    return appendedMs === undefined ? [] : [appendedMs]
-  })
-  if (times.length === 0) return {}
-  const oldestMs = times.reduce((oldest, ms) => Math.min(oldest, ms))
-  return { oldest_unacknowledged_s: Math.max(0, Math.floor((broker.clock.wallMs() - oldestMs) / 1000)) }
-}
-
 /** How long nobody has read in a group, and what becomes of it: told long before. */
 function idleOf(broker: Broker, topic: Topic, group: Group): Record<string, unknown> {
   const idleMs = topic.groups.idleMs(group.name, broker.clock.monotonicMs())
@@ -218,10 +199,4 @@ function idleOf(broker: Broker, topic: Topic, group: Group): Record<string, unkn
   const idle = { idle_s: Math.floor(idleMs / 1000) }
   if (groupExpiryMs === Infinity) return idle
   return { ...idle, expires_in_s: Math.max(0, Math.floor((groupExpiryMs - idleMs) / 1000)) }
-}
-
-function sum<T>(items: Iterable<T>, of: (item: T) => number): number {
-  let total = 0
-  for (const item of items) total += of(item)
-  return total
 }

@@ -136,7 +136,7 @@ export async function benchOf(
   const events: string[] = []
   const broker = new FakeBroker(events)
   const log = logTo('collector', 'silent', { write: () => undefined })
-  const figures = createFigures(createMetrics('collector'))('telemetry')
+  const figures = createFigures(createMetrics('collector'), () => 0).of('telemetry')
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
   const bench: Bench = {
     store: real,

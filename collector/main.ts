@@ -3,7 +3,7 @@
 import { systemClock } from '#lib/clock'
 import { fetchOf } from '#lib/dial'
 import { createLog, type Log } from '#lib/log'
-import { createMetrics, type Metrics } from '#lib/metrics'
+import { createMetrics } from '#lib/metrics'
 import { openService } from '#lib/service'
 import { openTls } from '#lib/tls'
 import { openStore } from '#store/open'
@@ -11,7 +11,7 @@ import type { Store } from '#store/store'
 import { Client } from '#wire/client'
 import { defaultBackoff, sleep } from '#wire/retry'
 import { TopicCollector } from './collector.ts'
-import { createFigures } from './figures.ts'
+import { type AllFigures, createFigures } from './figures.ts'
 import { Gate } from './gate.ts'
 import { readyOf, statusOf, type Work } from './routes.ts'
 import { deadMayRepeat, Settler, storeMayRepeat } from './settle.ts'
@@ -31,6 +31,7 @@ export async function run(settings: CollectorSettings, signal: AbortSignal): Pro
   const log = createLog(role, settings.logLevel)
   const metrics = createMetrics(role)
   const tls = openTls(settings, { log, metrics })
+  const figures = createFigures(metrics, systemClock.wallMs)
   // One that fails ends the others. The streams are closed after the last acknowledgement, or when the grace is over:
   // a broker that is away must not keep the process.
   const failed = new AbortController()
@@ -51,6 +52,10 @@ export async function run(settings: CollectorSettings, signal: AbortSignal): Pro
     return undefined
   })
   const work: Work = { group: settings.group, store: first, collectors: [], gates }
+  figures.watch(() => work.collectors.reduce((sum, collector) => sum + collector.pending, 0), {
+    store: () => work.store !== undefined && gate.trouble === undefined,
+    dead_letters: () => gates['dead letters'].trouble === undefined,
+  })
   const server = await openService({
     role,
     settings,
@@ -64,17 +69,15 @@ export async function run(settings: CollectorSettings, signal: AbortSignal): Pro
   try {
     const store = (work.store ??= await gate.pass(() => openStore(settings), stop))
     log.info({ engine: store.engine }, 'the store is open')
-    const parts = { store, fetch: await fetchOf(tls.client), gates, stream: streams.signal, log, metrics }
+    const parts = { store, fetch: await fetchOf(tls.client), gates, stream: streams.signal, log, figures }
     work.collectors.push(...collectorsOf(settings, parts))
-    const pending = metrics.gauge('penstock_collector_pending_records', 'Records received and not yet written')
-    metrics.onScrape(() => pending.set(work.collectors.reduce((sum, collector) => sum + collector.pending, 0)))
     const runs = work.collectors.map((collector) =>
       collector.run(stop).catch((error: unknown) => {
         failed.abort()
         throw error
       }),
     )
-    void upkeep(store, gate, log, stop)
+    void upkeep(store, gate, log, figures, stop)
     const ends = await Promise.allSettled(runs)
     for (const end of ends) if (end.status === 'rejected') throw end.reason
   } catch (error) {
@@ -95,13 +98,13 @@ interface Shared {
   /** Ends the streams. */
   readonly stream: AbortSignal
   readonly log: Log
-  readonly metrics: Metrics
+  readonly figures: AllFigures
 }
 
 /** One for each topic. */
 function collectorsOf(
   settings: CollectorSettings,
-  { store, fetch, gates, stream, log, metrics }: Shared,
+  { store, fetch, gates, stream, log, figures: all }: Shared,
 ): TopicCollector[] {
   const { serviceToken: token, group, batchRecords, batchBytes, batchWaitMs, visibilityMs } = settings
   const client = new Client({
@@ -110,13 +113,12 @@ function collectorsOf(
     fetch,
     onWarning: (text) => log.warn(text),
   })
-  const figuresOf = createFigures(metrics)
   const topics = [...new Set([settings.msgQueueTopic, settings.transfersTopic])]
   return topics.map((topic) => {
     const writesAtOnce = store.writesAtOnce ?? 1
     // What is written, and what is on its way meanwhile: enough to fill the next two batches.
     const maxInFlight = (writesAtOnce + 2) * batchRecords
-    const figures = figuresOf(topic)
+    const figures = all.of(topic)
     const settler = new Settler({
       clock: systemClock,
       store,
@@ -151,10 +153,11 @@ function told(log: Log, what: string): ConstructorParameters<typeof Gate>[2] {
 }
 
 /** Lets the store do what it has to do beside writing, in pieces, while it is well. */
-async function upkeep(store: Store, gate: Gate, log: Log, stop: AbortSignal): Promise<void> {
+async function upkeep(store: Store, gate: Gate, log: Log, figures: AllFigures, stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
     try {
       while (!stop.aborted && gate.trouble === undefined && (await store.upkeep(systemClock.wallMs()))) await sleep(0)
+      if (gate.trouble === undefined) figures.storeBytes(await store.bytes())
     } catch (error) {
       log.warn({ error: (error as Error).message }, 'the upkeep of the store failed; it is tried again')
     }

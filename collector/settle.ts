@@ -80,7 +80,7 @@ export class Settler {
     const startMs = clock.monotonicMs()
     try {
       const counts = await store.write(write)
-      figures.written(counts, (clock.monotonicMs() - startMs) / 1000)
+      figures.written(write, counts, (clock.monotonicMs() - startMs) / 1000)
       return counts
     } catch (error) {
       figures.failed()

@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
 import { test } from 'tap'
-import { createMetrics } from './metrics.ts'
+import { boundedLabel, createMetrics, secondsBuckets } from './metrics.ts'
 import { version } from './version.ts'
 
 async function linesOf(metrics: ReturnType<typeof createMetrics>, name: string): Promise<string[]> {
@@ -75,4 +77,43 @@ test('the build, and Node itself without its lists of open handles', async (t) =
   t.equal((await linesOf(metrics, 'process_cpu_user_seconds_total')).length, 1)
   t.same(await linesOf(metrics, 'nodejs_active'), [])
   t.match((await metrics.text()).type, 'text/plain; version=0.0.4')
+})
+
+test('a histogram says what counting one by one says', async () => {
+  const values = fc.array(fc.double({ min: -1, max: 12, noNaN: true }), { maxLength: 60 })
+  await fc.assert(
+    fc.asyncProperty(values, async (observed) => {
+      const metrics = createMetrics('collector')
+      const seconds = metrics.histogram('x_seconds', 'h', secondsBuckets)
+      for (const value of observed) seconds.observe(value)
+      const lines = await linesOf(metrics, 'x_seconds')
+      const expected = [...secondsBuckets, Infinity].map((bound) => {
+        const le = bound === Infinity ? '+Inf' : String(bound)
+        return `x_seconds_bucket{le="${le}",role="collector"} ${observed.filter((value) => value <= bound).length}`
+      })
+      assert.deepEqual(lines.slice(0, expected.length), expected)
+      assert.equal(lines.at(-1), `x_seconds_count{role="collector"} ${observed.length}`)
+    }),
+    { numRuns: 30 },
+  )
+})
+
+test('a label that others choose has so many values at most', async (t) => {
+  const label = boundedLabel(2)
+  t.same(['a', 'b', 'c', 'a', 'd'].map(label), ['a', 'b', 'other', 'a', 'other'])
+})
+
+test('what was registered is described, what Node has included, and members can be forgotten', async (t) => {
+  const metrics = createMetrics('broker')
+  const open = metrics.gauge('penstock_open', 'How many', ['topic'])
+  metrics.histogram('penstock_seconds', 'How long', [1, 2])
+  const described = new Map(metrics.described.map((metric) => [metric.name, metric]))
+  t.match(described.get('penstock_open'), { type: 'gauge', help: 'How many', labels: ['topic'] })
+  t.match(described.get('penstock_seconds'), { type: 'histogram', labels: [], buckets: [1, 2] })
+  t.match(described.get('nodejs_gc_duration_seconds'), { type: 'histogram', labels: ['kind'] })
+  t.equal(described.has('nodejs_active_handles'), false)
+  open.with({ topic: 'a' }).set(1)
+  open.clear()
+  open.with({ topic: 'b' }).set(2)
+  t.same(await linesOf(metrics, 'penstock_open'), ['penstock_open{topic="b",role="broker"} 2'])
 })

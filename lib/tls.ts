@@ -7,7 +7,7 @@ import { constants, X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createSecureContext, type SecureContextOptions, TLSSocket } from 'node:tls'
 import type { Log } from './log.ts'
-import type { Metrics } from './metrics.ts'
+import type { Gauge, Metrics } from './metrics.ts'
 import { type CommonSettings, SettingsError } from './settings.ts'
 import { type Watched, watchFiles } from './watch.ts'
 
@@ -95,15 +95,20 @@ function openServerTls(settings: TlsSettings, options: TlsOptions) {
     wantsCertificate,
     follow: (server) => watched.onChange((context) => server.setSecureContext(context)),
   }
-  const expiry = options.metrics?.gauge(
-    'penstock_tls_certificate_expiry_timestamp_seconds',
-    'When the certificate that this role shows ends, in seconds since 1970',
-  )
+  const expiry = options.metrics && expiryFigure(options.metrics)
   options.metrics?.onScrape(() => {
     const { validTo } = new X509Certificate(watched.value.cert as Buffer)
     expiry?.set(Date.parse(validTo) / 1000)
   })
   return { tls, watched }
+}
+
+/** Registers the metric of the certificate: only a role that has one shows it. */
+export function expiryFigure(metrics: Metrics): Gauge {
+  return metrics.gauge(
+    'penstock_tls_certificate_expiry_timestamp_seconds',
+    'When the certificate that this role shows ends, in seconds since 1970',
+  )
 }
 
 function openClientTls(settings: TlsSettings, options: TlsOptions) {

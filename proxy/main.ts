@@ -6,19 +6,19 @@ import { lookup } from 'node:dns/promises'
 import { systemClock } from '#lib/clock'
 import { connectorOf } from '#lib/dial'
 import { createLog, type Log } from '#lib/log'
-import { createMetrics, type Metrics } from '#lib/metrics'
+import { createMetrics } from '#lib/metrics'
 import { openService } from '#lib/service'
 import { aborted } from '#lib/stop'
 import { openTls } from '#lib/tls'
 
 import { Cluster } from './cluster.ts'
 import { FanIns } from './consume.ts'
+import { createFigures } from './figures.ts'
 import type { Gateway } from './forward.ts'
 import { allFigures } from './look.ts'
-import type { Member, MemberState } from './members.ts'
+import type { Member } from './members.ts'
 import { describeMembers, proxyRoutes, statsRoute } from './routes.ts'
 import { listedUrls, urlOf, type ProxySettings } from './settings.ts'
-import { Stats } from './stats.ts'
 import { tableVersion } from './table.ts'
 import { connectMs, Upstreams } from './upstream.ts'
 import { watchBrokers } from './watch.ts'
@@ -41,7 +41,8 @@ export async function run(settings: ProxySettings, signal: AbortSignal, lookUp =
   const name = listed === undefined ? settings.brokerService : undefined
   const connect = tls.client === undefined ? undefined : await connectorOf(tls.client, connectMs, name)
   const { serviceToken: token, answerMs } = settings
-  const stats = new Stats(systemClock, metrics)
+  const figures = createFigures(metrics, systemClock)
+  const { stats } = figures
   const upstreams: Upstreams = new Upstreams({
     token,
     answerMs,
@@ -66,7 +67,7 @@ export async function run(settings: ProxySettings, signal: AbortSignal, lookUp =
     retryAfterS: 1,
   }
   const fanIns: FanIns = new FanIns(gateway, systemClock, () => `proxy-${randomBytes(8).toString('hex')}`)
-  meterMembers(metrics, gateway)
+  figures.watch(gateway)
   const server = await openService({
     role: 'proxy',
     settings,
@@ -120,34 +121,4 @@ function lookupTeller(log: Log, name: string): (failure: string | undefined) => 
     } else if (failure === undefined && told !== undefined) log.info(`BROKER_SERVICE=${name} is found again`)
     told = failure
   }
-}
-
-const states: readonly MemberState[] = ['up', 'down', 'probing', 'draining']
-
-function meterMembers(metrics: Metrics, gateway: Gateway): void {
-  const { members } = gateway.cluster
-  const health = metrics.gauge('broker_health_status', 'Whether the broker is up (1) or not (0)', ['broker'])
-  const state = metrics.gauge('penstock_broker_state', 'Which of its states the broker is in (1)', ['broker', 'state'])
-  const inFlight = metrics.gauge(
-    'penstock_broker_requests_in_flight',
-    'Requests to the broker that are not answered yet',
-    ['broker'],
-  )
-  let known: string[] = []
-  metrics.onScrape(() => {
-    const there = members.all.flatMap(({ ordinal }) => (ordinal === undefined ? [] : [String(ordinal)]))
-    for (const broker of known.filter((each) => !there.includes(each))) {
-      health.remove({ broker })
-      inFlight.remove({ broker })
-      for (const each of states) state.remove({ broker, state: each })
-    }
-    known = there
-    for (const member of members.all) {
-      if (member.ordinal === undefined) continue
-      const broker = String(member.ordinal)
-      health.with({ broker }).set(member.state === 'up' || member.state === 'draining' ? 1 : 0)
-      inFlight.with({ broker }).set(gateway.upstream(member).inFlight)
-      for (const each of states) state.with({ broker, state: each }).set(member.state === each ? 1 : 0)
-    }
-  })
 }

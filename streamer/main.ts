@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { systemClock } from '#lib/clock'
 import { fetchOf } from '#lib/dial'
 import { createLog, type Log } from '#lib/log'
-import { createMetrics, type Metrics } from '#lib/metrics'
+import { createMetrics } from '#lib/metrics'
 import { openService } from '#lib/service'
 import { aborted } from '#lib/stop'
 import { openTls } from '#lib/tls'
@@ -14,6 +14,7 @@ import type { Batch } from './batch.ts'
 import { openCheckpoints } from './checkpoint-store.ts'
 import { Demo } from './demo.ts'
 import { Feed } from './feed.ts'
+import { createFigures } from './figures.ts'
 import { outlet } from './outlet.ts'
 import { Pace } from './pace.ts'
 import { streamerRoutes } from './routes.ts'
@@ -44,8 +45,8 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
   const stopReading = AbortSignal.any([signal, ended.signal])
   try {
     const feed = new Feed()
-    const count = countersOf(metrics)
     const { wallMs, monotonicMs } = systemClock
+    const figures = createFigures(metrics, wallMs)
     const shared = {
       topics: { dcgm: settings.msgQueueTopic, transfers: settings.transfersTopic },
       openLane: outlet(
@@ -54,7 +55,10 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
           straight: settings.straight,
           token: settings.serviceToken,
           fetch: await fetchOf(tls.client),
-          onWarning: (text) => log.warn(text),
+          onWarning(text) {
+            figures.retried()
+            log.warn(text)
+          },
         },
         defaultBackoff,
         giveUp.signal,
@@ -64,7 +68,7 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
       newProducer: () => `streamer-${randomBytes(8).toString('hex')}`,
       onBatch(batch: Pick<Batch, 'records' | 'dead'>, topic: string) {
         feed.publish(batch.records)
-        count(batch, topic)
+        figures.batch(batch, topic)
       },
     }
     const streamer = new Streamer({
@@ -82,7 +86,7 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
       ? new Demo({ ...shared, model, historyMs: settings.demoHistoryMs, nowMs: wallMs })
       : undefined
     const sources = (): readonly SourceStatus[] => [...streamer.sources, ...(demo === undefined ? [] : [demo.status])]
-    gaugesOf(metrics, sources, feed)
+    figures.watch(sources, () => feed.readerCount)
 
     const server = await openService({
       role: 'streamer',
@@ -135,33 +139,6 @@ function statusOf(sources: readonly SourceStatus[], done: boolean): Record<strin
   const read = sources.reduce((sum, { rows }) => sum + rows, 0)
   const dead = sources.reduce((sum, source) => sum + source.dead, 0)
   return { sources, read, sent: read - dead, dead, done }
-}
-
-function countersOf(metrics: Metrics): (batch: Pick<Batch, 'records' | 'dead'>, topic: string) => void {
-  const points = metrics.counter('telemetry_data_points_total', 'Records made of the rows of sources')
-  const produced = metrics.counter('messages_produced_total', 'Records handed to the producer', ['topic'])
-  const dead = metrics.counter('penstock_streamer_dead_rows_total', 'Rows that no record could be made of', ['topic'])
-  return ({ records, dead: rows }, topic) => {
-    points.inc(records.length)
-    produced.with({ topic }).inc(records.length)
-    if (rows.length > 0) dead.with({ topic }).inc(rows.length)
-  }
-}
-
-function gaugesOf(metrics: Metrics, sources: () => readonly SourceStatus[], feed: Feed): void {
-  const rows = metrics.gauge('penstock_streamer_settled_rows', 'Rows acknowledged or dead-lettered, over all sources')
-  const open = metrics.gauge('penstock_streamer_sources', 'Sources by state', ['state'])
-  const readers = metrics.gauge('penstock_streamer_stream_readers', 'Readers of GET /stream')
-  metrics.onScrape(() => {
-    const all = sources()
-    rows.set(all.reduce((sum, source) => sum + source.rows, 0))
-    const failed = all.filter(({ error }) => error !== undefined).length
-    const done = all.filter((source) => source.done && source.error === undefined).length
-    open.with({ state: 'failed' }).set(failed)
-    open.with({ state: 'done' }).set(done)
-    open.with({ state: 'reading' }).set(all.length - failed - done)
-    readers.set(feed.readerCount)
-  })
 }
 
 /** A line now and then while something moves. */

@@ -22,7 +22,9 @@ interface Room {
 }
 
 const everything =
-  'wire telemetry lib broker proxy streamer collector watcher store api dashboard cli test bench helm'.split(' ')
+  'wire telemetry lib broker proxy streamer collector watcher store api dashboard cli test bench observability helm'.split(
+    ' ',
+  )
 
 /** Every top-level folder with sources. A room that does not exist yet has its line already. */
 export const rooms: Readonly<Record<string, Room>> = {
@@ -42,6 +44,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   bench: { imports: everything, process: true },
   helm: { imports: everything, process: true },
   image: { imports: everything, process: true },
+  observability: { imports: everything, process: true },
 }
 
 /** The files that another room sees of `api`. */

@@ -79,7 +79,20 @@ export const tools = {
   },
   promtool: {
     name: 'promtool',
-    skipped: '/metrics/gpus held to the format of Prometheus (api/handlers/exposition.test.ts)',
+    skipped:
+      'metrics and rules held to Prometheus (api/handlers/exposition.test.ts, observability/observability.test.ts)',
+  },
+  prometheus: {
+    name: 'prometheus',
+    skipped: 'panels and alerts in a real Prometheus (observability/observability.proc.test.ts)',
+  },
+  alertmanager: {
+    name: 'prometheus-alertmanager',
+    skipped: 'alerts in a real Alertmanager (observability/observability.proc.test.ts)',
+  },
+  amtool: {
+    name: 'amtool',
+    skipped: 'the configuration of the Alertmanager (observability/observability.test.ts)',
   },
   telegraf: {
     name: 'Telegraf (bench/peers/telegraf)',

@@ -2,8 +2,9 @@
 
 import { Problem } from '#wire/problems'
 import type { Guard } from '../auth.ts'
+import { type CountRequest, requestFigures } from '../figures.ts'
 import type { Log } from '../log.ts'
-import type { Counter, Family, Metrics } from '../metrics.ts'
+import type { Metrics } from '../metrics.ts'
 import type { ServerTls } from '../tls.ts'
 import { parseTraceparent, requestId, type Trace } from '../trace.ts'
 import { type Exchange, type Handling, type HttpLimits, httpLimits, type OpenEngine } from './engine.ts'
@@ -56,15 +57,13 @@ class Application {
   readonly #router: Router
   readonly #guard: Guard
   readonly #log: Log
-  readonly #requests: Family<'method' | 'route' | 'status', Counter>
-  /** The counters of `http_requests_total`, by route and status: looked up by number, not by labels. */
-  readonly #counters = new Map<Route | undefined, Map<number, Counter>>()
+  readonly #countRequest: CountRequest
 
   constructor({ routes, guard, log, metrics }: ServeOptions) {
     this.#router = new Router(routes)
     this.#guard = guard
     this.#log = log
-    this.#requests = metrics.counter('http_requests_total', 'Requests answered', ['method', 'route', 'status'])
+    this.#countRequest = requestFigures(metrics)
   }
 
   accept(exchange: Exchange): Handling | undefined {
@@ -155,16 +154,8 @@ class Application {
 
   #count(call: Call, status: number): void {
     // HEAD is counted under the route that answers it.
-    let byStatus = this.#counters.get(call.route)
-    if (byStatus === undefined) this.#counters.set(call.route, (byStatus = new Map()))
-    let counter = byStatus.get(status)
-    if (counter === undefined) {
-      // What a client may invent (a path, a method) is no label: each would make a series of its own.
-      const { method = 'none', path = 'none' } = call.route ?? {}
-      counter = this.#requests.with({ method, route: path, status: String(status) })
-      byStatus.set(status, counter)
-    }
-    counter.inc()
+    const { method = 'none', path = 'none' } = call.route ?? {}
+    this.#countRequest(method, path, status, (performance.now() - call.startedMs) / 1000)
     if (this.#log.isLevelEnabled('debug')) {
       this.#log.debug({ request: call.id, method: call.method, path: call.path, status }, 'answered')
     }
@@ -176,6 +167,7 @@ const noParams: Readonly<Record<string, string>> = {}
 /** One request on its way: what its handler sees, and what the engine calls when its body is there. */
 class Call implements Request, Handling {
   readonly exchange: Exchange
+  readonly startedMs = performance.now()
   readonly id: string
   readonly path: string
   params: Readonly<Record<string, string>> = noParams

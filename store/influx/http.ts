@@ -33,7 +33,12 @@ export class Http {
   /** @throws StoreError; `refused` where the server says that the request is wrong */
   async send({ method, path, body, headers = {}, accepts = [] }: Request): Promise<Response> {
     const response = await this.#guarded(() =>
-      fetch(this.#base + path, { method, headers, signal: this.#signal(), ...(body === undefined ? {} : bodyOf(body)) }),
+      fetch(this.#base + path, {
+        method,
+        headers,
+        signal: this.#signal(),
+        ...(body === undefined ? {} : bodyOf(body)),
+      }),
     )
     if (response.ok || accepts.includes(response.status)) return response
     const text = await this.#guarded(() => response.text())

@@ -22,7 +22,7 @@ interface Room {
 }
 
 const everything =
-  'wire telemetry lib broker proxy streamer collector watcher store api dashboard cli test bench loadtest observability'.split(
+  'wire telemetry lib broker proxy streamer collector watcher store api dashboard cli test bench loadtest observability helm'.split(
     ' ',
   )
 
@@ -42,6 +42,8 @@ export const rooms: Readonly<Record<string, Room>> = {
   cli: { imports: everything, process: true },
   test: { imports: everything, process: true },
   bench: { imports: everything, process: true },
+  helm: { imports: everything, process: true },
+  image: { imports: everything, process: true },
   observability: { imports: everything, process: true },
   loadtest: { imports: everything, process: true },
 }

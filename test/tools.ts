@@ -61,6 +61,13 @@ export function underUws(): string[] {
   return uwsLoads() ? [] : ['bash', join(root, '.ci/debian-13'), 'run']
 }
 
+/** The three by .ci/kubernetes. */
+export const helmPath = join(cache, 'helm-3.22.0/helm')
+export const kubeconformPath = join(cache, 'kubeconform-0.8.0/kubeconform')
+export const kubernetesVersion = '1.34.4'
+/** A JSON schema for each kind of Kubernetes. */
+export const schemasPath = join(cache, `kubernetes-${kubernetesVersion}`)
+
 export const tools = {
   npm: { name: 'npm', skipped: 'packing and installing the package (test/pack.proc.test.ts)' },
   curl: {
@@ -127,6 +134,17 @@ export const tools = {
     isThere: () => uwsLoads() || (existsSync(uwsFolder) && existsSync(debian13Path)),
     skipped: 'the second HTTP engine (lib/http/uws.proc.test.ts, test/flood.proc.test.ts)',
   },
+  helm: {
+    name: 'helm 3.22.0 (.ci/kubernetes)',
+    command: helmPath,
+    skipped: 'the chart, rendered (helm/chart.test.ts)',
+  },
+  kubeconform: {
+    name: 'kubeconform 0.8.0 (.ci/kubernetes)',
+    command: kubeconformPath,
+    skipped: 'the chart against the schemas of Kubernetes (helm/chart.test.ts)',
+  },
+  podman: { name: 'podman', skipped: 'the image, run as any user (image/image.proc.test.ts)' },
   strace: { name: 'strace', skipped: 'a disk that fails to sync (test/disk.proc.test.ts)' },
 } as const satisfies Record<string, Tool>
 
@@ -145,7 +163,7 @@ export function missingTools(): Tool[] {
   return Object.values(tools).filter((tool) => !isInstalled(tool))
 }
 
-function isInstalled({ name, command = name, module, version, isThere }: Tool): boolean {
+export function isInstalled({ name, command = name, module, version, isThere }: Tool): boolean {
   if (isThere !== undefined) return isThere()
   if (!isInPath(command)) return false
   if (version !== undefined) return version.test(spawnSync(command, ['version'], { encoding: 'utf8' }).stdout)

@@ -42,7 +42,19 @@ export async function startCluster(t: Scope): Promise<Cluster> {
   }
 }
 
-/** Waits for a condition that other processes bring about. */
+/** A last resort against what never comes, such as a process that has died: else the test would say nothing for ten minutes. */
+const untilMsMax = 180_000
+
+/**
+ * Waits for a condition that other processes bring about.
+ *
+ * @throws Error when it does not come to hold within three minutes
+ */
 export async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 50))
+  const startedMs = performance.now()
+  while (!(await holds())) {
+    if (performance.now() - startedMs > untilMsMax)
+      throw new Error(`not within ${untilMsMax / 1000} s: ${String(holds)}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
 }

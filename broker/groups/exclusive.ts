@@ -144,7 +144,11 @@ export class Exclusive implements Sharing {
   }
 
   #lease(partition: Partition): Lease {
-    return (this.#leases[partition] ??= { holder: undefined, heir: undefined, deadlineMs: Infinity })
+    // Those before it too: after a start, the first that is heard of may be any of them.
+    while (this.#leases.length <= partition) {
+      this.#leases.push({ holder: undefined, heir: undefined, deadlineMs: Infinity })
+    }
+    return this.#leases[partition] as Lease
   }
 
   #log(partition: Partition): GroupedLog {

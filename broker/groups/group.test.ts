@@ -342,6 +342,29 @@ test('after a restart what was acknowledged does not come again, also from the m
   t.end()
 })
 
+test('after a restart a late acknowledgement may be the first that is heard of a group, of whichever log', (t) => {
+  const group = new Group('telemetry', 'g')
+  for (const partition of [0, 1, 2]) {
+    group.addLog(new FakeLog(partition, 30), { floor: 12 as Offset, acknowledged: [] })
+  }
+  // Its answer was lost when the broker was killed, and the consumer has not come back yet.
+  t.equal(group.acknowledgeUpTo(2 as Partition, 11 as Offset, 0), 'ok')
+  group.tick(1_000)
+  group.removed(1 as Partition, 20 as Offset)
+  group.tick(2_000)
+  const a = member('a')
+  group.join(a, 2_000)
+  t.strictSame(
+    [take(group, a, 0), take(group, a, 0), take(group, a, 0)].map((work) => [work?.partition, work?.from]),
+    [
+      [0, 12],
+      [1, 20],
+      [2, 12],
+    ],
+  )
+  t.end()
+})
+
 test('holes that a start has found are told with the first delivery behind them, and are no lag', (t) => {
   const group = new Group('telemetry', 'g')
   const holes = [

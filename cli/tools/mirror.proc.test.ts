@@ -26,10 +26,14 @@ function startMirror(t: Scope, from: string, to: string, ...more: string[]) {
 class Feed {
   readonly acknowledged: string[] = []
   #stopped = false
+  readonly #end = new AbortController()
   readonly #done: Promise<void>
 
-  constructor(url: string, site: string) {
+  constructor(t: Scope, url: string, site: string) {
+    // A test that fails leaves nobody who would stop it.
+    t.teardown(() => this.#end.abort())
     this.#done = this.#run(url, site)
+    this.#done.catch(() => {})
   }
 
   async stop(): Promise<void> {
@@ -44,7 +48,10 @@ class Feed {
   }
 
   async #run(url: string, site: string): Promise<void> {
-    const producer = new Client({ url, backoff: { longestMs: 200 } }).producer({ topic: 'telemetry' })
+    const producer = new Client({ url, backoff: { longestMs: 200 } }).producer({
+      topic: 'telemetry',
+      signal: this.#end.signal,
+    })
     for (let n = 0; !this.#stopped; n++) {
       const records = Array.from({ length: 20 }, (_, at) => {
         const key = `GPU-${site}-${at % 5}`
@@ -80,7 +87,7 @@ test('three sites in one view: kill -9 of mirror, source and target in turn lose
   let center = await startSite(t)
   const sites = await Promise.all(['a', 'b', 'c'].map(() => startSite(t)))
   let [first] = sites as [StartedRole, ...StartedRole[]]
-  const feeds = sites.map(({ url }, at) => new Feed(url, 'abc'[at] as string))
+  const feeds = sites.map(({ url }, at) => new Feed(t, url, 'abc'[at] as string))
   const [feed] = feeds as [Feed, ...Feed[]]
   const mirrors = sites.map(({ url }) => startMirror(t, url, center.url))
   const again = ({ port, dataDir }: StartedRole) => startSite(t, { PORT: String(port), DATA_DIR: dataDir })
@@ -141,7 +148,7 @@ test('three sites in one view: kill -9 of mirror, source and target in turn lose
 test('through proxies a broker of the target may die: nothing is lost, and what is there twice stands in two logs', async (t) => {
   const center = await startCluster(t)
   const source = await startSite(t)
-  const feed = new Feed(source.url, 'a')
+  const feed = new Feed(t, source.url, 'a')
   const mirror = startPenstock(t, ['mirror', '--from', source.url, '--to', center.proxy.url, '--topics', 'telemetry'], {
     env: { TO_TOKEN: token },
   })

@@ -56,6 +56,7 @@ test('a strict partition is refused while its owner is away, and after a ring ch
   await until(async () => seen.length === 2)
   await client.drain(1)
   await until(async () => (await owners())[partition] === 0)
+  // At first the proxy has still to ask.
   await until(async () => /to be acknowledged first/.test((await produce(partition, 'early')).detail ?? ''))
   t.match(
     await produce(partition, 'early'),

@@ -36,9 +36,10 @@ export class StrictGates {
   /** Why a partition is not open, in a few words. */
   reason(topic: string, partition: Partition): string {
     const waiting = this.#waiting.get(`${topic}/${partition}`)
-    return waiting === undefined
-      ? 'not every broker can be asked what it holds of it'
-      : `${waiting} records on other brokers are to be acknowledged first`
+    if (waiting === undefined) return 'not every broker can be asked what it holds of it'
+    // Judged for the owner before.
+    if (waiting === 0) return 'its owner is new, and the others are still asked what they hold of it'
+    return `${waiting} records on other brokers are to be acknowledged first`
   }
 }
 

@@ -65,6 +65,14 @@ class Feed {
   }
 }
 
+/** Waits until a mirror reads here: one whose source or target is not there when it starts says so, and ends. */
+async function isRead({ url }: StartedRole): Promise<void> {
+  await until(async () => {
+    const text = await (await fetch(`${url}/metrics`)).text()
+    return /^penstock_group_consumers\{[^}]*group="mirror"[^}]*\} [1-9]/m.test(text)
+  })
+}
+
 /** What is lost would be waited for in vain: a last resort, far over what it takes. */
 const readMsMax = 90_000
 
@@ -92,11 +100,13 @@ test('three sites in one view: kill -9 of mirror, source and target in turn lose
   const mirrors = sites.map(({ url }) => startMirror(t, url, center.url))
   const again = ({ port, dataDir }: StartedRole) => startSite(t, { PORT: String(port), DATA_DIR: dataDir })
 
+  await Promise.all(sites.map(isRead))
   await feed.goOn()
   for (let round = 0; round < (isFull ? 3 : 1); round++) {
     await mirrors[0]?.kill('SIGKILL')
     await feed.goOn()
     mirrors[0] = startMirror(t, first.url, center.url)
+    await isRead(first)
     await feed.goOn()
 
     await first.kill('SIGKILL')
@@ -152,6 +162,7 @@ test('through proxies a broker of the target may die: nothing is lost, and what 
   const mirror = startPenstock(t, ['mirror', '--from', source.url, '--to', center.proxy.url, '--topics', 'telemetry'], {
     env: { TO_TOKEN: token },
   })
+  await isRead(source)
   await feed.goOn()
   await center.brokers[0]?.kill('SIGKILL')
   await feed.goOn()

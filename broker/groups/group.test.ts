@@ -5,7 +5,7 @@ import type { Offset, Partition } from '#wire/ids'
 
 import { assignPartitions } from './assign.ts'
 import { FakeLog, groupOf, member, take, type FakeMember } from './fakes.ts'
-import { Group, type Work } from './group.ts'
+import type { Work } from './group.ts'
 import { Intervals } from './intervals.ts'
 
 test('records are delivered once, in order, and the floor follows the acknowledgements', (t) => {

@@ -9,6 +9,7 @@ import { openService } from '#lib/service'
 import { SettingsError } from '#lib/settings'
 import { aborted } from '#lib/stop'
 import { openTls } from '#lib/tls'
+import { openTracer } from '#lib/tracing'
 import type { Ordinal } from '#wire/ids'
 import { Problem } from '#wire/problems'
 
@@ -58,6 +59,7 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
   const metrics = createMetrics('broker')
   const tls = openTls(settings, { log, metrics })
   const figures = createFigures(metrics)
+  const tracer = openTracer(settings, { log, metrics })
   let engine: Engine | undefined
   const broken = Promise.withResolvers<Error>()
   const opened = (): Engine => {
@@ -71,7 +73,7 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
     log,
     metrics,
     tls,
-    routes: brokerRoutes(opened, settings, figures.produced),
+    routes: brokerRoutes(opened, settings, figures.produced, tracer),
     identity: () => ({
       broker: settings.brokerIndex,
       ...(engine?.broker.draining === true ? { draining: true } : {}),
@@ -115,7 +117,7 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
   tls.stop()
   clearInterval(tick)
   clearInterval(tend)
-  await broker.close()
+  await Promise.all([broker.close(), tracer?.close()])
   // The next start reads the files again and writes anew what this disk failed to keep.
   if (failure !== undefined) throw new Error(`the disk failed, the broker stops: ${failure.message}`)
 }

@@ -2,6 +2,8 @@
 
 import type { Answer, Request } from '#lib/http/http'
 import { readQuery, query } from '#lib/http/query'
+import type { Tracer } from '#lib/tracing'
+import type { BatchHead } from '#wire/frames'
 import { deadSuffix, formatId, isName, type Offset } from '#wire/ids'
 import { Problem } from '#wire/problems'
 
@@ -10,6 +12,7 @@ import type { Log } from './log/log.ts'
 import type { Appended, NotWritten, Numbered } from './log/types.ts'
 import { readRecords, type BodyKind, type Records } from './log/records.ts'
 import type { Topic } from './topic.ts'
+import { inTrace } from './traces.ts'
 
 /** Told of each append that was acknowledged. */
 export type OnProduced = (topic: string, records: number) => void
@@ -32,6 +35,7 @@ export function produce(
   body: Uint8Array,
   recordBytesMax: number,
   onProduced: OnProduced,
+  tracer?: Tracer,
 ): Promise<Answer> {
   const {
     topic: name,
@@ -52,7 +56,10 @@ export function produce(
   const kind = kindOf(request)
   const records =
     unwrap === undefined ? accepted(readRecords(body, kind, recordBytesMax)) : unwrapped(body, kind, recordBytesMax)
-  return append(broker, topic, request, records, partition, key, onProduced)
+  const appended = (fields?: BatchHead['fields']): Promise<Answer> =>
+    append(broker, topic, request, records, partition, key, onProduced, fields)
+  const { trace } = request
+  return trace?.sampled === true ? inTrace(tracer, trace, { 'messaging.destination.name': name }, appended) : appended()
 }
 
 /** Writes dead letters: lines of JSON with at least a `reason`. */
@@ -107,6 +114,7 @@ async function append(
   partition: number | undefined,
   key: string | undefined,
   onProduced: OnProduced,
+  fields?: BatchHead['fields'],
 ): Promise<Answer> {
   const numbered = numberOf(request)
   const log = topic.logFor(partition, key)
@@ -122,7 +130,7 @@ async function append(
     })
   }
   refuseWhenFull(broker, topic, log)
-  const { first, count, duplicate } = await write(broker, topic, log, records, numbered, onProduced)
+  const { first, count, duplicate } = await write(broker, topic, log, records, numbered, onProduced, fields)
   return { json: answerOf(topic, log, first, count, duplicate) }
 }
 
@@ -134,9 +142,10 @@ export async function write(
   records: Records,
   numbered: Numbered | undefined,
   onProduced: OnProduced,
+  fields?: BatchHead['fields'],
 ): Promise<Appended> {
   const count = records.count
-  const appended = log.append(records, numbered, broker.clock.wallMs())
+  const appended = log.append(records, numbered, broker.clock.wallMs(), fields)
   if (typeof appended === 'string') throw notWritten(appended)
   if ('expected' in appended) {
     throw new Problem('sequence_overlap', `record ${appended.expected} is the next one of this producer`, {

@@ -1,6 +1,7 @@
 /** The HTTP face of the broker: DESIGN section 6, docs/PROTOCOL.md. */
 
 import type { Route } from '#lib/http/http'
+import type { Tracer } from '#lib/tracing'
 
 import { drain, optionsBytesMax, patchTopic, putTopic } from './admin.ts'
 import type { Broker } from './broker.ts'
@@ -33,6 +34,7 @@ export function brokerRoutes(
   engine: () => Engine,
   limits: { readonly maxBodyBytes: number; readonly maxRecordBytes: number },
   onProduced: OnProduced,
+  tracer?: Tracer,
 ): Route[] {
   const { maxBodyBytes: bodyBytesMax, maxRecordBytes } = limits
   return [
@@ -40,7 +42,7 @@ export function brokerRoutes(
       method: 'POST',
       path: '/produce',
       bodyBytesMax,
-      handle: (request, body) => produce(engine().broker, request, body, maxRecordBytes, onProduced),
+      handle: (request, body) => produce(engine().broker, request, body, maxRecordBytes, onProduced, tracer),
     },
     {
       method: 'POST',

@@ -2,6 +2,7 @@
 
 import { httpSettings } from '#lib/http/settings'
 import { commonSettings, setting, WrongValue, type Setting, type Settings } from '#lib/settings'
+import { tracingSettings } from '#lib/tracing'
 import { deadSuffix, partitionsMax } from '#wire/ids'
 
 import { completed, contradiction, isTopicName, optionNames, readOptions, type GivenOptions } from './options.ts'
@@ -28,6 +29,7 @@ const topics: Setting<TopicSettings> = {
 export const brokerSettings = {
   ...commonSettings,
   ...httpSettings,
+  ...tracingSettings,
   brokerIndex: setting.integer('BROKER_INDEX', {
     help: 'number of this broker in its cluster, from 0; the data folder remembers it',
     default: '0',

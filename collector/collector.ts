@@ -15,6 +15,7 @@ import { Bell } from './bell.ts'
 import type { Figures } from './figures.ts'
 import { Leases } from './leases.ts'
 import type { Settler } from './settle.ts'
+import type { Traces } from './traces.ts'
 import { Transformer } from './transform.ts'
 
 /** What the collector needs of a consumer (`wire/consumer.ts`). */
@@ -35,6 +36,8 @@ export interface CollectorParts {
   readonly settled: () => Promise<ReadonlyMap<string, number>>
   readonly log: Log
   readonly figures: Figures
+  /** Told of the batches that are part of a trace. */
+  readonly traces?: Traces | undefined
 }
 
 export interface CollectorOptions {
@@ -196,13 +199,24 @@ export class TopicCollector {
   }
 
   async #write(taken: Taken, signal: AbortSignal): Promise<void> {
-    const { clock, figures, settler } = this.#parts
+    const { clock, figures, settler, traces } = this.#parts
     const { topic, group } = this.#options
     const { batch } = taken
     this.#writing += batch.records
+    const spans = traces?.begin(batch)
     const settledTo = (id: string): number => this.#settled.get(id) ?? 0
+    const transformed = spans?.step('collector transform')
     const settlement = settlementOf(batch, topic, group, settledTo, (text) => this.#transformer.transform(text))
-    await settler.settle(settlement, signal)
+    transformed?.()
+    const written = spans?.step('store write')
+    try {
+      await settler.settle(settlement, signal)
+    } catch (error) {
+      written?.(error)
+      spans?.end(error)
+      throw error
+    }
+    written?.()
     for (const { logId, next } of settlement.write.parts) {
       this.#settled.set(logId, Math.max(next, this.#settled.get(logId) ?? 0))
     }
@@ -211,12 +225,19 @@ export class TopicCollector {
     this.#backlog.done(taken)
     // What follows is written while the acknowledgement is on its way; those of one broker go out in order. Each broker has
     // its own, so that one that is down keeps no other's records in flight.
+    const acks: Promise<void>[] = []
+    const acknowledged = spans?.step('collector ack')
     for (const [broker, upTo] of Map.groupBy(settlement.upTo, (id) => id.slice(0, id.indexOf('/')))) {
       const before = this.#acknowledged.get(broker) ?? Promise.resolve()
-      this.#acknowledged.set(
-        broker,
-        before.then(() => this.#acknowledge(upTo)),
-      )
+      const ack = before.then(() => this.#acknowledge(upTo))
+      this.#acknowledged.set(broker, ack)
+      acks.push(ack)
+    }
+    if (spans !== undefined) {
+      void Promise.all(acks).then(() => {
+        acknowledged?.()
+        spans.end()
+      })
     }
   }
 

@@ -6,6 +6,7 @@ import { createLog, type Log } from '#lib/log'
 import { createMetrics } from '#lib/metrics'
 import { openService } from '#lib/service'
 import { openTls } from '#lib/tls'
+import { openTracer, type Tracer } from '#lib/tracing'
 import { openStore } from '#store/open'
 import type { Store } from '#store/store'
 import { Client } from '#wire/client'
@@ -16,6 +17,7 @@ import { Gate } from './gate.ts'
 import { readyOf, statusOf, type Work } from './routes.ts'
 import { deadMayRepeat, Settler, storeMayRepeat } from './settle.ts'
 import type { CollectorSettings } from './settings.ts'
+import { Traces } from './traces.ts'
 
 const role = 'collector'
 
@@ -32,6 +34,7 @@ export async function run(settings: CollectorSettings, signal: AbortSignal): Pro
   const metrics = createMetrics(role)
   const tls = openTls(settings, { log, metrics })
   const figures = createFigures(metrics, systemClock.wallMs)
+  const tracer = openTracer(settings, { log, metrics })
   // One that fails ends the others. The streams are closed after the last acknowledgement, or when the grace is over:
   // a broker that is away must not keep the process.
   const failed = new AbortController()
@@ -69,7 +72,7 @@ export async function run(settings: CollectorSettings, signal: AbortSignal): Pro
   try {
     const store = (work.store ??= await gate.pass(() => openStore(settings), stop))
     log.info({ engine: store.engine }, 'the store is open')
-    const parts = { store, fetch: await fetchOf(tls.client), gates, stream: streams.signal, log, figures }
+    const parts = { store, fetch: await fetchOf(tls.client), gates, stream: streams.signal, log, figures, tracer }
     work.collectors.push(...collectorsOf(settings, parts))
     const runs = work.collectors.map((collector) =>
       collector.run(stop).catch((error: unknown) => {
@@ -87,7 +90,7 @@ export async function run(settings: CollectorSettings, signal: AbortSignal): Pro
     streams.abort()
     await server.close(settings.stopGraceMs)
     tls.stop()
-    await work.store?.close()
+    await Promise.all([work.store?.close(), tracer?.close()])
   }
 }
 
@@ -99,12 +102,13 @@ interface Shared {
   readonly stream: AbortSignal
   readonly log: Log
   readonly figures: AllFigures
+  readonly tracer: Tracer | undefined
 }
 
 /** One for each topic. */
 function collectorsOf(
   settings: CollectorSettings,
-  { store, fetch, gates, stream, log, figures: all }: Shared,
+  { store, fetch, gates, stream, log, figures: all, tracer }: Shared,
 ): TopicCollector[] {
   const { serviceToken: token, group, batchRecords, batchBytes, batchWaitMs, visibilityMs } = settings
   const client = new Client({
@@ -132,10 +136,12 @@ function collectorsOf(
       const { logs } = await gates['the store'].pass(() => store.totals(), stream)
       return new Map(logs.filter((each) => each.topic === topic).map(({ log_id, next }) => [log_id, next]))
     }
-    const subscription = client.consumer({ topic, group, maxInFlight, visibilityMs, signal: stream })
+    const traces = tracer === undefined ? undefined : new Traces(tracer)
+    const onTrace = traces === undefined ? undefined : traces.add.bind(traces)
+    const subscription = client.consumer({ topic, group, maxInFlight, visibilityMs, signal: stream, onTrace })
     const limits = { records: batchRecords, bytes: batchBytes }
     return new TopicCollector(
-      { clock: systemClock, backoff: defaultBackoff, settler, subscription, settled, log, figures },
+      { clock: systemClock, backoff: defaultBackoff, settler, subscription, settled, log, figures, traces },
       { topic, group, limits, waitMs: batchWaitMs, visibilityMs, writesAtOnce },
     )
   })

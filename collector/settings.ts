@@ -2,6 +2,7 @@
 
 import { httpSettings } from '#lib/http/settings'
 import { commonSettings, setting, type Settings } from '#lib/settings'
+import { tracingSettings } from '#lib/tracing'
 import { storeSettings } from '#store/settings'
 import { isName } from '#wire/ids'
 
@@ -10,6 +11,7 @@ const name = { pattern: { test: isName } as RegExp, want: '1 to 128 of A-Z a-z 0
 export const collectorSettings = {
   ...commonSettings,
   ...httpSettings,
+  ...tracingSettings,
   ...storeSettings,
   msgQueueAddr: setting.url('MSG_QUEUE_ADDR', {
     help: 'the broker or proxy to read from',

@@ -11,7 +11,7 @@ const secretPaths = ['authorization', 'token', 'serviceToken'].flatMap((name) =>
 const pretty = process.stdout.isTTY ? (await import('pino-pretty')).default : undefined
 
 /**
- * The log of a role. Lines are written at once (`sync`), so that nothing is lost when the process ends.
+ * The log of a role. SIGUSR2 turns `debug` on, and off again. Lines are written at once (`sync`), so that nothing is lost when the process ends.
  *
  * @param level one of `LOG_LEVEL`'s values
  */
@@ -20,7 +20,31 @@ export function createLog(role: string, level: string): Log {
     pretty === undefined
       ? pino.destination({ dest: 1, sync: true })
       : pretty({ destination: 1, sync: true, ignore: 'pid,role', messageFormat: '{role}: {msg}' })
-  return logTo(role, level, target)
+  const log = logTo(role, level, target)
+  onToggle(() => changeLevel(log, log.level === 'debug' ? level : 'debug', 'SIGUSR2'))
+  return log
+}
+
+const toggles: (() => void)[] = []
+
+/** One listener, however many logs a process makes. */
+function onToggle(toggle: () => void): void {
+  // Windows has no such signal. Elsewhere it ends a process that does not listen.
+  if (toggles.push(toggle) === 1 && process.platform !== 'win32') {
+    process.on('SIGUSR2', () => {
+      for (const each of toggles) each()
+    })
+  }
+}
+
+/** Changes the level of a log that is written to, and says so at any level but `silent`. */
+export function changeLevel(log: Log, level: string, why: string): void {
+  const from = log.level
+  if (from === level) return
+  // A line that the quieter of the two levels lets pass: who reads the log must know what it lacks from here on.
+  log.level = 'info'
+  log.info({ from, to: level }, `the log level is changed by ${why}`)
+  log.level = level
 }
 
 /** The same log, written elsewhere: for tests. */

@@ -5,9 +5,11 @@ import { Problem } from '#wire/problems'
 import { tokenGuard } from './auth.ts'
 import type { Answer, Route } from './http/http.ts'
 import { chooseEngine } from './http/choose.ts'
+import { query, readQuery } from './http/query.ts'
 import { serve, type Server } from './http/server.ts'
 import { boundsOf, type HttpSettings } from './http/settings.ts'
-import type { Log } from './log.ts'
+import { logLevels } from './levels.ts'
+import { changeLevel, type Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { type CommonSettings, SettingsError } from './settings.ts'
 import type { Tls } from './tls.ts'
@@ -58,7 +60,7 @@ export async function openService(options: ServiceOptions): Promise<Server> {
   return server
 }
 
-function ownRoutes({ role, metrics, ready, identity = () => ({}), status }: ServiceOptions): Route[] {
+function ownRoutes({ role, log, metrics, ready, identity = () => ({}), status }: ServiceOptions): Route[] {
   const startedMs = performance.now()
   return [
     { method: 'GET', path: '/health', open: true, probe: true, handle: () => ({ json: { status: 'ok', version } }) },
@@ -81,6 +83,17 @@ function ownRoutes({ role, metrics, ready, identity = () => ({}), status }: Serv
       async handle(): Promise<Answer> {
         const { type, body } = await metrics.text()
         return { type, bytes: body }
+      },
+    },
+    { method: 'GET', path: '/log-level', handle: () => ({ json: { level: log.level } }) },
+    {
+      method: 'PUT',
+      path: '/log-level',
+      bodyBytesMax: 0,
+      handle(request): Answer {
+        const { level } = readQuery(request, { level: query.choice(logLevels, { required: true }) })
+        changeLevel(log, level, `PUT /log-level (request ${request.id})`)
+        return { json: { level: log.level } }
       },
     },
     {

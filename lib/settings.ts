@@ -6,6 +6,7 @@
  */
 
 import { parseBytes, parseDuration, parseInteger } from './quantity.ts'
+import { logLevels } from './levels.ts'
 import { FileSecrets, fixedSecrets, readSecretFile, SecretFileError, type Secrets } from './secret.ts'
 
 /** One row of a role's table. `T` is the type of its value; it includes `undefined` where there is no fallback. */
@@ -119,6 +120,14 @@ export const setting = {
   duration: quantity('a duration', ' such as 30s, 5m or 12h', parseDuration),
   /** Bytes. `4096`, `1GB` (10^9), `256MiB` (2^28). */
   bytes: quantity('a size', ' such as 64KiB, 256MiB or 1GB', parseBytes),
+  /** A share: 0 is nothing, 1 is all. */
+  ratio: kind<number, object>(() => ({
+    want: 'a number from 0 to 1',
+    parse(text) {
+      const value = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN
+      return value >= 0 && value <= 1 ? value : undefined
+    },
+  })),
   /** A TCP port; 0 lets the system choose. */
   port: kind<number, object>(() => ({
     want: 'a port from 1 to 65535, or 0 for any',
@@ -212,7 +221,7 @@ export const commonSettings = {
   }),
   logLevel: setting.choice('LOG_LEVEL', {
     help: 'the least level that is logged',
-    values: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    values: logLevels,
     default: 'info',
   }),
   stopGraceMs: setting.duration('STOP_GRACE', {

@@ -7,6 +7,7 @@ import { systemClock } from '#lib/clock'
 import { requestFigures } from '#lib/figures'
 import { createMetrics, type Described, type Metrics } from '#lib/metrics'
 import { expiryFigure } from '#lib/tls'
+import { spanFigures } from '#lib/tracing'
 import { createFigures as proxy } from '#proxy/figures'
 import { createFigures as streamer } from '#streamer/figures'
 
@@ -19,6 +20,9 @@ const own: Readonly<Record<string, (metrics: Metrics) => unknown>> = {
   api: readersFigure,
 }
 
+/** The roles that a record passes on its way to the store. */
+const traced: ReadonlySet<string> = new Set(['streamer', 'proxy', 'broker', 'collector'])
+
 /** Only where a role listens by TLS. */
 export const onlyWithTls: readonly string[] = ['penstock_tls_certificate_expiry_timestamp_seconds']
 
@@ -29,6 +33,7 @@ export function metricsOf(role: string): readonly Described[] {
   const metrics = createMetrics(role)
   requestFigures(metrics)
   expiryFigure(metrics)
+  if (traced.has(role)) spanFigures(metrics)
   own[role]?.(metrics)
   return metrics.described
 }

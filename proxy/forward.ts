@@ -1,7 +1,8 @@
 /** The handlers that pass a request on to one broker, or to several, and put their answers together. */
 
 import type { Answer, Request } from '#lib/http/http'
-import { formatTraceparent } from '#lib/trace'
+import { formatTraceparent, type Trace } from '#lib/trace'
+import type { Tracer } from '#lib/tracing'
 import { deadSuffix, isName, partitionOfKey, type Partition } from '#wire/ids'
 import { Problem } from '#wire/problems'
 
@@ -24,6 +25,7 @@ export interface Gateway {
   warn(line: string): void
   /** Seconds after which a client may ask again when nobody can answer. */
   readonly retryAfterS: number
+  readonly tracer?: Tracer | undefined
 }
 
 /** Statuses of a broker that cannot serve now: the next one is asked, and the member is marked. */
@@ -76,7 +78,8 @@ async function send(
   }
   // The view is the engine's after the first await, and the body may have to be sent a second time.
   const parcel = new Parcel(view)
-  const headers = linesOf(request)
+  const span = gateway.tracer?.child('proxy forward', request.trace, 'server')
+  const headers = linesOf(request, span?.trace)
   gateway.held += parcel.length
   try {
     const tried = new Set<Member>()
@@ -98,6 +101,7 @@ async function send(
   } finally {
     gateway.held -= parcel.length
     parcel.done()
+    span?.end({ 'messaging.destination.name': topic, 'messaging.destination.partition.id': String(partition) })
   }
   throw new Problem('unavailable', cluster.whyNoWriter(topic, partition), { retry_after_s })
 }
@@ -185,10 +189,10 @@ export function headersOf(request: Request): Record<string, string> {
 /** What no line of a head may hold: a line end that it brings, or makes when it is written as one byte, would begin another. */
 const notInHead = /[^\t\x20-\x7e\x80-\xff]/
 
-/** The same as the lines of a head. */
-function linesOf(request: Request): string {
+/** The same as the lines of a head. `own`: the span that the request is sent on behalf of. */
+function linesOf(request: Request, own?: Trace): string {
   let lines = `x-request-id: ${request.id}\r\n`
-  const { trace } = request
+  const trace = own ?? request.trace
   if (trace !== undefined) lines += `traceparent: ${formatTraceparent(trace)}\r\n`
   for (const name of passedOn) {
     const value = request.header(name)

@@ -10,6 +10,7 @@ import { createMetrics } from '#lib/metrics'
 import { openService } from '#lib/service'
 import { aborted } from '#lib/stop'
 import { openTls } from '#lib/tls'
+import { openTracer } from '#lib/tracing'
 
 import { Cluster } from './cluster.ts'
 import { FanIns } from './consume.ts'
@@ -37,6 +38,7 @@ export async function run(settings: ProxySettings, signal: AbortSignal, lookUp =
   const log = createLog('proxy', settings.logLevel)
   const metrics = createMetrics('proxy')
   const tls = openTls(settings, { log, metrics })
+  const tracer = openTracer(settings, { log, metrics })
   const listed = listedUrls(settings)
   const name = listed === undefined ? settings.brokerService : undefined
   const connect = tls.client === undefined ? undefined : await connectorOf(tls.client, connectMs, name)
@@ -65,6 +67,7 @@ export async function run(settings: ProxySettings, signal: AbortSignal, lookUp =
     held: 0,
     heldBytesMax: settings.heldBytesMax,
     retryAfterS: 1,
+    tracer,
   }
   const fanIns: FanIns = new FanIns(gateway, systemClock, () => `proxy-${randomBytes(8).toString('hex')}`)
   figures.watch(gateway)
@@ -99,7 +102,7 @@ export async function run(settings: ProxySettings, signal: AbortSignal, lookUp =
   await server.close(settings.stopGraceMs)
   tls.stop()
   await watching
-  await upstreams.close()
+  await Promise.all([upstreams.close(), tracer?.close()])
 }
 
 function readiness({ cluster }: Gateway): true | string {

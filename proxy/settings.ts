@@ -2,12 +2,14 @@
 
 import { httpSettings } from '#lib/http/settings'
 import { commonSettings, setting, type Settings } from '#lib/settings'
+import { tracingSettings } from '#lib/tracing'
 
 import { virtualNodesDefault } from './ring.ts'
 
 export const proxySettings = {
   ...commonSettings,
   ...httpSettings,
+  ...tracingSettings,
   brokers: setting.list('BROKERS', {
     help: 'addresses of the brokers; unset: those that the name BROKER_SERVICE has',
     default: '',

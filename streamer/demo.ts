@@ -5,12 +5,14 @@
 
 import { partitionKeyOf } from '#telemetry/identity'
 import type { TelemetryRecord } from '#telemetry/record'
+import type { Tracer } from '#lib/tracing'
 import type { Batch, KeyedRecord } from './batch.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import { Fleet } from './fleet/fleet.ts'
 import type { Lane, LaneNumbers, OpenLane } from './lane.ts'
 import { Settling } from './settling.ts'
 import type { SourceStatus } from './streamer.ts'
+import { beginBatch } from './traces.ts'
 
 const gpusPerHost = 8
 
@@ -33,6 +35,7 @@ export interface DemoOptions {
   readonly wait: (ms: number) => Promise<void>
   readonly newProducer: () => string
   readonly onBatch: (batch: Pick<Batch, 'records' | 'dead'>, topic: string) => void
+  readonly tracer?: Tracer | undefined
 }
 
 /** What is kept of it. */
@@ -64,7 +67,7 @@ export class Demo {
 
   /** Streams until the signal aborts, and returns when everything is acknowledged. */
   async run(signal: AbortSignal): Promise<void> {
-    const { model, topics, openLane, checkpoints, nowMs, wait, historyMs, onBatch } = this.options
+    const { model, topics, openLane, checkpoints, nowMs, wait, historyMs, onBatch, tracer } = this.options
     let state = await this.begin()
     this.rows = state.rows
     const fleet = new Fleet({ ...model, gpusPerHost, startMs: state.startMs })
@@ -82,10 +85,12 @@ export class Demo {
           await wait(waitMs)
           continue
         }
+        const trace = beginBatch(tracer)
         const moment = fleet.step()
         const gpu = moment.gpu.map(keyed)
         const transfers = moment.transfers.map(keyed)
-        const done = Promise.all([gpuLane.send(gpu), transfers.length > 0 ? transferLane.send(transfers) : undefined])
+        const done = Promise.all([gpuLane.send(gpu, trace?.produce()), transfers.length > 0 ? transferLane.send(transfers) : undefined])
+        trace?.endWith(done, { records: gpu, dead: [] }, topics.dcgm)
         onBatch({ records: gpu, dead: [] }, topics.dcgm)
         onBatch({ records: transfers, dead: [] }, topics.transfers)
         state = movedOn(state, fleet.nextTimeMs, gpu.length + transfers.length, gpuLane, transferLane)

@@ -1,5 +1,6 @@
 /** Reads one file from its checkpoint to its end: bytes, rows, batches, acknowledgements, checkpoints. */
 
+import type { Tracer } from '#lib/tracing'
 import { Batcher, type Batch } from './batch.ts'
 import type { FileCheckpoint } from './checkpoint.ts'
 import { SourceError, type OpenFile, type Text } from './files.ts'
@@ -8,6 +9,7 @@ import { formatOf, type Format } from './formats/format.ts'
 import { TimeShift, noSpan } from './formats/times.ts'
 import type { Lane, OpenLane } from './lane.ts'
 import type { Pace } from './pace.ts'
+import { beginBatch } from './traces.ts'
 import { Settling } from './settling.ts'
 
 /** Rows of a batch; a read of a file holds about half as many. */
@@ -30,6 +32,7 @@ export interface FileRunOptions {
   readonly onFormat: (format: Format['name']) => void
   readonly onBatch: (batch: Batch, topic: string) => void
   readonly signal: AbortSignal
+  readonly tracer?: Tracer | undefined
 }
 
 /**
@@ -79,7 +82,7 @@ interface Way {
 
 async function sendAll(file: OpenFile, start: FileCheckpoint, way: Way, options: FileRunOptions): Promise<void> {
   const { batcher, reader, text, times, lane, topic } = way
-  const { pace, signal, nowMs } = options
+  const { pace, signal, nowMs, tracer } = options
   const rowsMax = Math.min(batchRowsMax, pace.sliceRows)
   const settling = new Settling(options.save)
   let checkpoint = start
@@ -97,19 +100,23 @@ async function sendAll(file: OpenFile, start: FileCheckpoint, way: Way, options:
     }
     return checkpoint
   }
+  let trace = beginBatch(tracer)
   try {
     while (!signal.aborted) {
       const batch = batcher.take(rowsMax)
       if (batch !== undefined) {
         const { records, dead } = batch
+        const traceparent = trace?.produce()
         const done = Promise.all([
-          records.length > 0 ? lane.send(records) : undefined,
+          records.length > 0 ? lane.send(records, traceparent) : undefined,
           dead.length > 0 ? lane.bury(dead, file.path) : undefined,
         ])
+        trace?.endWith(done, batch, topic)
         options.onBatch(batch, topic)
         await settling.add(done, advance(records.length + dead.length, dead.length))
         const waitMs = pace.take(records.length + dead.length, nowMs())
         if (waitMs > 0) await options.wait(waitMs)
+        trace = beginBatch(tracer)
       } else if (ended) {
         await settling.add(Promise.resolve(), { ...advance(0, 0), atEnd: true })
         break

@@ -6,8 +6,8 @@
 import type { DeadRow, KeyedRecord } from './batch.ts'
 
 export interface Lane {
-  /** Takes records in the order of their numbers. Resolves when the broker has acknowledged all of them. */
-  send(records: readonly KeyedRecord[]): Promise<void>
+  /** Takes records in the order of their numbers. Resolves when the broker has acknowledged all of them. `traceparent`: the trace that they belong to. */
+  send(records: readonly KeyedRecord[], traceparent?: string): Promise<void>
   /** Takes rows that could not be read; `file` says where they stand. Resolves like {@link send}. */
   bury(rows: readonly DeadRow[], file: string): Promise<void>
   /** The next number of each partition, and of the dead letters: what a checkpoint keeps of everything taken so far. */

@@ -9,6 +9,7 @@ import { createMetrics } from '#lib/metrics'
 import { openService } from '#lib/service'
 import { aborted } from '#lib/stop'
 import { openTls } from '#lib/tls'
+import { openTracer } from '#lib/tracing'
 import { defaultBackoff, sleep } from '#wire/retry'
 import type { Batch } from './batch.ts'
 import { openCheckpoints } from './checkpoint-store.ts'
@@ -38,6 +39,7 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
   const log = createLog('streamer', settings.logLevel)
   const metrics = createMetrics('streamer')
   const tls = openTls(settings, { log, metrics })
+  const tracer = openTracer(settings, { log, metrics })
   const checkpoints = await openCheckpoints(join(settings.dataDir, 'streamer'))
   // Aborted when the wait for acknowledgements is over: `signal` only ends the reading.
   const giveUp = new AbortController()
@@ -48,6 +50,7 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
     const { wallMs, monotonicMs } = systemClock
     const figures = createFigures(metrics, wallMs)
     const shared = {
+      tracer,
       topics: { dcgm: settings.msgQueueTopic, transfers: settings.transfersTopic },
       openLane: outlet(
         {
@@ -123,7 +126,7 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
     }
     if (failure !== undefined) throw failure
   } finally {
-    await checkpoints.close()
+    await Promise.all([checkpoints.close(), tracer?.close()])
   }
 }
 

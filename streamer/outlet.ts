@@ -50,8 +50,9 @@ class ClientLane implements Lane {
     this.partitions = partitions
   }
 
-  send(records: readonly KeyedRecord[]): Promise<void> {
-    return this.producer.send(records.map(({ data, key }): Outgoing => ({ data, partition: this.place(key) })))
+  send(records: readonly KeyedRecord[], traceparent?: string): Promise<void> {
+    const placed = records.map(({ data, key }): Outgoing => ({ data, partition: this.place(key) }))
+    return this.producer.send(placed, traceparent)
   }
 
   bury(rows: readonly DeadRow[], file: string): Promise<void> {

@@ -2,10 +2,12 @@
 
 import { httpSettings } from '#lib/http/settings'
 import { commonSettings, setting, type Settings } from '#lib/settings'
+import { tracingSettings } from '#lib/tracing'
 
 export const streamerSettings = {
   ...commonSettings,
   ...httpSettings,
+  ...tracingSettings,
   csv: setting.list('CSV', {
     help:
       'what to read: CSV files (also .csv.gz), folders of them and globs, in this order; their header tells the format ' +

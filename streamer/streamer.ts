@@ -5,6 +5,7 @@
 
 import type { Batch } from './batch.ts'
 import { judge, newCheckpoint, nextPass, type FileCheckpoint } from './checkpoint.ts'
+import type { Tracer } from '#lib/tracing'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import { canGrow, findFiles, openFile, SourceError, sourceName, type OpenFile } from './files.ts'
 import { runFile } from './file-run.ts'
@@ -43,6 +44,7 @@ export interface StreamerOptions {
   /** One line about a source that an operator must know of. */
   readonly onError: (message: string) => void
   readonly onDone: (source: SourceStatus) => void
+  readonly tracer?: Tracer | undefined
 }
 
 export class Streamer {
@@ -128,6 +130,7 @@ export class Streamer {
       this.idle = false
       let last = checkpoint
       await runFile(file, checkpoint, {
+        tracer: this.options.tracer,
         topics,
         openLane,
         pace,

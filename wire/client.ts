@@ -7,7 +7,7 @@
  *     for await (const messages of client.consumer({ topic: 'telemetry', from: 'earliest' }).batches()) …
  */
 
-import { Consumer, type ConsumerOptions, type Gap, type Message } from './consumer.ts'
+import { Consumer, type ConsumerOptions, type Gap, type Message, type TracedBatch } from './consumer.ts'
 import type { LogHead } from './frames.ts'
 import { randomName } from './ids.ts'
 import { Problem, type ProblemBody, type ProblemCode } from './problems.ts'
@@ -31,6 +31,7 @@ export type {
   ProducerOptions,
   RingAnswer,
   TokenSource,
+  TracedBatch,
 }
 
 /** A topic, as `GET /topics` tells. */

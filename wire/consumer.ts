@@ -5,7 +5,7 @@
  * comes, not even a heartbeat, is taken for dead and opened anew.
  */
 
-import { parseLogHead, type LogHead } from './frames.ts'
+import { parseBatchHead, parseLogHead, traceOf, type HeadTrace, type LogHead } from './frames.ts'
 import { parseId } from './ids.ts'
 import { Problem } from './problems.ts'
 import { backoffMs, retry } from './retry.ts'
@@ -30,6 +30,15 @@ export interface Gap {
   readonly first: string
   readonly last: string
   readonly reason: string
+}
+
+/** A batch that is part of a trace, delivered for the first time and whole. */
+export interface TracedBatch {
+  readonly trace: HeadTrace
+  readonly broker: number
+  readonly partition: number
+  readonly firstOffset: number
+  readonly count: number
 }
 
 /** What a consumer reads, for whom, and whom it tells. */
@@ -58,6 +67,8 @@ export interface ConsumerOptions {
   readonly onCut?: ((reason: string) => void) | undefined
   /** Another consumer of the group takes this partition. */
   readonly onRevoke?: ((partition: number) => void) | undefined
+  /** A batch of a trace begins: told before its records. */
+  readonly onTrace?: ((batch: TracedBatch) => void) | undefined
 }
 
 /** Reads one topic, and acknowledges for its group. Made by `Client.consumer`. */
@@ -242,6 +253,8 @@ class Inbox {
   readonly #cursors: Map<string, number>
   #messages: Message[] = []
   #attempt = 1
+  /** A batch header with a trace, whose log the next record tells. */
+  #traced: string | undefined
   /** The log of the last record, as its ids begin: they come in runs of one log. */
   #prefix = ''
   #log = ''
@@ -268,6 +281,7 @@ class Inbox {
       return
     }
     if (this.#prefix === '' || !id.startsWith(this.#prefix)) this.#enter(id)
+    if (this.#traced !== undefined) this.#onTraced(this.#traced)
     const offset = Number(id.slice(this.#prefix.length))
     if (!Number.isSafeInteger(offset)) throw noId(id)
     this.#messages.push({ id, broker: this.#broker, partition: this.#partition, offset, attempt: this.#attempt, data })
@@ -275,9 +289,20 @@ class Inbox {
   }
 
   onComment(line: string): void {
-    if (line.startsWith(': batch ')) this.#attempt = 1
-    else if (line.startsWith(': attempt ')) this.#attempt = Number(line.slice(10)) || 1
+    if (line.startsWith(': batch ')) {
+      this.#attempt = 1
+      if (this.#options.onTrace !== undefined && line.includes(' trace=')) this.#traced = line
+    } else if (line.startsWith(': attempt ')) this.#attempt = Number(line.slice(10)) || 1
     else if (line.startsWith(': penstock ')) this.#onLogHead(line)
+  }
+
+  #onTraced(line: string): void {
+    this.#traced = undefined
+    const head = parseBatchHead(line)
+    const trace = head === undefined ? undefined : traceOf(head)
+    if (head === undefined || trace === undefined) return
+    const { firstOffset, count } = head
+    this.#options.onTrace?.({ trace, broker: this.#broker, partition: this.#partition, firstOffset, count })
   }
 
   #onLogHead(line: string): void {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { test } from 'tap'
-import { formatBatchHead, formatCrc, formatLogHead, parseBatchHead, parseLogHead, type BatchHead } from './frames.ts'
+import { formatBatchHead, formatCrc, formatLogHead, parseBatchHead, parseLogHead, traceFields, traceOf, type BatchHead } from './frames.ts'
 import type { Offset, Ordinal, Partition } from './ids.ts'
 
 const names = fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,20}$/)
@@ -47,6 +47,17 @@ function plain(head: BatchHead): unknown {
   const { firstOffset, count, bytes, appendMs, producer, sequence } = head
   return JSON.stringify([firstOffset, count, bytes, appendMs, producer, sequence, [...head.fields]])
 }
+
+test('the trace of a batch is read as it was written, beside fields that are not known', (t) => {
+  const trace = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' }
+  const head = { ...golden, fields: new Map([['later', 'x'], ...traceFields(trace)]) }
+  const read = parseBatchHead(formatBatchHead(head) + formatCrc(1))
+  t.same(read && traceOf(read), trace)
+  for (const other of ['', '00-ab-cd-01', trace.traceId, `${trace.traceId}-${trace.spanId}-01`]) {
+    t.equal(traceOf({ fields: new Map([['trace', other]]) }), undefined, other)
+  }
+  t.end()
+})
 
 test('a log head is read as it was written', (t) => {
   fc.assert(

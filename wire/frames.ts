@@ -118,6 +118,27 @@ export function parseBatchHead(line: string): ReadBatchHead | undefined {
   }
 }
 
+/** A place in a trace, as the field `trace` of a batch header names it: what happens to the batch next is its child. */
+export interface HeadTrace {
+  /** 32 hexadecimal digits. */
+  readonly traceId: string
+  /** 16 hexadecimal digits. */
+  readonly spanId: string
+}
+
+/** The fields of a batch header that make the batch a part of a trace. */
+export function traceFields({ traceId, spanId }: HeadTrace): ReadonlyMap<string, string> {
+  return new Map([['trace', `${traceId}-${spanId}`]])
+}
+
+const tracePattern = /^([0-9a-f]{32})-([0-9a-f]{16})$/
+
+/** The trace of a batch; `undefined` for one that has none, or one of another form. */
+export function traceOf({ fields }: Pick<BatchHead, 'fields'>): HeadTrace | undefined {
+  const match = tracePattern.exec(fields.get('trace') ?? '')
+  return match === null ? undefined : { traceId: match[1] as string, spanId: match[2] as string }
+}
+
 function pad(value: number, width: number): string {
   return String(value).padStart(width, '0')
 }

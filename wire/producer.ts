@@ -10,6 +10,7 @@ import { isName, partitionOfKey, randomName } from './ids.ts'
 import { Problem } from './problems.ts'
 import { afterRefusal } from './refusal.ts'
 import { retry } from './retry.ts'
+import { told, type Entry, type Lane, type Sending } from './sending.ts'
 import type { StraightPath } from './straight.ts'
 import { retryAfterMs, type Call, type Transport } from './transport.ts'
 
@@ -42,39 +43,6 @@ export interface ProducerOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-interface Entry {
-  readonly data: string
-  readonly sequence: number
-  readonly sending: Sending
-  /** Its place in the call. */
-  readonly index: number
-  /** Acknowledged or refused. */
-  isSettled: boolean
-}
-
-/** One call of `send`: resolves with its last record. */
-interface Sending {
-  open: number
-  /** What failed a whole batch with a record of this call in it. */
-  failure?: unknown
-  /** What refused single records for what they are, first; and their places. */
-  problem?: Problem
-  readonly refused: number[]
-  readonly resolve: () => void
-  readonly reject: (problem: unknown) => void
-}
-
-interface Lane {
-  readonly partition: number
-  queue: Entry[]
-  queuedBytes: number
-  nextSequence: number
-  isBusy: boolean
-  linger: ReturnType<typeof setTimeout> | undefined
-  /** What failed a whole batch: nothing is sent behind it. */
-  failure?: unknown
-}
-
 const batchRecordsMax = 20_000
 
 type Produced = { readonly count?: number; readonly duplicate?: boolean }
@@ -103,6 +71,8 @@ export class Producer {
   #acknowledged = 0
   /** Calls of {@link flush} under way: nothing lingers then. */
   #flushing = 0
+  /** Calls of {@link send} with a trace that are not settled. */
+  #traced = 0
 
   /** @throws Problem `bad_name` when the producer's id is not a name */
   constructor(transport: Transport, options: ProducerOptions, straight?: StraightPath) {
@@ -155,12 +125,14 @@ export class Producer {
    * rejected with it. Numbers above those of a lost batch must not be written, else the next life's batch looks like one
    * that was sent twice. Make another producer to go on, from the numbers of the last acknowledged record.
    *
+   * @param traceparent the trace that the records belong to, as W3C Trace Context writes it: it is sent with their batches, of
+   *   which each bears one
    * @throws Problem what refused one of them (the others of the call may be written); the signal's reason when it aborts
    */
-  send(records: readonly Outgoing[]): Promise<void> {
+  send(records: readonly Outgoing[], traceparent?: string): Promise<void> {
     if (records.length === 0) return Promise.resolve()
     const needsCount = this.#partitions === undefined && records.some((record) => record.partition === undefined)
-    const done = needsCount ? this.#askPartitions().then(() => this.#enqueue(records)) : this.#enqueue(records)
+    const done = needsCount ? this.#askPartitions().then(() => this.#enqueue(records, traceparent)) : this.#enqueue(records, traceparent)
     this.#open.add(done)
     const forget = (): void => void this.#open.delete(done)
     done.then(forget, forget)
@@ -189,7 +161,7 @@ export class Producer {
     this.#stop.abort(new Problem('stopping', 'the producer is closed'))
   }
 
-  async #enqueue(records: readonly Outgoing[]): Promise<void> {
+  async #enqueue(records: readonly Outgoing[], traceparent: string | undefined): Promise<void> {
     this.#signal.throwIfAborted()
     for (const { data } of records) {
       if (data.includes('\n'))
@@ -198,7 +170,8 @@ export class Producer {
       if (data[0] !== '{' && data.trimStart() === '') throw new Problem('bad_record', 'a record is empty')
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const sending: Sending = { open: records.length, refused: [], resolve, reject }
+    const sending: Sending = { open: records.length, traceparent, refused: [], resolve, reject }
+    if (traceparent !== undefined) this.#traced++
     const touched = new Set<Lane>()
     const turn = this.#turn++
     for (const [index, { data, key, partition }] of records.entries()) {
@@ -327,12 +300,14 @@ export class Producer {
 
   async #post(lane: Lane, batch: readonly Entry[], sequence: number): Promise<void> {
     const body = this.#bodies.take(batch)
+    const traceparent = this.#traceOf(batch)
     const call = {
       query: { topic: this.#topic, partition: lane.partition },
       headers: {
         'content-type': 'application/x-ndjson',
         'producer-id': this.#producerId,
         'producer-sequence': String(sequence),
+        ...(traceparent === undefined ? {} : { traceparent }),
       },
       body,
       signal: this.#signal,
@@ -351,6 +326,11 @@ export class Producer {
     )
     // Not after a failure: nobody knows then who still looks at it.
     if (tries === 1) this.#bodies.give(body)
+  }
+
+  #traceOf(batch: readonly Entry[]): string | undefined {
+    if (this.#traced === 0) return undefined
+    return batch.find(({ sending }) => sending.traceparent !== undefined)?.sending.traceparent
   }
 
   #retrying(what: () => string): Parameters<typeof retry>[1] {
@@ -376,6 +356,7 @@ export class Producer {
     this.#bufferedBytes -= entry.data.length
     const { sending } = entry
     if (--sending.open === 0) {
+      if (sending.traceparent !== undefined) this.#traced--
       const problem = sending.failure ?? told(sending)
       if (problem === undefined) sending.resolve()
       else sending.reject(problem)
@@ -386,13 +367,4 @@ export class Producer {
   #release(): void {
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
-}
-
-/** The first problem of a call's records, with the places of all that are to blame. */
-function told({ problem, refused }: Sending): Problem | undefined {
-  if (problem === undefined) return undefined
-  return new Problem(problem.code, problem.toJSON().detail, {
-    ...problem.extra,
-    refused: refused.sort((a, b) => a - b),
-  })
 }

@@ -125,7 +125,7 @@ class Application {
     if (error instanceof Problem) problem = error
     else {
       problem = new Problem('internal', `an error of ours; the log has it under the request id ${call.id}`)
-      this.#log.error({ err: error, request: call.id, method: call.method, path: call.path }, 'a request failed')
+      this.#log.error({ err: error, ...call.ids, method: call.method, path: call.path }, 'a request failed')
     }
     const { status, headers, body } = problemAnswer(problem)
     headers.push('Content-Length', String(Buffer.byteLength(body)), 'X-Request-Id', call.id)
@@ -169,7 +169,7 @@ class Application {
         answer.stream(sink)
       } catch (error) {
         // The head is out: all that is left to tell the client is that the answer is not complete.
-        this.#log.error({ err: error, request: call.id, path: call.path }, 'a stream failed')
+        this.#log.error({ err: error, ...call.ids, path: call.path }, 'a stream failed')
         sink.end()
       }
     }
@@ -181,7 +181,7 @@ class Application {
     const { method = 'none', path = 'none' } = call.route ?? {}
     this.#countRequest(method, path, status, (performance.now() - call.startedMs) / 1000)
     if (this.#log.isLevelEnabled('debug')) {
-      this.#log.debug({ request: call.id, method: call.method, path: call.path, status }, 'answered')
+      this.#log.debug({ ...call.ids, method: call.method, path: call.path, status }, 'answered')
     }
   }
 }
@@ -224,6 +224,12 @@ class Call implements Request, Handling {
 
   get trace(): Trace | undefined {
     return parseTraceparent(this.exchange.header('traceparent'))
+  }
+
+  /** What ties its log lines to those of others. */
+  get ids(): { readonly request: string; readonly trace?: string } {
+    const { id, trace } = this
+    return trace === undefined ? { request: id } : { request: id, trace: trace.traceId }
   }
 
   get closed(): AbortSignal {

@@ -1,6 +1,5 @@
 /** The broker's part of a trace: the spans of an append, and the field of the batch header that tells consumers of it. */
 
-import type { Answer } from '#lib/http/http'
 import type { Trace } from '#lib/trace'
 import type { Tracer } from '#lib/tracing'
 import { traceFields } from '#wire/frames'
@@ -11,12 +10,12 @@ import { traceFields } from '#wire/frames'
  *
  * @param work appends before it awaits anything, with these fields in the batch header; resolves when the batch is durable
  */
-export async function inTrace(
+export async function inTrace<T>(
   tracer: Tracer | undefined,
   parent: Trace,
   attributes: Readonly<Record<string, string>>,
-  work: (fields: ReadonlyMap<string, string>) => Promise<Answer>,
-): Promise<Answer> {
+  work: (fields: ReadonlyMap<string, string>) => Promise<T>,
+): Promise<T> {
   const span = tracer?.child('broker append', parent, 'server')
   try {
     const writing = work(traceFields(span?.trace ?? parent))

@@ -234,10 +234,12 @@ export class TopicCollector {
       acks.push(ack)
     }
     if (spans !== undefined) {
-      void Promise.all(acks).then(() => {
+      const end = async (): Promise<void> => {
+        await Promise.all(acks)
         acknowledged?.()
         spans.end()
-      })
+      }
+      void end()
     }
   }
 

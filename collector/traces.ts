@@ -27,7 +27,7 @@ export class Traces {
     this.#count++
     const place = `${batch.broker}/${batch.partition}`
     const list = this.#waiting.get(place)
-    const entry = { batch, arrivedMs: performance.now() }
+    const entry = { batch, arrivedMs: this.#tracer.nowMs }
     if (list === undefined) this.#waiting.set(place, [entry])
     else list.push(entry)
   }

@@ -18,7 +18,7 @@ function tracerTo(send: typeof fetch, options: Partial<TracerOptions> = {}) {
     headers: {},
     service: 'test',
     ratio: 1,
-    log: log as unknown as TracerOptions['log'],
+    log,
     figures: spanFigures(metrics),
     fetch: send,
     ...options,
@@ -58,7 +58,7 @@ test('spans are told as OTLP/HTTP JSON wants them', async (t) => {
   const [post] = seen
   t.equal(post?.url, '/v1/traces')
   t.match(post?.headers, { 'content-type': 'application/json', 'x-key': 'a b', 'x-other': 'c' })
-  const { resource, scopeSpans } = post?.body.resourceSpans[0]
+  const { resource, scopeSpans } = (post as (typeof seen)[0]).body.resourceSpans[0]
   t.same(resource.attributes[0], { key: 'service.name', value: { stringValue: 'penstock-broker' } })
   const [b, a] = scopeSpans[0].spans
   t.match(a, { name: 'a', kind: 2, traceId: /^[0-9a-f]{32}$/, spanId: /^[0-9a-f]{16}$/, status: {} })
@@ -81,7 +81,7 @@ test('an endpoint that is away costs spans beyond the bound, one line, and nothi
   const sent: number[] = []
   const { tracer, lines, count } = tracerTo(async (_, init) => {
     if (isAway) throw new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED') })
-    sent.push(JSON.parse(String(init?.body)).resourceSpans[0].scopeSpans[0].spans.length)
+    sent.push(JSON.parse(init?.body as string).resourceSpans[0].scopeSpans[0].spans.length)
     return new Response('{}')
   })
   for (let at = 0; at < 3_000; at++) tracer.begin('a')?.end()
@@ -135,7 +135,11 @@ test('without an endpoint there is no tracer; wrong settings are named, secrets 
   const settings = readSettings(tracingSettings, { env: {} })
   t.equal(settings.traceRatio, 0.01)
   t.equal(openTracer(settings, { log: silent, metrics: createMetrics('test') }), undefined)
-  const env = { OTEL_TRACES_SAMPLER_ARG: '1.5', OTEL_EXPORTER_OTLP_HEADERS: 'hunter2', OTEL_EXPORTER_OTLP_ENDPOINT: 'x' }
+  const env = {
+    OTEL_TRACES_SAMPLER_ARG: '1.5',
+    OTEL_EXPORTER_OTLP_HEADERS: 'hunter2',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'x',
+  }
   t.throws(() => readSettings(tracingSettings, { env }), SettingsError)
   try {
     readSettings(tracingSettings, { env })

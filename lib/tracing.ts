@@ -73,7 +73,7 @@ export class Span {
       startMs: this.#startMs,
       endMs,
       attributes,
-      error: error === undefined ? undefined : error instanceof Error ? error.message : String(error),
+      error: error === undefined ? undefined : error instanceof Error ? error.message : 'it failed',
     })
   }
 }
@@ -84,7 +84,7 @@ export interface TracerOptions {
   readonly service: string
   /** 0 to 1. */
   readonly ratio: number
-  readonly log: Pick<Log, 'warn' | 'info'>
+  readonly log: Readonly<Record<'warn' | 'info', (line: string) => void>>
   readonly figures: SpanFigures
   readonly fetch?: typeof fetch
 }
@@ -120,6 +120,11 @@ export class Tracer {
     return new Span(this, name, kind, parent, startMs ?? performance.now())
   }
 
+  /** For the beginning of a span that is made later. */
+  get nowMs(): number {
+    return performance.now()
+  }
+
   /** Of {@link Span}: takes one that is over. Its times are monotonic yet. */
   take(span: SpanRecord): void {
     if (this.#queue.length >= queueSpansMax) {
@@ -133,13 +138,13 @@ export class Tracer {
   /** Sends what waits, for two seconds at most; the rest is counted as dropped. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
-    let isOver = false
+    const over = new AbortController()
     const timer = setTimeout(() => {
-      isOver = true
+      over.abort()
       this.#posting?.abort(new Error('the process stops'))
     }, closeMs)
     await this.#sending
-    while (this.#queue.length > 0 && !isOver) {
+    while (this.#queue.length > 0 && !over.signal.aborted) {
       const before = this.#queue.length
       this.#send()
       await this.#sending

@@ -89,7 +89,10 @@ export class Demo {
         const moment = fleet.step()
         const gpu = moment.gpu.map(keyed)
         const transfers = moment.transfers.map(keyed)
-        const done = Promise.all([gpuLane.send(gpu, trace?.produce()), transfers.length > 0 ? transferLane.send(transfers) : undefined])
+        const done = Promise.all([
+          gpuLane.send(gpu, trace?.produce()),
+          transfers.length > 0 ? transferLane.send(transfers) : undefined,
+        ])
         trace?.endWith(done, { records: gpu, dead: [] }, topics.dcgm)
         onBatch({ records: gpu, dead: [] }, topics.dcgm)
         onBatch({ records: transfers, dead: [] }, topics.transfers)

@@ -4,8 +4,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
-import { listen } from '#test/listen'
-import { type Scope, startRole, temporaryFolder } from '#test/start'
+import { listen } from './listen.ts'
+import { type Scope, startRole, temporaryFolder } from './start.ts'
 
 interface Span {
   readonly service: string
@@ -56,15 +56,27 @@ test('one trace goes from the file to the store, through every process, with rig
   for (const [name, [service, parentName]] of Object.entries(wanted)) {
     const span = byName.get(name) as Span
     t.equal(span.service, service, name)
-    t.equal(span.parentSpanId, parentName === undefined ? undefined : byName.get(parentName)?.spanId, `parent of ${name}`)
+    t.equal(
+      span.parentSpanId,
+      parentName === undefined ? undefined : byName.get(parentName)?.spanId,
+      `parent of ${name}`,
+    )
     const [start, end] = [millisecondsOf(span.startTimeUnixNano), millisecondsOf(span.endTimeUnixNano)]
     t.ok(start >= beforeMs - 5 && start <= end && end <= afterMs + 5, `times of ${name}: ${start} to ${end}`)
     t.equal(span.status.code, undefined, name)
     const parent = parentName === undefined ? undefined : byName.get(parentName)
     // Two processes read the wall clock each for themselves.
-    if (parent !== undefined) t.ok(start >= millisecondsOf(parent.startTimeUnixNano) - 5, `${name} begins in its parent`)
+    if (parent !== undefined)
+      t.ok(start >= millisecondsOf(parent.startTimeUnixNano) - 5, `${name} begins in its parent`)
   }
-  const order = ['streamer read', 'proxy forward', 'broker commit', 'collector transform', 'store write', 'collector ack']
+  const order = [
+    'streamer read',
+    'proxy forward',
+    'broker commit',
+    'collector transform',
+    'store write',
+    'collector ack',
+  ]
   const starts = order.map((name) => millisecondsOf(byName.get(name)?.startTimeUnixNano ?? '0'))
   for (const [at, start] of starts.entries()) {
     if (at > 0) t.ok(start >= (starts[at - 1] as number) - 5, `${order[at]} comes after ${order[at - 1]}`)

@@ -1,6 +1,15 @@
 import * as fc from 'fast-check'
 import { test } from 'tap'
-import { formatBatchHead, formatCrc, formatLogHead, parseBatchHead, parseLogHead, traceFields, traceOf, type BatchHead } from './frames.ts'
+import {
+  formatBatchHead,
+  formatCrc,
+  formatLogHead,
+  parseBatchHead,
+  parseLogHead,
+  traceFields,
+  traceOf,
+  type BatchHead,
+} from './frames.ts'
 import type { Offset, Ordinal, Partition } from './ids.ts'
 
 const names = fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,20}$/)

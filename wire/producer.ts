@@ -132,7 +132,9 @@ export class Producer {
   send(records: readonly Outgoing[], traceparent?: string): Promise<void> {
     if (records.length === 0) return Promise.resolve()
     const needsCount = this.#partitions === undefined && records.some((record) => record.partition === undefined)
-    const done = needsCount ? this.#askPartitions().then(() => this.#enqueue(records, traceparent)) : this.#enqueue(records, traceparent)
+    const done = needsCount
+      ? this.#askPartitions().then(() => this.#enqueue(records, traceparent))
+      : this.#enqueue(records, traceparent)
     this.#open.add(done)
     const forget = (): void => void this.#open.delete(done)
     done.then(forget, forget)

@@ -20,7 +20,13 @@ test('the requests with records of a call bear its trace, others none', async (t
   })
   const producer = new Client({ url }).producer({ topic: 't', lingerMs: 0 })
   await producer.send([{ data: '1', partition: 0 }])
-  await producer.send([{ data: '2', partition: 0 }, { data: '3', partition: 0 }], traceparent)
+  await producer.send(
+    [
+      { data: '2', partition: 0 },
+      { data: '3', partition: 0 },
+    ],
+    traceparent,
+  )
   await producer.send([{ data: '4', partition: 0 }])
   await producer.close()
   t.same(seen, [

@@ -16,7 +16,7 @@ import { openStore } from '#store/open'
 import type { Store } from '#store/store'
 import { start, startRole } from '#test/start'
 import type { Bench } from '../measure.ts'
-import { Scope } from '../scope.ts'
+import { Scope } from '#test/scope'
 import { fill } from './api/fill.ts'
 import { load, quantile } from './api/load.ts'
 

@@ -1,9 +1,10 @@
 /** One trace from the row to the stored point: real roles, and a receiver of OTLP. */
 
-import { writeFileSync } from 'node:fs'
+import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
+import { Client } from '#wire/client'
 import { listen } from './listen.ts'
 import { type Scope, startRole, temporaryFolder } from './start.ts'
 
@@ -69,6 +70,22 @@ test('one trace goes from the file to the store, through every process, with rig
     if (parent !== undefined)
       t.ok(start >= millisecondsOf(parent.startTimeUnixNano) - 5, `${name} begins in its parent`)
   }
+  const append = byName.get('broker append') as Span
+  const [path] = globSync(join(broker.dataDir, 'telemetry/partition-0/*.log'))
+  const head = readFileSync(path as string, 'utf8')
+    .split('\n')
+    .find((line) => line.startsWith(': batch '))
+  t.match(head, ` trace=${append.traceId}-${append.spanId} `, 'the batch header names the append')
+  const again = await startRole(t, 'broker', { env: { TOPICS: topics, DATA_DIR: broker.dataDir } })
+  let records = 0
+  for await (const messages of new Client({ url: again.url })
+    .consumer({ topic: 'telemetry', from: 'earliest' })
+    .batches()) {
+    records += messages.length
+    if (records >= 100) break
+  }
+  t.equal(records, 100, 'a log with traces is opened again, and read')
+
   const order = [
     'streamer read',
     'proxy forward',

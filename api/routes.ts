@@ -105,6 +105,7 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
     accessLog: settings.accessLog,
     corsOrigins: settings.corsOrigins,
     rateLimit: settings.rateLimit,
+    wrongKeyLimit: settings.wrongKeyLimit,
     wallMs,
     handlers: {
       ...gpuHandlers(inventory),

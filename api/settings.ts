@@ -83,6 +83,12 @@ export const apiSettings = {
     min: 1,
     max: 10_000_000,
   }),
+  wrongKeyLimit: setting.integer('WRONG_KEY_LIMIT', {
+    help: 'wrong keys that an address may try in a minute',
+    default: '60',
+    min: 1,
+    max: 10_000_000,
+  }),
   accessLog: setting.boolean('ACCESS_LOG', {
     help: 'a line for each request at the level info: method, path without its query, status, key; else at debug',
     default: 'false',

@@ -13,7 +13,7 @@ import { k6Path, skipWithout, tools } from '#test/tools'
 import { settled, sumOf } from './account.ts'
 import { lasting, profiles, secondsOf, works, type ProfileName, type Work } from './profiles.ts'
 import { figure, htmlOf, isGood, lineOf, markdownOf, type Run, type Summary } from './report.ts'
-import { Scope } from './scope.ts'
+import { Scope } from '#test/scope'
 import { startStack, type Stack } from './stack.ts'
 
 const script = join(import.meta.dirname, 'k6/main.ts')

@@ -83,6 +83,7 @@ async function statusFor(scopes: Key['scopes'], url: string): Promise<number> {
     openStream: () => () => {},
     corsOrigins: [],
     rateLimit: 100,
+    wrongKeyLimit: 60,
     limits: apiLimits,
     accessLog: false,
     tls: undefined,

@@ -59,11 +59,13 @@ test('what one replica revokes ends at the other, and stays ended; secrets in fi
   // Both sides take the new token before one sends it; the keys follow on.
   writeFileSync(tokenFile, 'new-token,old-token\n')
   writeFileSync(keyFile, 'the-second-key\n')
+  const direct = (token: string) => fetch(`${broker.url}/topics`, { headers: { authorization: `Bearer ${token}` } })
+  // Each side looks at its file once a second, and the API may be the first to send what the broker has not seen.
+  await becomes(async () => (await direct('new-token')).status, 200)
   await becomes(() => statusAt(here, 'the-second-key'), 200)
   t.equal(await statusAt(here, 'the-first-key'), 401)
   const second = await keys(['create', 'n', '--scopes', 'read'], 'the-second-key')
   t.equal(second.code, 0, second.err)
-  const direct = (token: string) => fetch(`${broker.url}/topics`, { headers: { authorization: `Bearer ${token}` } })
   t.same([(await direct('new-token')).status, (await direct('old-token')).status], [200, 200])
   t.equal((await direct(second.out)).status, 401, 'a key of the API is no token of the broker')
   t.match(await keys(['list'], 'the-first-key'), { code: 1, err: /wants a key of the scope admin: set API_KEY/ })

@@ -26,10 +26,9 @@ export interface DoorkeeperOptions {
   readonly log: Log
   /** Requests a minute and key. */
   readonly rateLimit: number
+  /** Wrong keys that one address may try in a minute. */
+  readonly wrongKeyLimit: number
 }
-
-/** Wrong keys that one address may try in a minute. */
-const failuresMax = 60
 
 /** Pairs of address and key that are remembered as right. */
 const familiarMax = 10_000
@@ -43,12 +42,12 @@ export type Admit = (
 
 /** Lets a request in by its key, and not too often. Wants `@fastify/rate-limit` registered. */
 export function doorkeeper(app: FastifyInstance, options: DoorkeeperOptions): Admit {
-  const { keys, anyone, userOf, corsOrigins, rateLimit: max, log } = options
+  const { keys, anyone, userOf, corsOrigins, rateLimit: max, wrongKeyLimit, log } = options
   app.decorateRequest('key', null as unknown as Key)
   const timeWindow = 60_000
   const limitKey = app.createRateLimit({ max, timeWindow, keyGenerator: (request) => request.key.id })
   const limitFailures = app.createRateLimit({
-    max: failuresMax,
+    max: wrongKeyLimit,
     timeWindow,
     keyGenerator: (request) => counted(request.ip),
   })

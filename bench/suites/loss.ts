@@ -12,7 +12,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { machine, type Bench } from '../measure.ts'
-import { Scope } from '../scope.ts'
+import { Scope } from '#test/scope'
 import { goThrough } from './loss/faults.ts'
 import { kafkaRow } from './loss/kafka.ts'
 import { penstockRow } from './loss/penstock.ts'

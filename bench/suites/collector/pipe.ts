@@ -6,7 +6,7 @@ import { startRole, type StartedRole } from '#test/start'
 
 import { cpuSecondsOf } from '../../cpu.ts'
 import type { Bench } from '../../measure.ts'
-import { Scope } from '../../scope.ts'
+import { Scope } from '#test/scope'
 import type { RowFile } from './fleet.ts'
 
 /** How often the collector is asked how far it is: at 50 ms the answers were a tenth of its work. */

@@ -3,7 +3,7 @@
 import { influx2, type StartedInflux } from '#test/influx'
 
 import type { Bench } from '../../measure.ts'
-import type { Scope } from '../../scope.ts'
+import type { Scope } from '#test/scope'
 
 export interface Database extends StartedInflux {
   /** As the collector's environment names it. */

@@ -6,7 +6,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { start } from '#test/start'
 
-import { Scope } from '../../scope.ts'
+import { Scope } from '#test/scope'
 import type { RowFile } from './fleet.ts'
 import { cpuSecondsOf } from '../../cpu.ts'
 import type { Database } from './server.ts'

@@ -6,7 +6,7 @@ import type { GpuRecord } from '#telemetry/record'
 import { type Instant, parseTime } from '#telemetry/time'
 
 import type { Bench } from '../../measure.ts'
-import { Scope } from '../../scope.ts'
+import { Scope } from '#test/scope'
 import { report, secondsOf, sideBySide, takeTurns } from '../log/rounds.ts'
 import { moments } from './fleet.ts'
 import { type Database, startDatabase } from './server.ts'

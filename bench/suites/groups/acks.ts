@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Durability } from '#broker/log/types'
 
 import type { Bench } from '../../measure.ts'
-import { Scope } from '../../scope.ts'
+import { Scope } from '#test/scope'
 import { isAnswerWhole, startBroker, type LoadedBroker } from '../log/http.ts'
 import { report, secondsOf, takeTurns } from '../log/rounds.ts'
 import { loadOver } from '../log/socket.ts'

@@ -15,7 +15,7 @@ import { start } from '#test/start'
 import { Client, type ConsumerOptions, type Message } from '#wire/client'
 
 import type { Bench } from '../../measure.ts'
-import { Scope } from '../../scope.ts'
+import { Scope } from '#test/scope'
 import { startBroker } from '../log/http.ts'
 import { report, takeTurns, type Figure } from '../log/rounds.ts'
 import { batchRecords, bodyOf, recordBytes } from '../log/work.ts'

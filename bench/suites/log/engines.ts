@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { skipWithout, tools, underUws } from '#test/tools'
 
 import type { Bench } from '../../measure.ts'
-import { Scope } from '../../scope.ts'
+import { Scope } from '#test/scope'
 import { startBroker } from './http.ts'
 import { startRedis, type Redis } from './redis.ts'
 import { report, takeTurns, type Figure } from './rounds.ts'

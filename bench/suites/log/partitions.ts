@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from '#wire/client'
 
 import type { Bench } from '../../measure.ts'
-import { Scope } from '../../scope.ts'
+import { Scope } from '#test/scope'
 import { startBroker, type LoadedBroker } from './http.ts'
 import { batchRecords, bodyOf, recordBytes } from './work.ts'
 

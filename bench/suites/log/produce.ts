@@ -16,7 +16,7 @@ import { ChunkRing } from '#broker/log/ring'
 import type { Durability } from '#broker/log/types'
 
 import type { Bench } from '../../measure.ts'
-import { Scope } from '../../scope.ts'
+import { Scope } from '#test/scope'
 import { startBroker } from './http.ts'
 import { startRedis } from './redis.ts'
 import { report, sideBySide, takeTurns, type Figure } from './rounds.ts'

@@ -9,7 +9,7 @@ import { start } from '#test/start'
 import { influxdb2Path } from '#test/tools'
 
 import type { Bench } from '../../measure.ts'
-import { Scope } from '../../scope.ts'
+import { Scope } from '#test/scope'
 import { Influx } from './database.ts'
 import { startPenstock } from './penstock.ts'
 import { planOf } from './plan.ts'

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 
 import { cpuSecondsOf } from '../../cpu.ts'
 import type { Bench } from '../../measure.ts'
-import { Scope } from '../../scope.ts'
+import { Scope } from '#test/scope'
 import { askProduce } from '../log/http.ts'
 import { report, takeTurns, type Figure } from '../log/rounds.ts'
 import { loadOver } from '../log/socket.ts'

@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 
 import type { Bench } from '../../measure.ts'
-import { Scope } from '../../scope.ts'
+import { Scope } from '#test/scope'
 import { askProduce } from '../log/http.ts'
 import { takeTurns } from '../log/rounds.ts'
 import { Connection, loadOver } from '../log/socket.ts'

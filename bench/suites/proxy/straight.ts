@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Client } from '#wire/client'
 
 import type { Bench } from '../../measure.ts'
-import { Scope } from '../../scope.ts'
+import { Scope } from '#test/scope'
 import { report, takeTurns } from '../log/rounds.ts'
 import { batchRecords, recordBytes } from '../log/work.ts'
 import { startPair } from './pair.ts'

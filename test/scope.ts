@@ -1,4 +1,4 @@
-/** What test/start.ts needs of a test, for a run that is none: it is told when all is over. */
+/** What test/start.ts needs of a test, for a run that is none (a benchmark, a load test): it is told when all is over. */
 export class Scope {
   readonly #callbacks: (() => unknown)[] = []
 

@@ -21,7 +21,7 @@ export interface Answered {
 
 /** No answer came. */
 export interface Silent {
-  /** `ECONNREFUSED` and the like, in which no secret can be. */
+  /** `ECONNREFUSED` and the like: nothing of the request. */
   readonly failed: string
 }
 
@@ -99,6 +99,8 @@ function whyFailed(error: unknown): string {
     if (at.name === 'TimeoutError') return `no answer within ${askMs / 1000} s`
     const { code } = at as NodeJS.ErrnoException
     if (typeof code === 'string') return code
+    // `bad port` and the like; the message of `fetch` itself may hold the whole address.
+    if (at.cause === undefined) return at === error ? at.name : at.message
   }
-  return error instanceof Error ? error.name : 'unknown'
+  return 'unknown'
 }

@@ -2,6 +2,7 @@
 
 import { access, constants, readFile, stat, statfs } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { dataFormat } from '#broker/broker'
 import { usualFloor } from '#broker/floor'
 import { holderOf } from '#broker/lock'
@@ -9,6 +10,9 @@ import { formatBytes } from '../table.ts'
 import { type Finding, findingsOf } from './finding.ts'
 
 const { ok, warning, problem, skipped } = findingsOf('disk')
+
+/** A disk that does not say for so long what it has hangs. */
+const hangingMs = 2_000
 
 /** What of the settings the disk is judged by. */
 export interface DiskWants {
@@ -185,8 +189,9 @@ async function existing(path: string): Promise<string> {
 }
 
 function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
+  const found = stat(path).then(
     () => true,
     () => false,
   )
+  return Promise.race([found, sleep(hangingMs, false, { ref: false })])
 }

@@ -1,6 +1,7 @@
 /** The file of the embedded store, opened so that nothing beside it is made. */
 
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { applicationId, migrations } from '#store/embedded/schema'
@@ -50,11 +51,13 @@ export function judgeFile({ path, bytes, schema, application, troubles }: FileFa
 }
 
 /** @param isExpected whether the environment says that there is one */
-export function lookAtFile(path: string, isExpected: boolean): Finding[] {
-  if (!existsSync(path)) return isExpected ? [ok(`${path} is not there yet: the collector makes it`)] : []
+export async function lookAtFile(path: string, isExpected: boolean): Promise<Finding[]> {
+  // By a call that leaves the process free: on a network disk that hangs, SQLite would stop everything.
+  const found = await stat(path).catch(() => undefined)
+  if (found === undefined) return isExpected ? [ok(`${path} is not there yet: the collector makes it`)] : []
   let db: DatabaseSync | undefined
   try {
-    const { size: bytes } = statSync(path)
+    const bytes = found.size
     db = openUntouched(path)
     const troubles = bytes > checkedBytesMax ? undefined : checked(db)
     return judgeFile({

@@ -8,7 +8,7 @@ const GiB = 2 ** 30
  * What is left where nobody says how much. A journal of a group takes a megabyte or two, so a gigabyte is plenty; of a small
  * disk no more than a twentieth, so that it can be used.
  */
-function usualFloor({ totalBytes }: DiskSpace): number {
+export function usualFloor({ totalBytes }: Pick<DiskSpace, 'totalBytes'>): number {
   return Math.min(GiB, Math.floor(totalBytes / 20))
 }
 

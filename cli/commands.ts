@@ -73,6 +73,10 @@ export const commands: Readonly<Record<string, CommandRow>> = {
     summary: 'report on, check, copy or compact the embedded store',
     load: async () => (await import('./tools/store.ts')).store,
   },
+  doctor: {
+    summary: 'say what is wrong here, and how to mend it',
+    load: async () => (await import('./doctor/command.ts')).doctor,
+  },
   sample: {
     summary: 'write sample files of a fleet that does not exist',
     load: async () => (await import('./tools/sample.ts')).sample,

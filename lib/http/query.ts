@@ -117,12 +117,20 @@ function unknownParameter(name: string, known: readonly string[]): Problem {
   return new Problem('unknown_parameter', `${shown(name)} is not known: ${hint}`, extra)
 }
 
-/** The known name that is the fewest edits away, if that is few enough to be what was meant. */
-export function nearest(name: string, known: readonly string[]): string | undefined {
+/**
+ * The known name that is the fewest edits away, if that is few enough to be what was meant.
+ *
+ * @param editsMax how many are few
+ */
+export function nearest(
+  name: string,
+  known: readonly string[],
+  editsMax = Math.max(2, Math.ceil(name.length / 3)),
+): string | undefined {
   // A very long name is nobody's slip, and the distance takes the product of both lengths.
   if (name.length > 64) return undefined
   let best: string | undefined
-  let bestEdits = Math.max(2, Math.ceil(name.length / 3)) + 1
+  let bestEdits = editsMax + 1
   for (const candidate of known) {
     const edits = editDistance(name.toLowerCase(), candidate.toLowerCase())
     if (edits < bestEdits) [best, bestEdits] = [candidate, edits]

@@ -25,7 +25,7 @@ export async function csvToInflux(bench: Bench): Promise<void> {
     for (let round = 0; round < (bench.quick ? 1 : 3); round++) {
       const bucket = `piped-${round}`
       const store = database.env(bucket)
-      piped.push(await throughPipe(bench, join(bench.folder, bucket), file, store, { influxdb: database }))
+      piped.push(await throughPipe(bench, join(bench.folder, bucket), file, { store, others: { influxdb: database } }))
       await assertWhole(database, bucket, file)
       for (const layout of telegraf === undefined ? [] : layouts) {
         const own = `telegraf-${layout}-${round}`

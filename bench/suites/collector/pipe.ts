@@ -18,26 +18,38 @@ export interface PipeRound {
   readonly cpuS: Readonly<Record<string, number>>
 }
 
-/**
- * @param store the settings of the collector's store
- * @param others further processes that the rows cost something
- */
+export interface PipeOptions {
+  /** The settings of the collector's store. */
+  readonly store?: Readonly<Record<string, string>>
+  /** Further processes that the rows cost something. */
+  readonly others?: Readonly<Record<string, { readonly pid: number }>>
+  /** Settings of all roles. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** The metrics of all roles are asked for so often. */
+  readonly scrapeMs?: number
+}
+
+/** Takes the rows of a file through a pipe of its own. */
 export async function throughPipe(
   bench: Bench,
   folder: string,
   file: RowFile,
-  store: Readonly<Record<string, string>> = {},
-  others: Readonly<Record<string, { readonly pid: number }>> = {},
+  { store = {}, others = {}, settings = {}, scrapeMs }: PipeOptions = {},
 ): Promise<PipeRound> {
   const scope = new Scope()
   try {
-    const env = (part: string): Record<string, string> => ({ DATA_DIR: join(folder, part), LOG_LEVEL: 'info' })
+    const env = (part: string): Record<string, string> => ({
+      DATA_DIR: join(folder, part),
+      LOG_LEVEL: 'info',
+      ...settings,
+    })
     const broker = await startRole(scope, 'broker', { env: env('broker') })
     const to = { MSG_QUEUE_ADDR: broker.url }
     const collector = await startRole(scope, 'collector', { env: { ...env('collector'), ...to, ...store } })
     const processes = { broker, collector, ...others }
     const before = mapped(processes, ({ pid }) => cpuSecondsOf(pid))
     const streamer = await startRole(scope, 'streamer', { env: { ...env('streamer'), ...to, CSV: file.path } })
+    if (scrapeMs !== undefined) scrape(scope, [broker, collector, streamer], scrapeMs)
     // Its own start is not part of the rate: it begins to read when it listens.
     const listeningMs = performance.now()
     while ((await settledOf(collector)) < file.rows) await sleep(pollMs)
@@ -63,6 +75,18 @@ export function reportShares(bench: Bench, work: string, { cpuS }: PipeRound, ro
 /** The round in the middle. */
 export function middleOf(rounds: readonly PipeRound[]): PipeRound {
   return rounds.toSorted((a, b) => a.rowsAS - b.rowsAS)[rounds.length >> 1] as PipeRound
+}
+
+/** Asks for the metrics of each role, as Prometheus does, until the scope ends. */
+function scrape(scope: Scope, roles: readonly StartedRole[], everyMs: number): void {
+  const timer = setInterval(() => {
+    for (const { url } of roles) {
+      fetch(`${url}/metrics`)
+        .then((answer) => answer.text())
+        .catch(() => {})
+    }
+  }, everyMs)
+  scope.teardown(() => clearInterval(timer))
 }
 
 /** Records that the ledger has, out of the metrics: `/status` would ask the store. */

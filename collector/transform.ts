@@ -58,7 +58,8 @@ const templatesMax = 100_000
 export class Transformer {
   #templates = new Map<string, Template>()
   #last: Template | undefined
-  #time = ''
+  /** The last time that was read, which most records share. An empty one is none. */
+  #time: string | undefined
 
   /** @returns what {@link transform} does */
   transform(text: string): TelemetryRecord | Refused {
@@ -85,16 +86,15 @@ export class Transformer {
     if (valueEnd <= valueAt || text.slice(valueEnd) !== after || text.slice(timeEnd, valueAt) !== before)
       return undefined
     if (!text.startsWith(head)) return undefined
-    const time = text.slice(head.length, timeEnd)
-    if (time !== this.#time) {
-      if (parseTime(time) === undefined) return undefined
-      this.#time = time
-    }
+    let time = text.slice(head.length, timeEnd)
+    if (time === this.#time) time = this.#time
+    else if (parseTime(time) === undefined) return undefined
+    else this.#time = time
     const given = text.slice(valueAt, valueEnd)
     if (!plainNumber.test(given)) return undefined
     const value = Number(given)
     const refused = implausible(record.metric, value)
-    return refused === undefined ? normalise({ ...record, time: this.#time, value }) : { refused }
+    return refused === undefined ? normalise({ ...record, time, value }) : { refused }
   }
 
   #learn(text: string, record: GpuRecord): void {

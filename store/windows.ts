@@ -64,7 +64,7 @@ export function windowsOf(rows: Iterable<Row>, windowMs: number, fn: RangeFuncti
     }
     if (value === null) continue
     values.push(value)
-    if (before !== undefined) steps.add(before.value, value, (ms - before.ms) / 1000 + (ns - before.ns) / 1e9)
+    if (before !== undefined) steps.add(before.value, value, ((ms - before.ms) * 1e6 + (ns - before.ns)) / 1e9)
     before = { ms, ns, value }
   }
   close()

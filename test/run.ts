@@ -4,6 +4,7 @@
  *     npm test                          everything that fits into three minutes
  *     npm test -- --full                the long variants too (PENSTOCK_TEST_FULL=1 in the tests' environment)
  *     npm test -- wire broker/log.test.ts      only these folders and files
+ *     npm test -- --explore             properties draw new cases instead of the same ones (seed.ts)
  *     npm test -- --bail                flags of tap go through
  */
 
@@ -26,7 +27,9 @@ process.exitCode = await main(process.argv.slice(2))
 
 async function main(args: readonly string[]): Promise<number> {
   const full = args.includes('--full')
-  const flags = args.filter((arg) => arg.startsWith('-') && arg !== '--full')
+  const explores = args.includes('--explore')
+  const flags = args.filter((arg) => arg.startsWith('-') && arg !== '--full' && arg !== '--explore')
+  if (!explores) flags.push(`--node-arg=--import=${new URL('seed.ts', import.meta.url).href}`)
   const paths = args.filter((arg) => !arg.startsWith('-'))
   const files = paths.flatMap(testsIn)
   const empty = paths.find((path) => testsIn(path).length === 0)

@@ -172,6 +172,13 @@ test('windows of rows, and of rollups in their place, are what the rows say one 
   )
 })
 
+test('a rate over the nanosecond between two hours is exact', async (t) => {
+  const builder = new WindowsBuilder(1, 'rate')
+  builder.addRows(0, { times: Float64Array.of(hourNs - 1), values: Float64Array.of(0) })
+  builder.addRows(3_600_000, { times: Float64Array.of(0), values: Float64Array.of(1) })
+  t.equal(builder.finish().at(-1)?.value, 1 / 1e-9)
+})
+
 test('rows between two times', async () => {
   fc.assert(
     fc.property(hours, fc.integer({ min: 0, max: hourNs }), fc.integer({ min: 0, max: hourNs }), (rows, from, to) => {

@@ -129,7 +129,8 @@ export class WindowsBuilder {
 
   #rise(hourMs: number, value: number, time: number): void {
     if (this.#before === undefined) return
-    const seconds = (hourMs - this.#beforeHourMs) / 1000 + (time - this.#beforeTime) / 1e9
+    // In whole nanoseconds first: seconds of two hours, subtracted, would leave of a nanosecond three digits.
+    const seconds = ((hourMs - this.#beforeHourMs) * 1e6 + (time - this.#beforeTime)) / 1e9
     this.#rose += value < this.#before ? value : value - this.#before
     this.#seconds += seconds
     if (this.#fn !== 'integral' || seconds > integralGapMaxS) return

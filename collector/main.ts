@@ -119,9 +119,9 @@ function collectorsOf(
   })
   const topics = [...new Set([settings.msgQueueTopic, settings.transfersTopic])]
   return topics.map((topic) => {
-    const writesAtOnce = store.writesAtOnce ?? 1
+    const { writesAtOnce = 1, writeGrowth: growth = 1 } = store
     // What is written, and what is on its way meanwhile: enough to fill the next two batches.
-    const maxInFlight = (writesAtOnce + 2) * batchRecords
+    const maxInFlight = (writesAtOnce + 2) * batchRecords * growth
     const figures = all.of(topic)
     const settler = new Settler({
       clock: systemClock,
@@ -142,7 +142,7 @@ function collectorsOf(
     const limits = { records: batchRecords, bytes: batchBytes }
     return new TopicCollector(
       { clock: systemClock, backoff: defaultBackoff, settler, subscription, settled, log, figures, traces },
-      { topic, group, limits, waitMs: batchWaitMs, visibilityMs, writesAtOnce },
+      { topic, group, limits, waitMs: batchWaitMs, visibilityMs, writesAtOnce, growth },
     )
   })
 }

@@ -4,6 +4,7 @@ import { systemClock } from '#lib/clock'
 import { fetchOf } from '#lib/dial'
 import { createLog, type Log } from '#lib/log'
 import { createMetrics } from '#lib/metrics'
+import { plainFetch } from '#lib/plain-fetch'
 import { openService } from '#lib/service'
 import { openTls } from '#lib/tls'
 import { openTracer, type Tracer } from '#lib/tracing'
@@ -72,7 +73,7 @@ export async function run(settings: CollectorSettings, signal: AbortSignal): Pro
   try {
     const store = (work.store ??= await gate.pass(() => openStore(settings), stop))
     log.info({ engine: store.engine }, 'the store is open')
-    const parts = { store, fetch: await fetchOf(tls.client), gates, stream: streams.signal, log, figures, tracer }
+    const parts = { store, fetch: (await fetchOf(tls.client)) ?? plainFetch, gates, stream: streams.signal, log, figures, tracer }
     work.collectors.push(...collectorsOf(settings, parts))
     const runs = work.collectors.map((collector) =>
       collector.run(stop).catch((error: unknown) => {

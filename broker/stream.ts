@@ -246,7 +246,8 @@ export class ConsumeStream {
   /** Ends a turn: what the socket has not taken at once stays as it is in memory until it has. */
   #flush(): void {
     this.#write()
-    if (this.#sink.pendingBytes === 0) this.#held.clear()
+    // Also what an earlier turn has noted: its drain may not have been told yet, and would not find it here.
+    if (this.#sink.pendingBytes === 0) this.#release()
     else for (const chunk of this.#held) chunk.readers.add(this)
   }
 }

@@ -33,8 +33,6 @@ export interface EmbeddedOptions extends OpenOptions, Partial<Limits> {
  */
 export class EmbeddedStore implements Store {
   readonly engine = 'embedded'
-  /** The newest values are written once a batch, whatever its size: with four times as many a record takes a tenth less. */
-  readonly writeGrowth = 4
   readonly #database: Database
   readonly #writer: Writer | undefined
   readonly #sealer: Sealer | undefined

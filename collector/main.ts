@@ -73,7 +73,15 @@ export async function run(settings: CollectorSettings, signal: AbortSignal): Pro
   try {
     const store = (work.store ??= await gate.pass(() => openStore(settings), stop))
     log.info({ engine: store.engine }, 'the store is open')
-    const parts = { store, fetch: (await fetchOf(tls.client)) ?? plainFetch, gates, stream: streams.signal, log, figures, tracer }
+    const parts = {
+      store,
+      fetch: (await fetchOf(tls.client)) ?? plainFetch,
+      gates,
+      stream: streams.signal,
+      log,
+      figures,
+      tracer,
+    }
     work.collectors.push(...collectorsOf(settings, parts))
     const runs = work.collectors.map((collector) =>
       collector.run(stop).catch((error: unknown) => {

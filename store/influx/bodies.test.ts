@@ -21,7 +21,10 @@ function rowOf(head: string, at: Instant, value: number | null, isWanted = true)
 /** The bodies as texts; their memory serves again at once, as it does when each is sent before the next is made. */
 function textsOf(rows: readonly Row[], precision = precisionOf(rows)): string[] {
   const memory = Buffer.alloc(bodyBytesMax)
-  return Array.from(bodiesOf(rows, precision, () => memory), (body) => body.toString())
+  return Array.from(
+    bodiesOf(rows, precision, () => memory),
+    (body) => body.toString(),
+  )
 }
 
 /** Line protocol as texts, in nanoseconds. */

@@ -66,7 +66,9 @@ export class Http {
   async *pieces(request: Request): AsyncGenerator<string> {
     const { headers } = request
     const asked = this.#isFar ? { ...request, headers: { ...headers, 'accept-encoding': 'gzip' } } : request
-    const pieces = unpacked(await this.#answered(asked)).setEncoding('utf8').iterator()
+    const pieces = unpacked(await this.#answered(asked))
+      .setEncoding('utf8')
+      .iterator()
     for (;;) {
       const { done, value } = await this.#guarded(() => pieces.next() as Promise<IteratorResult<string>>)
       if (done === true) return

@@ -171,8 +171,7 @@ export class Recogniser {
   ): GpuState {
     const key = gpuKeyOf(record)
     const { uuid, gpu_i_id = '' } = record
-    const state = this.#memory.gpus.get(key) ??
-      learnt.get(key) ?? newGpu(uuid, gpu_i_id)
+    const state = this.#memory.gpus.get(key) ?? learnt.get(key) ?? newGpu(uuid, gpu_i_id)
     this.#memory.gpus.set(key, state)
     return state
   }
@@ -180,7 +179,8 @@ export class Recogniser {
   /** Reads all changes of owner of the GPUs that have a point from before those that are remembered. */
   async completeOwners(placed: readonly Placed<PointItem>[]): Promise<void> {
     const lacking = new Set<GpuState>()
-    for (const { at, state } of placed) if (state.gpu !== undefined && Sightings.isBeyond(state.gpu, at)) lacking.add(state.gpu)
+    for (const { at, state } of placed)
+      if (state.gpu !== undefined && Sightings.isBeyond(state.gpu, at)) lacking.add(state.gpu)
     if (lacking.size === 0) return
     const all = await readOwnerChanges(
       this.#server,

@@ -81,7 +81,11 @@ test('every profile lasts what it says, and holds each work to bounds', async (t
     t.strictSame(lasting(profile, secondsOf(profile)), profile, 'the time that it has changes nothing')
     for (const seconds of [profile.stages.length, 60, secondsOf(profile) * 2 + 1]) {
       const { stages } = lasting(profile, seconds)
-      t.equal(stages.reduce((sum, stage) => sum + stage.seconds, 0), seconds, `${name} in ${seconds} s`)
+      t.equal(
+        stages.reduce((sum, stage) => sum + stage.seconds, 0),
+        seconds,
+        `${name} in ${seconds} s`,
+      )
       t.ok(stages.every((stage) => stage.seconds >= 1))
     }
     for (const work of all) t.equal(thresholdsOf(profile, all)[`http_req_duration{work:${work}}`]?.length, 2)

@@ -54,6 +54,11 @@ test('a run is right when each acknowledged record is a row of the store, and ea
     ['nothing', counted, { topics: [], findings: [] }, /^100 acknowledged records are lost\n/],
   ]
   for (const [what, given, told, finding] of wrong) t.match(sumOf(given, told).findings.join('\n'), finding, what)
+  t.match(
+    sumOf(counted, audit({}), ['the broker 0 ended (SIGKILL): …']).findings,
+    [/broker 0 ended/],
+    'a role that is no more',
+  )
   const cut = { ...counted, acknowledged: 95, unanswered: 5 }
   t.strictSame(sumOf(cut, audit({})).findings, [], 'what got no answer may be there')
 })

@@ -1,7 +1,7 @@
 /** The report of a run, as Markdown and as one HTML file that needs nothing else. Pure. */
 
 import type { Sum } from './account.ts'
-import { perSecond, secondsOf, works, type Profile, type Work } from './profiles.ts'
+import { perSecond, questions, secondsOf, works, type Profile, type Work } from './profiles.ts'
 
 /** The summary that k6 exports: a metric's figures by name, and of each threshold whether it was crossed. */
 export interface Summary {
@@ -144,11 +144,12 @@ function reportOf(run: Run): Report {
         blocks: [
           {
             head: ['work', 'requests', 'median ms', 'p95 ms', 'p99 ms', 'max ms'],
-            rows: chosen.map((work) => {
-              const of = (part: string): string => figure(summary, `http_req_duration{work:${work}}`, part).toFixed(1)
-              const requests = figure(summary, `http_reqs{work:${work}}`, 'count')
-              return [work, whole(requests), of('med'), of('p(95)'), of('p(99)'), of('max')]
-            }),
+            rows: [
+              ...chosen.map((work) => latencyOf(summary, work, `work:${work}`)),
+              ...(chosen.includes('query')
+                ? questions.map((question) => latencyOf(summary, `query: ${question}`, `question:${question}`))
+                : []),
+            ],
           },
         ],
       },
@@ -169,6 +170,13 @@ function reportOf(run: Run): Report {
       },
     ],
   }
+}
+
+/** A row of the table of latencies. k6 counts requests by work; of a question the count is not exported. */
+function latencyOf(summary: Summary, name: string, tag: string): string[] {
+  const of = (part: string): string => figure(summary, `http_req_duration{${tag}}`, part).toFixed(1)
+  const requests = tag.startsWith('work:') ? whole(figure(summary, `http_reqs{${tag}}`, 'count')) : ''
+  return [name, requests, of('med'), of('p(95)'), of('p(99)'), of('max')]
 }
 
 /** `metric: bound` of each threshold that did not hold. (k6 exports whether it was crossed.) */

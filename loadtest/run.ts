@@ -83,6 +83,7 @@ async function load(stack: Stack, { name, chosen, seconds }: Asked, folder: stri
       consumed: counted('consumed'),
     },
     await settled(stack, settleMs),
+    await stack.ended(),
   )
   return { name, profile: lasting(profiles[name], seconds), chosen, startedAt, machine: machine(), summary, sum }
 }

@@ -57,7 +57,7 @@ export function markdownOf(run: Run): string {
 export function htmlOf(run: Run): string {
   const { title, verdict, sections } = reportOf(run)
   const cells = (tag: string, row: readonly string[]): string =>
-    `<tr>${row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join('')}</tr>`
+    `<tr>${row.map((cell) => `<${tag}${isFigure(cell) ? ' class="figure"' : ''}>${escaped(cell)}</${tag}>`).join('')}</tr>`
   const body = sections.map(({ title, blocks }) => {
     const parts = blocks.map((block) =>
       'text' in block
@@ -75,8 +75,8 @@ export function htmlOf(run: Run): string {
   :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
   body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
   table { border-collapse: collapse; margin: 1rem 0; }
-  th, td { padding: 0.25rem 0.75rem; border-bottom: 1px solid #8884; text-align: right; }
-  th:first-child, td:first-child { text-align: left; }
+  th, td { padding: 0.25rem 0.75rem; border-bottom: 1px solid #8884; text-align: left; }
+  .figure { text-align: right; font-variant-numeric: tabular-nums; }
   .verdict { padding: 0.5rem 1rem; border-left: 0.4rem solid ${isGood(run) ? '#2a7' : '#c33'}; font-weight: 600; }
 </style>
 <h1>${escaped(title)}</h1>
@@ -100,7 +100,7 @@ function reportOf(run: Run): Report {
   const slow = bad.length > 3 ? [`${bad.length} thresholds were crossed`] : bad.map((each) => `threshold ${each}`)
   const verdict = isGood(run)
     ? `passed: ${lineOf(sum)}`
-    : `FAILED: ${[...sum.findings, ...slow].join('; ')} (${lineOf(sum)})`
+    : `FAILED: ${[...sum.findings, ...slow, lineOf(sum)].join('; ')}`
   return {
     title: `Load test: ${name}`,
     verdict,
@@ -109,7 +109,7 @@ function reportOf(run: Run): Report {
         title: 'What was done',
         blocks: [
           {
-            text: `${profile.about}. ${secondsOf(profile)} s from ${startedAt} on ${machine}; k6 on the same machine.`,
+            text: `Profile ${name}: ${profile.about}. This run: ${secondsOf(profile)} s from ${startedAt} on ${machine}; k6 on the same machine.`,
           },
           {
             head: ['work', 'what', 'requests/s at level 1'],
@@ -153,6 +153,9 @@ function reportOf(run: Run): Report {
                 : []),
             ],
           },
+          {
+            text: `${whole(figure(summary, 'dropped_iterations', 'count'))} more requests were due and not sent, because all of k6's users waited for answers.`,
+          },
         ],
       },
       {
@@ -193,6 +196,11 @@ function thresholdsIn({ metrics }: Summary): { metric: string; bound: string; wa
     // k6 exports whether it was crossed.
     Object.entries(thresholds as Record<string, boolean>).map(([bound, wasCrossed]) => ({ metric, bound, wasCrossed })),
   )
+}
+
+/** A cell that is a number, or the head of such: `p95 ms`, `count`, `requests`. */
+function isFigure(cell: string): boolean {
+  return /^[\d,.]+$|(^| )ms$|^count$|^requests/.test(cell)
 }
 
 function compare(one: string, other: string): number {

@@ -1,5 +1,6 @@
 /** An Ingress as Kubernetes takes it. Whether a controller does as it says is not tried: none is asked for. */
 
+import { kubernetesVersion } from '#test/tools'
 import { chart, type Figures, release, type Site } from './tools.ts'
 
 export async function isIngressTaken(site: Site): Promise<Figures> {
@@ -10,6 +11,9 @@ export async function isIngressTaken(site: Site): Promise<Figures> {
     chart,
     '--show-only',
     'templates/ingress.yaml',
+    // Without a question to the cluster helm takes it for an old one.
+    '--kube-version',
+    kubernetesVersion,
     ...lines.flatMap((line) => ['--set', `ingress.${line}`]),
   )
   const said = site.tryOut(text).trim()

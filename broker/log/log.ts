@@ -118,6 +118,7 @@ export class Log {
         },
       },
       modes[options.durability],
+      options.turn,
     )
     this.#unregister = options.durability === 'memory' ? ring.register(this) : () => {}
   }

@@ -45,12 +45,7 @@ export function produce(
   onProduced: OnProduced,
   tracer?: Tracer,
 ): Promise<Answer> {
-  const {
-    topic: name,
-    partition,
-    key,
-    unwrap,
-  } = readQuery(request, produceParameters)
+  const { topic: name, partition, key, unwrap } = readQuery(request, produceParameters)
   if (name.endsWith(deadSuffix)) throw new Problem('dead_topic', `${name} holds dead letters; send to /dead?topic=T`)
   if (partition !== undefined && key !== undefined) {
     throw new Problem('bad_parameter', 'partition and key exclude each other: give the one or the other')

@@ -39,6 +39,8 @@ export interface BrokerOptions {
   readonly queueRecordsMax?: number
   /** How far ahead a log that shows unsynced records reserves offsets. */
   readonly reserveRecords?: number
+  /** Resolves when what has come in this turn of the event loop is appended, so that it makes one write. */
+  readonly turn?: () => Promise<void>
   /** Free bytes of the disk below which nothing is produced; by default made of its size. */
   readonly diskFloorBytes?: number | undefined
   /** How often a record is sent before it becomes a dead letter; 5 in shared groups, and for ever in exclusive ones. */
@@ -85,6 +87,7 @@ export class Broker {
       segmentBytesMax: options.segmentBytesMax,
       queueRecordsMax: options.queueRecordsMax ?? queueRecordsMax,
       reserveRecords: options.reserveRecords ?? reserveRecords,
+      turn: options.turn,
       attemptsMax: options.attemptsMax,
       onBroken: (error) => options.onBroken?.(error),
       newLogId: () => options.newLogId(),

@@ -1,6 +1,7 @@
 /** The role `broker`: opens the logs, serves them, and closes them in order. */
 
 import { randomBytes } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 
 import { systemClock } from '#lib/clock'
 import { createLog, type Log } from '#lib/log'
@@ -146,6 +147,7 @@ async function openBroker(
     partitionsMax: settings.maxPartitions,
     diskFloorBytes: settings.diskFloorBytes,
     attemptsMax: settings.maxAttempts,
+    turn: setImmediate,
     groupExpiryMs: settings.groupExpiryMs,
     ...told,
     newLogId: () => randomBytes(8).toString('hex'),

@@ -18,6 +18,8 @@ export interface TopicContext {
   readonly segmentBytesMax: number
   readonly queueRecordsMax: number
   readonly reserveRecords: number
+  /** Resolves when what has come in this turn of the event loop is appended. */
+  readonly turn: (() => Promise<void>) | undefined
   /** How often a record is sent in a group; `undefined` leaves it to its mode. */
   readonly attemptsMax: number | undefined
   /** Told when a log or a journal cannot be trusted any more: the process should end. */
@@ -166,12 +168,13 @@ async function openLogs(
   { partitions, durability }: TopicOptions,
   from: number,
 ): Promise<Log[]> {
-  const { disk, broker, ring, segmentBytesMax, queueRecordsMax, reserveRecords } = context
+  const { disk, broker, ring, segmentBytesMax, queueRecordsMax, reserveRecords, turn } = context
   const options: LogOptions = {
     durability,
     segmentBytesMax,
     queueRecordsMax,
     reserveRecords,
+    turn,
     onBroken: (error) => context.onBroken(error),
   }
   const opened: Log[] = []

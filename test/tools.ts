@@ -132,7 +132,7 @@ export const tools = {
   uws: {
     name: 'uWebSockets.js (npm run engine), or a system that it loads on (.ci/debian-13)',
     isThere: () => uwsLoads() || (existsSync(uwsFolder) && existsSync(debian13Path)),
-    skipped: 'the second HTTP engine (lib/http/uws.proc.test.ts, test/flood.proc.test.ts)',
+    skipped: 'the second HTTP engine (lib/http/uws.proc.test.ts, test/flood.proc.test.ts, test/limits.proc.test.ts)',
   },
   helm: {
     name: 'helm 3.22.0 (.ci/kubernetes)',

@@ -118,6 +118,7 @@ export class Log {
         },
       },
       modes[options.durability],
+      options.turn,
     )
     this.#unregister = options.durability === 'memory' ? ring.register(this) : () => {}
   }
@@ -293,10 +294,7 @@ export class Log {
         `${folderName(this)}: ${this.#unwritten} acknowledged records of a memory topic are lost: ${this.#behind}`,
       )
     }
-    if (this.#queue.broken !== undefined || this.#unwritten > 0) {
-      await this.#segments.abandon()
-      return
-    }
+    if (this.#queue.broken !== undefined || this.#unwritten > 0) return this.#segments.abandon()
     await this.#segments.close()
     await this.#reservation.remove()
   }

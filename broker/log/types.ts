@@ -19,6 +19,8 @@ export interface LogOptions {
   readonly queueRecordsMax: number
   /** How far ahead of its end a log that shows unsynced records reserves offsets. */
   readonly reserveRecords: number
+  /** Resolves when what has come in this turn of the event loop is appended; see {@link CommitQueue}. */
+  readonly turn?: (() => Promise<void>) | undefined
   /** Told once, when the log cannot be trusted any more: the process should end, and recover when it starts again. */
   readonly onBroken?: (error: Error) => void
 }

@@ -11,10 +11,10 @@ import { skipWithout, tools, underUws } from '#test/tools'
 
 import type { Bench } from '../../measure.ts'
 import { Scope } from '#test/scope'
-import { startBroker } from './http.ts'
+import { startBroker } from '../../load/broker.ts'
 import { startRedis, type Redis } from './redis.ts'
-import { report, takeTurns, type Figure } from './rounds.ts'
-import { bodyOf, recordBytes } from './work.ts'
+import { report, takeTurns, type Figure } from '../../load/rounds.ts'
+import { bodyOf, recordBytes } from '../../load/records.ts'
 
 const connections = 32
 

@@ -17,10 +17,11 @@ import type { Durability } from '#broker/log/types'
 
 import type { Bench } from '../../measure.ts'
 import { Scope } from '#test/scope'
-import { startBroker } from './http.ts'
+import { startBroker } from '../../load/broker.ts'
 import { startRedis } from './redis.ts'
-import { report, sideBySide, takeTurns, type Figure } from './rounds.ts'
-import { append, batchRecords, bodyOf, CountingDisk, nextTurn, openLog, recordBytes } from './work.ts'
+import { report, sideBySide, takeTurns, type Figure } from '../../load/rounds.ts'
+import { batchRecords, bodyOf, recordBytes } from '../../load/records.ts'
+import { append, CountingDisk, nextTurn, openLog } from './work.ts'
 
 const durabilities = ['memory', 'disk', 'fsync'] as const
 

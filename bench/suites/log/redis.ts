@@ -1,17 +1,16 @@
 /** Redis Streams, of a redis-server that the suite starts: the same records, `XADD` pipelined a batch at a time. */
 
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Durability } from '#broker/log/types'
+import { freePort } from '#test/listen'
 import { start, type Scope } from '#test/start'
 
 import type { Bench } from '../../measure.ts'
-import { Connection, loadOver } from './socket.ts'
+import { Connection, loadOver } from '../../load/socket.ts'
 
 /** What of Redis promises most nearly the same: `everysec` writes before it answers, and syncs within a second. */
 const modes = { memory: 'no', disk: 'everysec', fsync: 'always' } as const
@@ -74,7 +73,9 @@ async function hasRedis(): Promise<boolean> {
 async function startServer(scope: Scope, folder: string, mode: string): Promise<number> {
   await mkdir(folder)
   const port = await freePort()
-  const appendOnly = mode === 'no' ? ['--appendonly', 'no'] : ['--appendonly', 'yes', '--appendfsync', mode]
+  // A rewrite of the file in the middle of a round would slow it down by a process that copies it all.
+  const append = ['--appendonly', 'yes', '--appendfsync', mode, '--auto-aof-rewrite-percentage', '0']
+  const appendOnly = mode === 'no' ? ['--appendonly', 'no'] : append
   start(
     scope,
     'redis-server',
@@ -94,15 +95,6 @@ async function startServer(scope: Scope, folder: string, mode: string): Promise<
       await sleep(50)
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 function command(...words: readonly string[]): string {

@@ -15,6 +15,7 @@ const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), '
 /** As README.md says. */
 export const telegrafPath = join(cache, 'telegraf-1.39.3/telegraf')
 export const kafkaFolder = join(cache, 'kafka-4.1.0')
+export const perfTestFolder = join(cache, 'rabbitmq-perf-test-2.22.1')
 
 /** Made by nats/build, of these sources and no others. */
 export const natsFolder = join(cache, `nats-${natsHash()}`)

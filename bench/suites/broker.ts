@@ -61,7 +61,11 @@ export async function run(bench: Bench): Promise<void> {
     },
   })
   try {
-    for (const name of bench.parts.length > 0 ? bench.parts : Object.keys(headline)) await all[name]?.(stage)
+    for (const name of bench.parts.length > 0 ? bench.parts : Object.keys(headline)) {
+      const startedMs = performance.now()
+      await all[name]?.(stage)
+      bench.say(`${name}: ${((performance.now() - startedMs) / 1000).toFixed(1)} s\n`)
+    }
   } finally {
     await stage.end()
   }

@@ -32,13 +32,13 @@ export async function consumeClient(stage: Stage): Promise<void> {
     hows['jetstream-fetch'] = 'nats.go, fetches of 1,000, nothing acknowledged'
     contestants['jetstream-fetch'] = () => nats.fetch(records / 2)
   }
-  const kafka = await stage.kafka()
+  // With `--quick` its reader is that of `consume-memory`.
+  const kafka = bench.quick ? undefined : await stage.kafka()
   if (kafka !== undefined) {
-    const count = bench.quick ? 1_000_000 : 3_000_000
-    await kafka.produce('client', count, recordBytes)
+    const count = 5_000_000
+    const topic = await kafka.filled(count, recordBytes)
     hows['kafka'] = 'ConsumerPerformance, fetch alone'
-    let rounds = bench.quick ? 1 : 5
-    contestants['kafka'] = async () => (rounds-- > 0 ? kafka.consume('client', count) : undefined)
+    contestants['kafka'] = () => kafka.consume(topic, count)
   }
   for (const name of Object.keys(contestants)) if (name !== 'kafka') await contestants[name]?.()
   const figures: Partial<Record<string, Figure>> = await takeTurns(bench, bench.quick ? 2 : 5, contestants)

@@ -62,11 +62,11 @@ export async function consumeMemory(stage: Stage): Promise<void> {
     }
     const kafka = await stage.kafka()
     if (kafka !== undefined) {
-      const count = bench.quick ? 2_000_000 : 5_000_000
-      await kafka.produce('consume', count, recordBytes)
+      const count = bench.quick ? 1_500_000 : 5_000_000
+      const kafkaTopic = await kafka.filled(count, recordBytes)
       hows['kafka'] = 'ConsumerPerformance, fetch alone'
       let rounds = bench.quick ? 1 : 5
-      contestants['kafka'] = async () => (rounds-- > 0 ? kafka.consume('consume', count) : undefined)
+      contestants['kafka'] = async () => (rounds-- > 0 ? kafka.consume(kafkaTopic, count) : undefined)
     }
     for (const name of Object.keys(contestants)) if (name !== 'kafka') await contestants[name]?.()
     const figures: Partial<Record<string, Figure>> = await takeTurns(bench, bench.quick ? 3 : 5, contestants)

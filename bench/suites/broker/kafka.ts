@@ -17,6 +17,8 @@ export interface Kafka {
   produce(topic: string, records: number, recordBytes: number): Promise<number>
   /** Records a second out of the topic, from the first fetch on. */
   consume(topic: string, records: number): Promise<number>
+  /** A topic with so many records: made once. */
+  filled(records: number, recordBytes: number): Promise<string>
   /** Makes a topic that syncs each append. */
   makeSynced(topic: string): Promise<void>
 }
@@ -35,8 +37,15 @@ export async function startKafka(scope: Scope, folder: string): Promise<Kafka> {
   const address = `127.0.0.1:${port}`
   const tool = (name: string, args: readonly string[]): Promise<string> =>
     outputOf('java', [...kafkaJava, `org.apache.kafka.tools.${name}`, ...args])
-  return {
+  const filled = new Map<string, Promise<unknown>>()
+  const kafka: Kafka = {
     how: 'acks=1, batch.size=131072, linger.ms=5',
+    async filled(records, recordBytes) {
+      const topic = `filled-${records}-${recordBytes}`
+      const filling = filled.get(topic) ?? kafka.produce(topic, records, recordBytes)
+      await filled.set(topic, filling).get(topic)
+      return topic
+    },
     async produce(topic, records, recordBytes) {
       const what = ['--topic', topic, '--num-records', String(records), '--record-size', String(recordBytes)]
       const props = [`bootstrap.servers=${address}`, 'acks=1', 'batch.size=131072', 'linger.ms=5']
@@ -54,6 +63,7 @@ export async function startKafka(scope: Scope, folder: string): Promise<Kafka> {
       await tool('TopicCommand', ['--bootstrap-server', address, ...what])
     },
   }
+  return kafka
 }
 
 /** Of the last match: the line of the whole run. */

@@ -18,6 +18,11 @@ const syncPublishers = 32
 
 const topics = 'disk:partitions=4:durability=disk,fsync:partitions=4:durability=fsync'
 
+/** Kafka and RabbitMQ take seconds to start, and to warm up. */
+const quickPeers = { disk: ['redis', 'jetstream', 'kafka'], fsync: ['redis', 'jetstream'] } as const
+/** A quorum queue syncs what it confirms. */
+const slowPeers = { disk: [], fsync: ['kafka', 'rabbitmq'] } as const
+
 interface Contest {
   readonly work: string
   readonly durability: Durability
@@ -27,7 +32,7 @@ interface Contest {
   /** Of a round. */
   readonly records: number
   readonly rounds: number
-  readonly peers: readonly ('redis' | 'jetstream' | 'kafka')[]
+  readonly peers: readonly ('redis' | 'jetstream' | 'kafka' | 'rabbitmq')[]
   /** Whether `disk` is measured beside it. */
   readonly besideDisk?: boolean
   readonly extra?: Readonly<Record<string, unknown>>
@@ -42,7 +47,7 @@ export async function produceBatches(stage: Stage, durability: Durability): Prom
     recordBytes,
     records: quick ? 300_000 : 2_000_000,
     rounds: quick ? 3 : 5,
-    peers: durability === 'fsync' && quick ? ['redis', 'jetstream'] : ['redis', 'jetstream', 'kafka'],
+    peers: quick ? quickPeers[durability] : [...quickPeers[durability], ...slowPeers[durability]],
     besideDisk: durability === 'fsync',
   })
 }
@@ -54,7 +59,7 @@ export async function produceSingles(stage: Stage, durability: Durability): Prom
     durability,
     batch: 1,
     recordBytes,
-    records: quick ? 20_000 : 80_000,
+    records: quick ? 10_000 : 80_000,
     rounds: quick ? 3 : 5,
     peers: ['redis', 'jetstream'],
   })
@@ -95,7 +100,7 @@ async function contest(stage: Stage, load: Contest): Promise<void> {
   const hows = await addPeers(stage, load, contestants)
   for (const name of Object.keys(contestants)) {
     // Ours twice: code that V8 has not compiled yet is half as fast. Kafka's tools begin anew each time.
-    const times = name === 'kafka' ? 0 : name === 'redis' || name === 'jetstream' ? 1 : 2
+    const times = ['kafka', 'rabbitmq'].includes(name) ? 0 : name === 'redis' || name === 'jetstream' ? 1 : 2
     for (let at = 0; at < times; at++) await contestants[name]?.()
   }
   for (const noted of cores.values()) noted.broker.length = noted.load.length = 0
@@ -156,10 +161,15 @@ async function addPeers(
     const topic = `${load.work}-${bytes}`
     if (durability === 'fsync') await kafka.makeSynced(topic)
     hows['kafka'] = `ProducerPerformance, ${kafka.how}${durability === 'fsync' ? ', flush.messages=1' : ''}`
-    const records = Math.round(durability === 'fsync' ? load.records / 4 : Math.max(1_500_000, load.records))
+    const records = Math.round(durability === 'fsync' ? load.records / 4 : Math.max(1_000_000, load.records))
     let rounds = quick ? 1 : load.rounds
     // A process that starts, and compiles, takes seconds.
     contestants['kafka'] = async () => (rounds-- > 0 ? kafka.produce(topic, records, bytes) : undefined)
+  }
+  const rabbit = load.peers.includes('rabbitmq') ? await stage.rabbit() : undefined
+  if (rabbit !== undefined) {
+    hows['rabbitmq'] = rabbit.how
+    contestants['rabbitmq'] = () => rabbit.publish(Math.round(load.records / 20), bytes)
   }
   return hows
 }

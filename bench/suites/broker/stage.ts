@@ -10,6 +10,7 @@ import type { Bench } from '../../measure.ts'
 import { missingOf } from '../../peers/parts.ts'
 import { kafkaNeeds, startKafka, type Kafka } from './kafka.ts'
 import { natsNeeds, startNats, type JetStream } from './nats.ts'
+import { rabbitNeeds, startRabbit, type Rabbit } from './rabbitmq.ts'
 import { redisNeeds, startRedis, type Redis } from './redis.ts'
 
 export type Engine = 'node' | 'uws'
@@ -67,6 +68,10 @@ export class Stage {
 
   kafka(): Promise<Kafka | undefined> {
     return this.#peer('kafka', kafkaNeeds, () => startKafka(this.#scope, this.bench.folder))
+  }
+
+  rabbit(): Promise<Rabbit | undefined> {
+    return this.#peer('rabbitmq', rabbitNeeds, () => startRabbit(this.#scope, this.bench.folder))
   }
 
   end(): Promise<void> {

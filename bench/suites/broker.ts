@@ -13,6 +13,7 @@
  * A run without `--quick` keeps its figures in bench/figures and writes bench/RESULTS.md anew from all that are there.
  */
 
+import { busyShare } from '../cpu.ts'
 import type { Bench, Measurement } from '../measure.ts'
 import { consumeClient } from './broker/client.ts'
 import { consumeDisk, consumeMemory, sweepGroups } from './broker/consume.ts'
@@ -63,11 +64,13 @@ export async function run(bench: Bench): Promise<void> {
   try {
     for (const name of bench.parts.length > 0 ? bench.parts : Object.keys(headline)) {
       const startedMs = performance.now()
+      const others = bench.quick ? 0 : await busyShare()
       await all[name]?.(stage)
+      // After each: a run that is ended in the middle has what it measured.
+      if (!bench.quick) await keep(measured.splice(0), others, (text) => bench.say(text))
       bench.say(`${name}: ${((performance.now() - startedMs) / 1000).toFixed(1)} s\n`)
     }
   } finally {
     await stage.end()
   }
-  if (!bench.quick) await keep(measured, (text) => bench.say(text))
 }

@@ -26,7 +26,7 @@ export async function consumeClient(stage: Stage): Promise<void> {
   const hows: Record<string, string> = {}
   const nats = await stage.nats('disk')
   if (nats !== undefined) {
-    await nats.publish(records / 2, recordBytes, 4)
+    await nats.filled(records / 2, recordBytes)
     hows['jetstream'] = 'nats.go, ordered consumer, nothing acknowledged'
     contestants['jetstream'] = () => nats.consume(records / 2)
     hows['jetstream-fetch'] = 'nats.go, fetches of 1,000, nothing acknowledged'
@@ -41,7 +41,7 @@ export async function consumeClient(stage: Stage): Promise<void> {
     contestants['kafka'] = () => kafka.consume(topic, count)
   }
   for (const name of Object.keys(contestants)) if (name !== 'kafka') await contestants[name]?.()
-  const figures: Partial<Record<string, Figure>> = await takeTurns(bench, bench.quick ? 2 : 5, contestants)
+  const figures: Partial<Record<string, Figure>> = await takeTurns(bench, bench.quick ? 2 : 3, contestants)
   const { jetstream, 'jetstream-fetch': fetched, kafka: ofKafka } = figures
   const peers = { jetstream, 'jetstream-fetch': fetched, kafka: ofKafka }
   for (const [engine] of all) {

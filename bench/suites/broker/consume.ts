@@ -56,20 +56,20 @@ export async function consumeMemory(stage: Stage): Promise<void> {
     }
     const nats = await stage.nats('disk')
     if (nats !== undefined) {
-      await nats.publish(records / 2, recordBytes, 4)
+      await nats.filled(records / 2, recordBytes)
       hows['jetstream'] = 'nats.go, ordered consumer'
       contestants['jetstream'] = () => nats.consume(records / 2)
     }
     const kafka = await stage.kafka()
     if (kafka !== undefined) {
-      const count = bench.quick ? 1_500_000 : 5_000_000
+      const count = bench.quick ? 1_000_000 : 5_000_000
       const kafkaTopic = await kafka.filled(count, recordBytes)
       hows['kafka'] = 'ConsumerPerformance, fetch alone'
       let rounds = bench.quick ? 1 : 5
       contestants['kafka'] = async () => (rounds-- > 0 ? kafka.consume(kafkaTopic, count) : undefined)
     }
     for (const name of Object.keys(contestants)) if (name !== 'kafka') await contestants[name]?.()
-    const figures: Partial<Record<string, Figure>> = await takeTurns(bench, bench.quick ? 3 : 5, contestants)
+    const figures: Partial<Record<string, Figure>> = await takeTurns(bench, bench.quick ? 2 : 5, contestants)
     const { loopback, redis: ofRedis, jetstream, kafka: ofKafka } = figures
     const peers = { loopback, redis: ofRedis, jetstream, kafka: ofKafka }
     reportAll(stage, 'consume-memory', all, figures, peers, hows)

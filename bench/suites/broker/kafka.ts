@@ -17,7 +17,7 @@ export interface Kafka {
   produce(topic: string, records: number, recordBytes: number): Promise<number>
   /** Records a second out of the topic, from the first fetch on. */
   consume(topic: string, records: number): Promise<number>
-  /** A topic with so many records: made once. */
+  /** A topic that holds so many records, which others may have written. */
   filled(records: number, recordBytes: number): Promise<string>
   /** Makes a topic that syncs each append. */
   makeSynced(topic: string): Promise<void>
@@ -37,19 +37,22 @@ export async function startKafka(scope: Scope, folder: string): Promise<Kafka> {
   const address = `127.0.0.1:${port}`
   const tool = (name: string, args: readonly string[]): Promise<string> =>
     outputOf('java', [...kafkaJava, `org.apache.kafka.tools.${name}`, ...args])
-  const filled = new Map<string, Promise<unknown>>()
+  /** Bytes of a record, and how many there are, by topic. */
+  const topics = new Map<string, { readonly recordBytes: number; readonly records: number }>()
   const kafka: Kafka = {
     how: 'acks=1, batch.size=131072, linger.ms=5',
     async filled(records, recordBytes) {
-      const topic = `filled-${records}-${recordBytes}`
-      const filling = filled.get(topic) ?? kafka.produce(topic, records, recordBytes)
-      await filled.set(topic, filling).get(topic)
-      return topic
+      for (const [topic, has] of topics) {
+        if (has.recordBytes === recordBytes && has.records >= records) return topic
+      }
+      await kafka.produce('filled', records, recordBytes)
+      return 'filled'
     },
     async produce(topic, records, recordBytes) {
       const what = ['--topic', topic, '--num-records', String(records), '--record-size', String(recordBytes)]
       const props = [`bootstrap.servers=${address}`, 'acks=1', 'batch.size=131072', 'linger.ms=5']
       const text = await tool('ProducerPerformance', [...what, '--throughput', '-1', '--producer-props', ...props])
+      topics.set(topic, { recordBytes, records: records + (topics.get(topic)?.records ?? 0) })
       return numberIn(text, /([\d.]+) records\/sec/g)
     },
     async consume(topic, records) {

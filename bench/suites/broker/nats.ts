@@ -5,6 +5,7 @@ import { join } from 'node:path'
 
 import { start, type Scope } from '#test/start'
 
+import type { Latencies } from '../../load/quantile.ts'
 import { madeFolder, natsFolder } from '../../peers/parts.ts'
 import { outputOf } from './output.ts'
 import type { Durability } from './stage.ts'
@@ -14,14 +15,6 @@ const loader = join(natsFolder, 'loader')
 
 export const natsNeeds = [server, loader]
 
-/** Of when a record was due. */
-export interface Latencies {
-  readonly p50_ms: number
-  readonly p99_ms: number
-  readonly p999_ms: number
-  readonly max_ms: number
-}
-
 export interface JetStream {
   /** When the server syncs. */
   readonly how: string
@@ -29,6 +22,8 @@ export interface JetStream {
   publish(records: number, recordBytes: number, publishers: number): Promise<number>
   /** Records a second, by so many publishers that wait for each answer. */
   publishSync(records: number, recordBytes: number, publishers: number): Promise<number>
+  /** Sees that the stream holds so many records; others may have published them. */
+  filled(records: number, recordBytes: number): Promise<void>
   /** Records a second of what was published last, by the ordered consumer. */
   consume(records: number): Promise<number>
   /** The same by fetches of a thousand. */
@@ -52,13 +47,27 @@ export async function startNats(scope: Scope, folder: string, durability: Durabi
   }
   const rate = async (work: string, options: Readonly<Record<string, number>>): Promise<number> =>
     ((await run(work, options)) as { readonly per_s: number }).per_s
-  return {
+  /** What the stream holds. */
+  let held = { records: 0, recordBytes: 0 }
+  const nats: JetStream = {
     how: durability === 'fsync' ? 'sync_interval always' : 'sync_interval as by default',
-    publish: (n, size, publishers) => rate('publish', { n, size, publishers }),
-    publishSync: (n, size, publishers) => rate('sync', { n, size, publishers }),
+    publish(n, size, publishers) {
+      held = { records: n, recordBytes: size }
+      return rate('publish', { n, size, publishers })
+    },
+    publishSync(n, size, publishers) {
+      held = { records: n, recordBytes: size }
+      return rate('sync', { n, size, publishers })
+    },
+    async filled(records, recordBytes) {
+      if (held.recordBytes !== recordBytes || held.records < records) await nats.publish(records, recordBytes, 4)
+    },
     consume: (n) => rate('consume', { n }),
     fetch: (n) => rate('fetch', { n }),
-    latency: async (perSecond, seconds, size) =>
-      (await run('latency', { rate: perSecond, seconds, size })) as Latencies,
+    async latency(perSecond, seconds, size) {
+      held = { records: 0, recordBytes: 0 }
+      return (await run('latency', { rate: perSecond, seconds, size })) as Latencies
+    },
   }
+  return nats
 }

@@ -4,7 +4,7 @@ import { merged, page, type Kept } from './page.ts'
 
 function kept(work: string, extra: Readonly<Record<string, unknown>>): Kept {
   const measured = { suite: 'broker', unit: 'records/s', value: 2_000_000, spread: 0.1 }
-  return { ...measured, date: '2026-11-22', machine: '2 x Some CPU', commit: 'abc1234', work, ...extra }
+  return { ...measured, date: '2026-11-22', machine: '2 x Some CPU', commit: 'abc1234', others: 0.07, work, ...extra }
 }
 
 const overRedis = {
@@ -67,6 +67,7 @@ test('the page says where, when and how, has what is there, and nothing of what 
   ])
   t.match(text, /2 x Some CPU/)
   t.match(text, /2026-11-22, at abc1234/)
+  t.match(text, /Others took 7 % of its processors/)
   t.match(text, /redis-benchmark -P 512/)
   t.match(text, /\| 5,000 \| disk \| node \| 1\.0 \/ 2\.0 \/ 4\.0 \|/)
   t.match(text, /\| 1 \| node \|  \|  \| 300 MiB \|/, 'a column that was not measured is empty')

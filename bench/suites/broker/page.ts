@@ -11,6 +11,8 @@ export interface Kept extends Measurement {
   readonly date: string
   readonly machine: string
   readonly commit: string
+  /** The share of the processors that others took when the work began. */
+  readonly others: number
 }
 
 export interface Page {
@@ -140,8 +142,13 @@ function opening(kept: readonly Kept[]): string {
   return [
     '# Results of `npm run bench -- broker`',
     'Written by the run itself, which keeps what it measured in [figures/broker.jsonl](figures/broker.jsonl); [peers/README.md](peers/README.md) says how each peer is had. Ratios hold better than absolutes: a run of your own tells more than this page.',
-    `- Machine: ${each('machine')}\n- Measured: ${each('date')}, at ${each('commit')}`,
+    `- Machine: ${each('machine')}\n- Measured: ${each('date')}, at ${each('commit')}\n- Others took ${range(kept.map(({ others }) => others))} of its processors when the works began.`,
   ].join('\n\n')
+}
+
+function range(shares: readonly number[]): string {
+  const [lowest, highest] = [percent(Math.min(...shares)), percent(Math.max(...shares))]
+  return lowest === highest ? lowest : `${lowest} to ${highest}`
 }
 
 function section(title: string, text: string, table: string): string {

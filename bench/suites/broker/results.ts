@@ -14,10 +14,11 @@ const figuresFile = join(figuresFolder, 'broker.jsonl')
 /** Puts new figures in the place of older ones of the same works, and writes the page anew. */
 export async function keep(
   measured: readonly Omit<Measurement, 'suite' | 'ratio'>[],
+  others: number,
   say: (text: string) => void,
 ): Promise<void> {
   const [date, commit] = [new Date().toISOString().slice(0, 10), commitNow()]
-  const fresh = measured.map((each) => ({ suite: 'broker', ...each, date, machine: machine(), commit }) as Kept)
+  const fresh = measured.map((each) => ({ suite: 'broker', ...each, date, machine: machine(), commit, others }) as Kept)
   const kept = merged(await keptFigures(), fresh)
   await mkdir(figuresFolder, { recursive: true })
   await writeFile(figuresFile, kept.map((each) => `${JSON.stringify(each)}\n`).join(''))

@@ -77,7 +77,7 @@ export async function consumeClient(bench: Bench): Promise<void> {
   }
 }
 
-export async function rateOf(records: number, work: () => Promise<void>): Promise<number> {
+async function rateOf(records: number, work: () => Promise<void>): Promise<number> {
   const startedMs = performance.now()
   await work()
   return (1000 * records) / (performance.now() - startedMs)
@@ -148,7 +148,7 @@ export async function streamOf(url: string, records: number): Promise<Buffer> {
   return Buffer.concat(pieces)
 }
 
-export async function decode(url: string, bytes: number): Promise<void> {
+async function decode(url: string, bytes: number): Promise<void> {
   const { body } = await fetch(url)
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   let characters = 0

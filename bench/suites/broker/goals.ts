@@ -46,6 +46,16 @@ export function goalOf(
   return goals[work]?.[String(engine)]?.[peer]
 }
 
+/** What one raw reader is to get out of memory, where the loopback gives more. */
+const readerGbPerS = 2
+/** Nearer to what a process that does nothing else gets through the loopback, the loopback is the limit. */
+const atTheLimit = 0.9
+
+/** Whether a reader gets less than it should, of a figure beside `loopback`. */
+export function isSlowReader(work: string, gbPerS: unknown, ofLoopback: number): boolean {
+  return work === 'consume-memory' && Number(gbPerS) < readerGbPerS && ofLoopback < atTheLimit
+}
+
 export function isReached({ ratio, is }: Goal, measured: number): boolean {
   return is === 'least' ? measured >= ratio : measured <= ratio
 }

@@ -4,7 +4,7 @@ import { bars, type BarGroup } from '../../load/bars.ts'
 import { markdown } from '../../load/markdown.ts'
 import { plot, type Series } from '../../load/plot.ts'
 import { figureText, type Measurement } from '../../measure.ts'
-import { goalOf, isReached } from './goals.ts'
+import { goalOf, isReached, isSlowReader } from './goals.ts'
 
 /** A figure, and where and when it was measured. */
 export interface Kept extends Measurement {
@@ -146,6 +146,11 @@ function opening(kept: readonly Kept[]): string {
   ].join('\n\n')
 }
 
+function bandwidth(each: Kept): string {
+  const gbPerS = each['gb_per_s']
+  return typeof gbPerS === 'number' ? ` (${gbPerS.toFixed(2)} GB/s)` : ''
+}
+
 function range(shares: readonly number[]): string {
   const [lowest, highest] = [percent(Math.min(...shares)), percent(Math.max(...shares))]
   return lowest === highest ? lowest : `${lowest} to ${highest}`
@@ -162,7 +167,7 @@ function comparison(kept: readonly Kept[], extra: readonly string[] = []): strin
     each.work,
     String(each['engine'] ?? ''),
     ...extra.map((key) => number(Number(each[key]))),
-    `${number(each.value)} ${each.unit}`,
+    `${number(each.value)} ${each.unit}${bandwidth(each)}`,
     percent(each.spread),
     titles[each.peer ?? ''] ?? each.peer ?? '',
     each.peer_value === undefined ? '' : number(each.peer_value),
@@ -196,13 +201,21 @@ function goalText(each: Kept): string {
 
 function missed(kept: readonly Kept[]): string {
   const all = kept.filter((each) => goalText(each).includes('missed'))
-  if (all.length === 0) return 'Every goal that was measured is reached.'
+  const slow = kept.filter(
+    (each) =>
+      each.peer === 'loopback' && isSlowReader(each.work, each['gb_per_s'], each.value / (each.peer_value ?? 1)),
+  )
+  if (all.length + slow.length === 0) return 'Every goal that was measured is reached.'
+  const readers = slow.map((each) => {
+    const ratio = (each.value / (each.peer_value ?? NaN)).toFixed(2)
+    return `- \`${each.work}\`, ${String(each['engine'])}:${bandwidth(each)}, where 2 GB/s or the loopback's own limit is the goal (${ratio} x of that).`
+  })
   const lines = all.map((each) => {
     const goal = goalOf(each.work, each['engine'], each.peer, each['partitions'])
     const ratio = (each.value / (each.peer_value ?? NaN)).toFixed(2)
     return `- \`${each.work}\`, ${String(each['engine'])}: ${ratio} x ${titles[each.peer ?? ''] ?? each.peer}, where ${goal?.ratio} x is the goal.`
   })
-  return `Missed:\n\n${lines.join('\n')}`
+  return `Missed:\n\n${[...lines, ...readers].join('\n')}`
 }
 
 function cores(kept: readonly Kept[]): string {

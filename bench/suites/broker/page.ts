@@ -208,7 +208,7 @@ function missed(kept: readonly Kept[]): string {
   if (all.length + slow.length === 0) return 'Every goal that was measured is reached.'
   const readers = slow.map((each) => {
     const ratio = (each.value / (each.peer_value ?? NaN)).toFixed(2)
-    return `- \`${each.work}\`, ${String(each['engine'])}:${bandwidth(each)}, where 2 GB/s or the loopback's own limit is the goal (${ratio} x of that).`
+    return `- \`${each.work}\`, ${String(each['engine'])}: ${Number(each['gb_per_s']).toFixed(2)} GB/s, where 2 GB/s or the loopback's own limit is the goal (${ratio} x of that).`
   })
   const lines = all.map((each) => {
     const goal = goalOf(each.work, each['engine'], each.peer, each['partitions'])

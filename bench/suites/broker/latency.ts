@@ -24,7 +24,7 @@ const silenceMsMax = 30_000
 const work = 'latency-20k'
 
 export async function latency20k(stage: Stage): Promise<void> {
-  await compare(stage, work, 20_000, 'disk', stage.bench.quick ? 2 : 4, stage.bench.quick ? 3 : 6)
+  await compare(stage, work, 20_000, 'disk', stage.bench.quick ? 2 : 5, stage.bench.quick ? 2 : 5)
 }
 
 export async function sweepRates(stage: Stage): Promise<void> {

@@ -59,7 +59,7 @@ export function page(kept: readonly Kept[]): Page {
   const parts = [
     opening(kept),
     '## Beside the peers',
-    `Records of 200 bytes, batches of 500, 32 connections with one request in flight each; four partitions. Every peer is loaded by its own tool, as the last table says. Sides take turns in one run; a figure is the median of its rounds, and the spread is (highest - lowest) / median. Latency counts from when a record was due, and lower is better.`,
+    `Records of 200 bytes, batches of 500, 32 connections with one request in flight each; four partitions. Every peer is loaded by its own tool, as the last table says. Sides take turns in one run; a figure is the median of its rounds, and the spread is (highest - lowest) / median: where a side spreads by more than half, its ratio says little. Latency counts from when a record was due, and lower is better.`,
     comparison(against),
     missed([...against, ...of('backlog-resident')]),
     figure(

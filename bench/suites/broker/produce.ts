@@ -19,6 +19,8 @@ const syncPublishers = 32
 
 const topics = 'disk:partitions=4:durability=disk,fsync:partitions=4:durability=fsync'
 
+const quickSingles = { disk: 10_000, fsync: 5_000 } as const
+
 /** Kafka and RabbitMQ take seconds to start, and to warm up. */
 const quickPeers = { disk: ['redis', 'jetstream', 'kafka'], fsync: ['redis', 'jetstream'] } as const
 /** A quorum queue syncs what it confirms. */
@@ -60,8 +62,8 @@ export async function produceSingles(stage: Stage, durability: Durability): Prom
     durability,
     batch: 1,
     recordBytes,
-    records: quick ? 10_000 : 80_000,
-    rounds: 3,
+    records: quick ? quickSingles[durability] : 80_000,
+    rounds: quick ? 2 : 3,
     peers: ['redis', 'jetstream'],
   })
 }

@@ -76,6 +76,7 @@ test('the page says where, when and how, has what is there, and nothing of what 
   ])
   t.match(text, /2 x Some CPU/)
   t.match(text, /2026-11-22, at abc1234/)
+  t.match(text, /Not measured yet: `produce-batch-fsync`, .*`groups`\./)
   t.match(text, /Others took 7 % of its processors/)
   t.match(text, /redis-benchmark -P 512/)
   t.match(text, /\| 5,000 \| disk \| node \| 1\.0 \/ 2\.0 \/ 4\.0 \|/)

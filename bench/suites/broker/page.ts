@@ -40,6 +40,8 @@ const headline =
     ' ',
   )
 
+const further = ['generator-single', 'batches', 'sizes', 'groups', 'rates', 'backlog-resident']
+
 /** Older figures, but those of works that were measured again. Partitions are measured a number of them at a time. */
 export function merged(old: readonly Kept[], fresh: readonly Kept[]): Kept[] {
   const keyOf = (each: Kept): string => `${each.work} ${String(each['partitions'] ?? '')}`
@@ -142,8 +144,15 @@ function opening(kept: readonly Kept[]): string {
   return [
     '# Results of `npm run bench -- broker`',
     'Written by the run itself, which keeps what it measured in [figures/broker.jsonl](figures/broker.jsonl); [peers/README.md](peers/README.md) says how each peer is had. Ratios hold better than absolutes: a run of your own tells more than this page.',
-    `- Machine: ${each('machine')}\n- Measured: ${each('date')}, at ${each('commit')}\n- Others took ${range(kept.map(({ others }) => others))} of its processors when the works began.`,
+    `- Machine: ${each('machine')}\n- Measured: ${each('date')}, at ${each('commit')}\n- Others took ${range(kept.map(({ others }) => others))} of its processors when the works began.${absent(kept)}`,
   ].join('\n\n')
+}
+
+/** What no full run has measured yet. */
+function absent(kept: readonly Kept[]): string {
+  const works = new Set(kept.map(({ work }) => work))
+  const missing = [...headline, ...further].filter((work) => !works.has(work))
+  return missing.length === 0 ? '' : `\n- Not measured yet: ${missing.map((work) => `\`${work}\``).join(', ')}.`
 }
 
 function bandwidth(each: Kept): string {

@@ -16,6 +16,8 @@ export interface Measurement {
   readonly ratio?: number
   /** How far the rounds lie apart: (highest - lowest) / median. */
   readonly spread?: number
+  /** The HTTP engine, where each is measured. */
+  readonly engine?: string
   /** Whatever else helps to read it. */
   readonly [extra: string]: unknown
 }
@@ -46,7 +48,7 @@ export function machine(): string {
 /** The measurements as an aligned table. */
 export function tableOf(measurements: readonly Measurement[]): string {
   const rows = measurements.map((each) => [
-    each['engine'] === undefined ? each.work : `${each.work}, ${String(each['engine'])}`,
+    each.engine === undefined ? each.work : `${each.work}, ${each.engine}`,
     `${figureText(each.value)} ${each.unit}`,
     each.spread === undefined ? '' : `${Math.round(100 * each.spread)} %`,
     each.peer_value === undefined ? (each.peer ?? '') : `${each.peer} ${figureText(each.peer_value)}`,

@@ -129,12 +129,14 @@ async function latencies(port: number, topic: Durability, perSecond: number, sec
     poster.onError = (error) => failed.push(error)
   }
   startMs = performance.now()
-  while (sent < count && failed.length === 0) {
+  const isSending = (): boolean => sent < count && failed.length === 0
+  const isWaiting = (): boolean => seen < count && failed.length === 0
+  while (isSending()) {
     const poster = idle.pop()
     if (poster !== undefined) sendDue(poster)
     await sleep(1)
   }
-  for (const endMs = performance.now() + silenceMsMax; seen < count && failed.length === 0;) {
+  for (const endMs = performance.now() + silenceMsMax; isWaiting();) {
     if (performance.now() > endMs) failed.push(new Error(`${seen} records came of ${count}`))
     await sleep(5)
   }

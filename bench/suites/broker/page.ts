@@ -13,6 +13,8 @@ export interface Kept extends Measurement {
   readonly commit: string
   /** The share of the processors that others took when the work began. */
   readonly others: number
+  readonly partitions?: number
+  readonly peer_how?: string
 }
 
 export interface Page {
@@ -44,7 +46,7 @@ const further = ['generator-single', 'batches', 'sizes', 'groups', 'rates', 'bac
 
 /** Older figures, but those of works that were measured again. Partitions are measured a number of them at a time. */
 export function merged(old: readonly Kept[], fresh: readonly Kept[]): Kept[] {
-  const keyOf = (each: Kept): string => `${each.work} ${String(each['partitions'] ?? '')}`
+  const keyOf = (each: Kept): string => `${each.work} ${each.partitions ?? ''}`
   const again = new Set(fresh.map(keyOf))
   return [...old.filter((each) => !again.has(keyOf(each))), ...fresh]
 }
@@ -131,7 +133,7 @@ export function page(kept: readonly Kept[]): Page {
     section(
       '## Partitions, backlog and recovery',
       'Ten million records, `disk`, 256 MiB of `MEMORY_BYTES`. A start after `kill -9` reads what was not sealed; the page cache is warm.',
-      backlogs(kept.filter((each) => each['partitions'] !== undefined)),
+      backlogs(kept.filter((each) => each.partitions !== undefined)),
     ),
     section('## How the peers were loaded', '', hows(kept)),
   ]
@@ -174,7 +176,7 @@ function comparison(kept: readonly Kept[], extra: readonly string[] = []): strin
   if (kept.length === 0) return ''
   const rows = kept.map((each) => [
     each.work,
-    String(each['engine'] ?? ''),
+    each.engine ?? '',
     ...extra.map((key) => number(Number(each[key]))),
     `${number(each.value)} ${each.unit}${bandwidth(each)}`,
     percent(each.spread),
@@ -202,7 +204,7 @@ function comparison(kept: readonly Kept[], extra: readonly string[] = []): strin
 }
 
 function goalText(each: Kept): string {
-  const goal = goalOf(each.work, each['engine'], each.peer, each['partitions'])
+  const goal = goalOf(each.work, each.engine, each.peer, each.partitions)
   if (goal === undefined || each.peer_value === undefined) return ''
   const wanted = goal.is === 'least' ? `${goal.ratio} x` : `at most ${goal.ratio} x`
   return isReached(goal, each.value / each.peer_value) ? wanted : `**${wanted}: missed**`
@@ -217,25 +219,25 @@ function missed(kept: readonly Kept[]): string {
   if (all.length + slow.length === 0) return 'Every goal that was measured is reached.'
   const readers = slow.map((each) => {
     const ratio = (each.value / (each.peer_value ?? NaN)).toFixed(2)
-    return `- \`${each.work}\`, ${String(each['engine'])}: ${Number(each['gb_per_s']).toFixed(2)} GB/s, where 2 GB/s or the loopback's own limit is the goal (${ratio} x of that).`
+    return `- \`${each.work}\`, ${String(each.engine)}: ${Number(each['gb_per_s']).toFixed(2)} GB/s, where 2 GB/s or the loopback's own limit is the goal (${ratio} x of that).`
   })
   const lines = all.map((each) => {
-    const goal = goalOf(each.work, each['engine'], each.peer, each['partitions'])
+    const goal = goalOf(each.work, each.engine, each.peer, each.partitions)
     const ratio = (each.value / (each.peer_value ?? NaN)).toFixed(2)
-    return `- \`${each.work}\`, ${String(each['engine'])}: ${ratio} x ${titles[each.peer ?? ''] ?? each.peer}, where ${goal?.ratio} x is the goal.`
+    return `- \`${each.work}\`, ${String(each.engine)}: ${ratio} x ${titles[each.peer ?? ''] ?? each.peer}, where ${goal?.ratio} x is the goal.`
   })
   return `Missed:\n\n${[...lines, ...readers].join('\n')}`
 }
 
 function cores(kept: readonly Kept[]): string {
   const some = kept.filter((each) => each['broker_cores'] !== undefined)
-  const one = new Map(some.map((each) => [`${each.work} ${String(each['engine'])}`, each]))
+  const one = new Map(some.map((each) => [`${each.work} ${String(each.engine)}`, each]))
   if (one.size === 0) return ''
   return markdown(
     ['work', 'engine', 'broker', 'our load'],
     [...one.values()].map((each) => [
       each.work,
-      String(each['engine']),
+      String(each.engine),
       Number(each['broker_cores']).toFixed(2),
       Number(each['load_cores']).toFixed(2),
     ]),
@@ -252,7 +254,7 @@ function rates(kept: readonly Kept[]): string {
       .map((each) => [
         number(Number(each['records_per_s'])),
         String(each['durability']),
-        String(each['engine']),
+        String(each.engine),
         times(each['p50_ms'], each.value, each['p999_ms']),
         percent(each.spread),
         each.peer_value === undefined ? '' : times(each['peer_p50_ms'], each.peer_value, each['peer_p999_ms']),
@@ -261,7 +263,7 @@ function rates(kept: readonly Kept[]): string {
 }
 
 function backlogs(kept: readonly Kept[]): string {
-  const groups = Map.groupBy(kept, (each) => `${String(each['partitions'])} ${String(each['engine'])}`)
+  const groups = Map.groupBy(kept, (each) => `${String(each.partitions)} ${String(each.engine)}`)
   if (groups.size === 0) return ''
   const columns = {
     'partitions-made': 'made',
@@ -278,7 +280,7 @@ function backlogs(kept: readonly Kept[]): string {
       return found === undefined ? '' : `${number(found.value)} ${found.unit}`
     }
     const [first] = some
-    return [number(Number(first?.['partitions'])), String(first?.['engine']), ...Object.keys(columns).map(cell)]
+    return [number(Number(first?.partitions)), String(first?.engine), ...Object.keys(columns).map(cell)]
   })
   return markdown(['partitions', 'engine', ...Object.values(columns)], rows)
 }
@@ -286,9 +288,9 @@ function backlogs(kept: readonly Kept[]): string {
 function hows(kept: readonly Kept[]): string {
   const rows = new Map<string, string[]>()
   for (const each of kept) {
-    const how = each['peer_how']
+    const how = each.peer_how
     if (how === undefined || each.peer === undefined) continue
-    rows.set(`${each.work} ${each.peer} ${String(how)}`, [each.work, titles[each.peer] ?? each.peer, String(how)])
+    rows.set(`${each.work} ${each.peer} ${how}`, [each.work, titles[each.peer] ?? each.peer, how])
   }
   return rows.size === 0
     ? ''
@@ -300,7 +302,7 @@ function barsOf(title: string, kept: readonly Kept[]): string | undefined {
   const groups: BarGroup[] = []
   for (const [work, some] of Map.groupBy(kept, (each) => each.work)) {
     const values = new Map<string, number>()
-    for (const each of some) values.set(titles[String(each['engine'])] ?? '', each.value)
+    for (const each of some) values.set(titles[String(each.engine)] ?? '', each.value)
     for (const { peer, peer_value: value } of some) {
       if (peer !== undefined && peer !== 'disk' && value !== undefined) values.set(titles[peer] ?? peer, value)
     }
@@ -323,7 +325,7 @@ function linesOf(
     const points = lines.get(name) ?? new Map<number, number>()
     lines.set(name, points.set(x, y))
   }
-  for (const each of kept) add(titles[String(each['engine'])], Number(each[key]), each.value)
+  for (const each of kept) add(titles[String(each.engine)], Number(each[key]), each.value)
   for (const each of kept) add(titles[each.peer ?? ''], Number(each[key]), each.peer_value)
   const series: Series[] = [...lines].map(([name, points]) => ({ name, points: [...points].sort(([a], [b]) => a - b) }))
   return series.length === 0 ? undefined : plot(title, xTitle, series, options)

@@ -72,6 +72,8 @@ test('the page says where, when and how, has what is there, and nothing of what 
     kept('batches', { ...overRedis, batch: 1, value: 30_000 }),
     kept('batches', { ...overRedis, batch: 100 }),
     kept('rates', rate),
+    kept('latency-20k', { ...rate, records_per_s: 20_000 }),
+    kept('sizes', { engine: 'node', record_bytes: 100 }),
     kept('backlog-resident', { engine: 'node', partitions: 1, unit: 'MiB', value: 300 }),
   ])
   t.match(text, /2 x Some CPU/)
@@ -83,6 +85,8 @@ test('the page says where, when and how, has what is there, and nothing of what 
   t.match(text, /\| 1 \| node \|  \|  \| 300 MiB \|/, 'a column that was not measured is empty')
   t.same([...plots.keys()], ['produce-batches', 'batches', 'rates'])
   for (const name of plots.keys()) t.match(text, `(figures/${name}.svg)`)
+  t.notMatch(text, 'figures/sizes.svg', 'one size is no line')
+  t.notMatch([...plots.values()].join(''), 'NaN')
   t.notMatch(text, '## Groups')
   t.notMatch(text, 'undefined')
   t.notMatch(text, 'NaN')

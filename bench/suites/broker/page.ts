@@ -328,7 +328,9 @@ function linesOf(
   for (const each of kept) add(titles[String(each.engine)], Number(each[key]), each.value)
   for (const each of kept) add(titles[each.peer ?? ''], Number(each[key]), each.peer_value)
   const series: Series[] = [...lines].map(([name, points]) => ({ name, points: [...points].sort(([a], [b]) => a - b) }))
-  return series.length === 0 ? undefined : plot(title, xTitle, series, options)
+  // One point is no line.
+  const xs = new Set(series.flatMap(({ points }) => points.map(([x]) => x)))
+  return xs.size < 2 ? undefined : plot(title, xTitle, series, options)
 }
 
 function percent(share: unknown): string {

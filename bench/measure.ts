@@ -16,6 +16,8 @@ export interface Measurement {
   readonly ratio?: number
   /** How far the rounds lie apart: (highest - lowest) / median. */
   readonly spread?: number
+  /** The HTTP engine, where each is measured. */
+  readonly engine?: string
   /** Whatever else helps to read it. */
   readonly [extra: string]: unknown
 }
@@ -46,10 +48,10 @@ export function machine(): string {
 /** The measurements as an aligned table. */
 export function tableOf(measurements: readonly Measurement[]): string {
   const rows = measurements.map((each) => [
-    each.work,
-    `${round(each.value)} ${each.unit}`,
+    each.engine === undefined ? each.work : `${each.work}, ${each.engine}`,
+    `${figureText(each.value)} ${each.unit}`,
     each.spread === undefined ? '' : `${Math.round(100 * each.spread)} %`,
-    each.peer_value === undefined ? (each.peer ?? '') : `${each.peer} ${round(each.peer_value)}`,
+    each.peer_value === undefined ? (each.peer ?? '') : `${each.peer} ${figureText(each.peer_value)}`,
     each.ratio === undefined ? '' : `${each.ratio.toFixed(2)} x`,
   ])
   const head = ['work', 'measured', 'spread', 'peer', 'ratio']
@@ -64,6 +66,7 @@ export function tableOf(measurements: readonly Measurement[]): string {
     .join('\n')
 }
 
-function round(value: number): string {
+/** A figure as people read it: whole from 100 on, three digits below. */
+export function figureText(value: number): string {
   return value >= 100 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3)
 }

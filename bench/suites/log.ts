@@ -2,27 +2,19 @@
  * `npm run bench -- log [part …]`: the log, in parts.
  *
  * - `alone`: records a second into a log in this process, against `memcpy` and raw `writev` loops.
- * - `http`: records a second into a broker process, against `memcpy` and Redis Streams.
- * - `engines`: the same over each HTTP engine, in batches and one by one, against `redis-benchmark`.
  * - `recovery`: what a start takes, of unsealed and of sealed segments.
  * - `dirty`: many logs that are synced in one turn, against one journal for all of them.
- * - `partitions`: 10,000 of them: time to open, memory.
  */
 
 import type { Bench } from '../measure.ts'
-import { compareEngines } from './log/engines.ts'
 import { dirtyFiles } from './log/dirty.ts'
-import { partitions } from './log/partitions.ts'
-import { produceAlone, produceOverHttp } from './log/produce.ts'
+import { produceAlone } from './log/produce.ts'
 import { recovery } from './log/recovery.ts'
 
 const parts: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   alone: produceAlone,
-  http: produceOverHttp,
-  engines: compareEngines,
   recovery,
   dirty: dirtyFiles,
-  partitions,
 }
 
 export async function run(bench: Bench): Promise<void> {

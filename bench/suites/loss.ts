@@ -18,10 +18,11 @@ import { kafkaRow } from './loss/kafka.ts'
 import { penstockRow } from './loss/penstock.ts'
 import { planOf, type Plan } from './loss/plan.ts'
 import { prometheusRow } from './loss/prometheus.ts'
-import { missingOf, type Row } from './loss/row.ts'
+import { madeFolder, missingOf } from '../peers/parts.ts'
+import type { Row } from './loss/row.ts'
 import { sampleFile } from './loss/sample-file.ts'
 import { fileTable, lossTable, type TitledOutcome } from './loss/table.ts'
-import { madeFolder, telegrafRows } from './loss/telegraf.ts'
+import { telegrafRows } from './loss/telegraf.ts'
 
 const rows: readonly Row[] = [...telegrafRows, prometheusRow, kafkaRow, penstockRow]
 const fileRow = 'sample-file'

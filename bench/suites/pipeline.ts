@@ -16,7 +16,7 @@ import { rm } from 'node:fs/promises'
 import type { Bench } from '../measure.ts'
 import { writeRows } from './collector/fleet.ts'
 import { type PipeOptions, throughPipe } from './collector/pipe.ts'
-import { report, takeTurns } from './log/rounds.ts'
+import { report, takeTurns } from '../load/rounds.ts'
 
 const scrapeMs = 5_000
 

@@ -8,7 +8,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Bench } from '../measure.ts'
-import { plot } from './ring/plot.ts'
+import { plot } from '../load/plot.ts'
 import { makers, simulate, type Simulated } from './ring/simulate.ts'
 
 const sizes = [3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100, 200, 300, 500, 1000]

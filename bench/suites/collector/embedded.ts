@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { openStore } from '#store/open'
 
 import type { Bench } from '../../measure.ts'
-import { figureOf } from '../log/rounds.ts'
+import { figureOf } from '../../load/rounds.ts'
 import { moments, writeRows } from './fleet.ts'
 import { middleOf, type PipeRound, reportShares, throughPipe } from './pipe.ts'
 

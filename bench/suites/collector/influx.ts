@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import type { Bench } from '../../measure.ts'
 import { Scope } from '#test/scope'
-import { type Figure, figureOf } from '../log/rounds.ts'
+import { type Figure, figureOf } from '../../load/rounds.ts'
 import { type RowFile, writeRows } from './fleet.ts'
 import { middleOf, type PipeRound, reportShares, throughPipe } from './pipe.ts'
 import { type Database, startDatabase } from './server.ts'

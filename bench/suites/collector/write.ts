@@ -7,7 +7,7 @@ import { type Instant, parseTime } from '#telemetry/time'
 
 import type { Bench } from '../../measure.ts'
 import { Scope } from '#test/scope'
-import { report, secondsOf, sideBySide, takeTurns } from '../log/rounds.ts'
+import { report, secondsOf, sideBySide, takeTurns } from '../../load/rounds.ts'
 import { moments } from './fleet.ts'
 import { type Database, startDatabase } from './server.ts'
 

@@ -12,10 +12,11 @@ import type { Durability } from '#broker/log/types'
 
 import type { Bench } from '../../measure.ts'
 import { Scope } from '#test/scope'
-import { isAnswerWhole, startBroker, type LoadedBroker } from '../log/http.ts'
-import { report, secondsOf, takeTurns } from '../log/rounds.ts'
-import { loadOver } from '../log/socket.ts'
-import { batchRecords, bodyOf } from '../log/work.ts'
+import { startBroker, type LoadedBroker } from '../../load/broker.ts'
+import { isAnswerWhole } from '../../load/posts.ts'
+import { report, secondsOf, takeTurns } from '../../load/rounds.ts'
+import { loadOver } from '../../load/socket.ts'
+import { batchRecords, bodyOf } from '../../load/records.ts'
 
 const topic = 'load'
 const connections = 32

@@ -16,9 +16,9 @@ import { Client, type ConsumerOptions, type Message } from '#wire/client'
 
 import type { Bench } from '../../measure.ts'
 import { Scope } from '#test/scope'
-import { startBroker } from '../log/http.ts'
-import { report, takeTurns, type Figure } from '../log/rounds.ts'
-import { batchRecords, bodyOf, recordBytes } from '../log/work.ts'
+import { startBroker } from '../../load/broker.ts'
+import { report, takeTurns, type Figure } from '../../load/rounds.ts'
+import { batchRecords, bodyOf, recordBytes } from '../../load/records.ts'
 import { startJetStream, type JetStream } from './nats.ts'
 
 const topic = 'load'
@@ -84,7 +84,7 @@ async function rateOf(records: number, work: () => Promise<void>): Promise<numbe
 }
 
 /** Reads so many records, acknowledging as it goes where it is in a group. */
-async function consume(client: Client, records: number, options: ConsumerOptions): Promise<void> {
+export async function consume(client: Client, records: number, options: ConsumerOptions): Promise<void> {
   const consumer = client.consumer(options)
   const lasts = new Map<number, string>()
   let acking: Promise<void> | undefined
@@ -129,7 +129,7 @@ async function consumeFrom(jetStream: JetStream, records: number): Promise<void>
 }
 
 /** The bytes of a stream up to and with so many records of one line. */
-async function streamOf(url: string, records: number): Promise<Buffer> {
+export async function streamOf(url: string, records: number): Promise<Buffer> {
   const stop = new AbortController()
   const { body } = await fetch(url, { signal: stop.signal })
   const pieces: Uint8Array[] = []

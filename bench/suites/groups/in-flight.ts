@@ -16,8 +16,8 @@ import type { Mode } from '#broker/groups/sharing'
 import type { Offset, Partition } from '#wire/ids'
 
 import type { Bench } from '../../measure.ts'
-import { report, takeTurns } from '../log/rounds.ts'
-import { batchRecords } from '../log/work.ts'
+import { report, takeTurns } from '../../load/rounds.ts'
+import { batchRecords } from '../../load/records.ts'
 
 const many = 1_000_000
 const few = 1000

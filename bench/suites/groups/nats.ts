@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { start, type Scope } from '#test/start'
 
 import type { Bench } from '../../measure.ts'
-import { dial } from '../log/socket.ts'
+import { dial } from '../../load/socket.ts'
 
 const stream = 'LOAD'
 const subject = 'load'

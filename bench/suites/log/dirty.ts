@@ -13,8 +13,9 @@ import type { Log } from '#broker/log/log'
 import { ChunkRing } from '#broker/log/ring'
 
 import type { Bench } from '../../measure.ts'
-import { report, secondsOf, sideBySide, takeTurns } from './rounds.ts'
-import { append, bodyOf, openLog, recordBytes } from './work.ts'
+import { report, secondsOf, sideBySide, takeTurns } from '../../load/rounds.ts'
+import { bodyOf, recordBytes } from '../../load/records.ts'
+import { append, openLog } from './work.ts'
 
 /** Logs that are dirty in one turn, and records that each of them got: partitions that are many get little each. */
 const turnsOf = [

@@ -1,10 +1,7 @@
 /**
- * Produce, in batches of 500 records of 200 bytes.
- *
- * - The log alone, in this process: `Log.append` over this machine's disk, a window of appends in flight, against `memcpy` of
- *   the same bytes and a raw `writev` loop of the same framed bytes in groups as large as the log's own.
- * - The broker, a process of its own, over HTTP, against Redis Streams under the same load: as many connections, each
- *   with one batch in flight.
+ * Produce, in batches of 500 records of 200 bytes, into the log alone, in this process: `Log.append` over this machine's disk, a
+ * window of appends in flight, against `memcpy` of the same bytes and a raw `writev` loop of the same framed bytes in groups as
+ * large as the log's own. (The broker and its peers are the suite `broker`.)
  */
 
 import * as fs from 'node:fs'
@@ -16,13 +13,9 @@ import { ChunkRing } from '#broker/log/ring'
 import type { Durability } from '#broker/log/types'
 
 import type { Bench } from '../../measure.ts'
-import { Scope } from '#test/scope'
-import { startBroker } from './http.ts'
-import { startRedis } from './redis.ts'
-import { report, sideBySide, takeTurns, type Figure } from './rounds.ts'
-import { append, batchRecords, bodyOf, CountingDisk, nextTurn, openLog, recordBytes } from './work.ts'
-
-const durabilities = ['memory', 'disk', 'fsync'] as const
+import { report, sideBySide, takeTurns } from '../../load/rounds.ts'
+import { batchRecords, bodyOf, recordBytes } from '../../load/records.ts'
+import { append, CountingDisk, nextTurn, openLog } from './work.ts'
 
 /** Appends in flight: what 32 connections would have. */
 const windowAppends = 32
@@ -81,63 +74,6 @@ export async function produceAlone(bench: Bench): Promise<void> {
   report(bench, 'log-disk', 'records/s', figures.disk, { memcpy, writev }, extra('disk'))
   report(bench, 'log-fsync', 'records/s', figures.fsync, { memcpy, 'writev+fdatasync': synced }, extra('fsync'))
   report(bench, 'log-fsync', 'records/s', figures.fsync, { 'log-disk': figures.disk }, extra('fsync'))
-}
-
-export async function produceOverHttp(bench: Bench): Promise<void> {
-  const batches = bench.quick ? 160 : 800
-  const rounds = bench.quick ? 3 : 7
-  const connections = 16
-  const raw = Buffer.alloc(ringBytes, 'x')
-  const scope = new Scope()
-  bench.say(`produce: over HTTP and into Redis, ${connections} connections`)
-  try {
-    const redis = await startRedis(bench, scope, batchRecords, recordBytes)
-    const broker = await startBroker(scope, join(bench.folder, 'broker'), {
-      topics: durabilities.map((durability) => `${durability}:partitions=4:durability=${durability}`).join(','),
-      // Nothing is kept of earlier rounds but what the ring needs.
-      env: { MEMORY_BYTES: '64MiB' },
-    })
-    const overHttp = (topic: Durability) => async () => {
-      const startedMs = performance.now()
-      await broker.load(`/produce?topic=${topic}`, body, batches, connections)
-      return rateOf(batches, startedMs)
-    }
-    const intoRedis = (durability: Durability) => async () => {
-      if (redis === undefined) return NaN
-      const startedMs = performance.now()
-      await redis.load(durability, batches, connections)
-      const rate = rateOf(batches, startedMs)
-      await redis.empty(durability)
-      return rate
-    }
-    const contestants: Record<string, () => Promise<number>> = {
-      memory: overHttp('memory'),
-      disk: overHttp('disk'),
-      fsync: overHttp('fsync'),
-      ...(redis === undefined
-        ? {}
-        : {
-            'redis-memory': intoRedis('memory'),
-            'redis-disk': intoRedis('disk'),
-            'redis-fsync': intoRedis('fsync'),
-          }),
-      memcpy: async () => copyLoop(raw, batches),
-    }
-    for (const warm of Object.values(contestants)) await warm()
-    const figures: Partial<Record<string, Figure>> = await takeTurns(bench, rounds, contestants)
-    for (const durability of durabilities) {
-      const figure = figures[durability]
-      if (figure === undefined) continue
-      const peers = {
-        memcpy: figures['memcpy'],
-        [`redis appendonly ${redis?.mode[durability]}`]: figures[`redis-${durability}`],
-      }
-      report(bench, `http-${durability}`, 'records/s', figure, peers, { connections })
-      if (durability === 'fsync') report(bench, 'http-fsync', 'records/s', figure, { 'http-disk': figures['disk'] })
-    }
-  } finally {
-    await scope.end()
-  }
 }
 
 function rateOf(batches: number, startedMs: number): number {

@@ -10,8 +10,9 @@ import { join } from 'node:path'
 import { ChunkRing } from '#broker/log/ring'
 
 import type { Bench } from '../../measure.ts'
-import { report, secondsOf, sideBySide, takeTurns } from './rounds.ts'
-import { append, bodyOf, openLog } from './work.ts'
+import { report, secondsOf, sideBySide, takeTurns } from '../../load/rounds.ts'
+import { bodyOf } from '../../load/records.ts'
+import { append, openLog } from './work.ts'
 
 const gib = 1 << 30
 
@@ -52,7 +53,7 @@ export async function recovery(bench: Bench): Promise<void> {
   })
   report(bench, 'recover-unsealed', 's/GiB', figures.unsealed, { 'copy and sync': figures.copy })
   const scale = gib / sealedBytes
-  const perSealed = { median: figures.sealed.median * scale, spread: figures.sealed.spread }
+  const perSealed = { ...figures.sealed, median: figures.sealed.median * scale }
   report(bench, 'open-sealed', 's/GiB', perSealed, { 'recover-unsealed': figures.unsealed })
   const { median: value, spread } = figures.sealed
   const segments = (await readdir(sealed)).length

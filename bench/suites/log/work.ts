@@ -8,16 +8,6 @@ import { ChunkRing } from '#broker/log/ring'
 import type { Appended, Durability } from '#broker/log/types'
 import type { Ordinal, Partition } from '#wire/ids'
 
-/** Records of one batch, and bytes of one record, of the load that brokers are compared by. */
-export const batchRecords = 500
-export const recordBytes = 200
-
-/** A body of a produce request: so many records of so many bytes, a line each. */
-export function bodyOf(records: number, bytes: number): Buffer {
-  const line = `{"kind":"gpu","value":${'7'.repeat(12)},"x":"`
-  return Buffer.from(Array.from({ length: records }, () => `${line.padEnd(bytes - 2, 'x')}"}\n`).join(''))
-}
-
 /** The records of a body that has to be right; good until the next call. */
 export function recordsOf(body: Buffer): Records {
   const records = readRecords(body, 'ndjson', 1 << 20)

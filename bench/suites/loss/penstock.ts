@@ -10,7 +10,7 @@ import { CsvFolder, Ticker } from './load.ts'
 import { startPart, type Part } from './middle.ts'
 import { freePort, Relay } from './relay.ts'
 import type { Row, Stage } from './row.ts'
-import { madeFolder } from './telegraf.ts'
+import { madeFolder } from '../../peers/parts.ts'
 
 const brokers = 2
 

@@ -6,8 +6,8 @@ import { VictoriaMetrics, type Database, type Stored } from './database.ts'
 import { Exporter, partOf } from './exporter.ts'
 import { startPart } from './middle.ts'
 import { freePort } from './relay.ts'
-import { configured, type Row } from './row.ts'
-import { listening, madeFolder } from './telegraf.ts'
+import { configured, listening, madeFolder } from '../../peers/parts.ts'
+import type { Row } from './row.ts'
 
 export const prometheusRow: Row = {
   name: 'prometheus',

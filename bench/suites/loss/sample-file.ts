@@ -13,8 +13,8 @@ import { Scope } from '#test/scope'
 import { Influx } from './database.ts'
 import { startPenstock } from './penstock.ts'
 import { planOf } from './plan.ts'
-import { configured, missingOf, telegrafPath } from './row.ts'
-import { influxValues, madeFolder } from './telegraf.ts'
+import { configured, madeFolder, missingOf, telegrafPath } from '../../peers/parts.ts'
+import { influxValues } from './telegraf.ts'
 
 /** As the exports have them: ten metrics of 247 GPUs, values without a point in some rows and with one in others. */
 const fleet = {

@@ -1,5 +1,6 @@
 /** The table that nothing is to be missing from, in Markdown. */
 
+import { markdown } from '../../load/markdown.ts'
 import type { Outcome } from './faults.ts'
 import type { FileOutcome } from './sample-file.ts'
 
@@ -38,11 +39,6 @@ export function fileTable(rows: readonly FileOutcome[]): string {
     ['one file', 'rows with a number', 'stored', 'lost'],
     rows.map(({ title, rows: all, stored }) => [title, number(all), number(stored), `**${number(all - stored)}**`]),
   )
-}
-
-function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const rule = head.map((_, at) => (at === 0 ? '---' : '---:'))
-  return [head, rule, ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
 }
 
 function number(value: number): string {

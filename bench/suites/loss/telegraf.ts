@@ -1,19 +1,17 @@
 /** Telegraf between the site and InfluxDB: with its buffer in memory, on disk, and behind a file that it follows. */
 
-import { mkdir, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 import { influxdb2Path } from '#test/tools'
 import { start, type Scope } from '#test/start'
-import type { Started } from '#test/started'
 
 import { bucket, Influx } from './database.ts'
 import { GrowingFile, Posts, Ticker } from './load.ts'
 import { startPart, type Part } from './middle.ts'
 import { freePort } from './relay.ts'
-import { configured, telegrafPath, type Row } from './row.ts'
+import { configured, listening, madeFolder, telegrafPath } from '../../peers/parts.ts'
+import type { Row } from './row.ts'
 
 export const telegrafRows: readonly Row[] = [
   posted('telegraf-memory', 'Telegraf, buffer in memory (default: 10,000)'),
@@ -77,29 +75,4 @@ export function telegrafPart(scope: Scope, name: string, config: string, port?: 
     if (port !== undefined) await listening(started, port)
     return started
   })
-}
-
-/** Waits until something listens there, for what does not say that it does. */
-export async function listening(started: Started, port: number): Promise<void> {
-  while (!(await isListening(port))) {
-    if (started.hasExited()) throw new Error(`${started.name} ended:\n${started.tail()}`)
-    await sleep(50)
-  }
-}
-
-function isListening(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
-    socket.on('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
-}
-
-export async function madeFolder(folder: string, name: string): Promise<string> {
-  const path = join(folder, name)
-  await mkdir(path, { recursive: true })
-  return path
 }

@@ -8,10 +8,10 @@ import { join } from 'node:path'
 import { cpuSecondsOf } from '../../cpu.ts'
 import type { Bench } from '../../measure.ts'
 import { Scope } from '#test/scope'
-import { askProduce } from '../log/http.ts'
-import { report, takeTurns, type Figure } from '../log/rounds.ts'
-import { loadOver } from '../log/socket.ts'
-import { batchRecords, bodyOf, recordBytes } from '../log/work.ts'
+import { askProduce } from '../../load/broker.ts'
+import { report, takeTurns, type Figure } from '../../load/rounds.ts'
+import { loadOver } from '../../load/socket.ts'
+import { batchRecords, bodyOf, recordBytes } from '../../load/records.ts'
 import { startPair } from './pair.ts'
 
 const connections = 16
@@ -51,6 +51,6 @@ export async function cpuOfProxy(bench: Bench): Promise<void> {
   }
 }
 
-function perSecond({ median, spread }: Figure): Figure {
-  return { median: 1e6 / median, spread }
+function perSecond({ median, spread, rounds }: Figure): Figure {
+  return { median: 1e6 / median, spread, rounds }
 }

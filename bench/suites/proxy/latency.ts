@@ -7,10 +7,10 @@ import { join } from 'node:path'
 
 import type { Bench } from '../../measure.ts'
 import { Scope } from '#test/scope'
-import { askProduce } from '../log/http.ts'
-import { takeTurns } from '../log/rounds.ts'
-import { Connection, loadOver } from '../log/socket.ts'
-import { bodyOf, recordBytes } from '../log/work.ts'
+import { askProduce } from '../../load/broker.ts'
+import { takeTurns } from '../../load/rounds.ts'
+import { Connection, loadOver } from '../../load/socket.ts'
+import { bodyOf, recordBytes } from '../../load/records.ts'
 import { startPair } from './pair.ts'
 
 /** The rate to hold; halved until this machine does. */

@@ -6,8 +6,8 @@ import { Client } from '#wire/client'
 
 import type { Bench } from '../../measure.ts'
 import { Scope } from '#test/scope'
-import { report, takeTurns } from '../log/rounds.ts'
-import { batchRecords, recordBytes } from '../log/work.ts'
+import { report, takeTurns } from '../../load/rounds.ts'
+import { batchRecords, recordBytes } from '../../load/records.ts'
 import { startPair } from './pair.ts'
 
 const partitions = 4

@@ -1,13 +1,15 @@
 /** A broker in a process of its own, and a load of produce requests on it. */
 
 import { startRole, type Scope, type StartedRole } from '#test/start'
+import { Client } from '#wire/client'
 
-import { loadOver, type Connection } from './socket.ts'
+import { headOf, isAnswerWhole, post, postOf, type Posted } from './posts.ts'
+import type { Connection } from './socket.ts'
 
 export interface LoadedBroker {
   readonly role: StartedRole
   /** Sends the body so many times, over so many connections. `path` may be another one for each request. */
-  load(path: string | ((at: number) => string), body: Buffer, requests: number, connections: number): Promise<void>
+  load(path: string | ((at: number) => string), body: Buffer, requests: number, connections: number): Promise<Posted>
 }
 
 /** Starts a broker; returns when it listens, or (`awaitReady`, default) when its logs are open. */
@@ -27,40 +29,33 @@ export async function startBroker(
   const role = await startRole(scope, 'broker', { env, awaitReady, under })
   return {
     role,
-    load: (path, body, requests, connections) =>
-      loadOver(role.port, connections, requests, (connection, at) =>
-        askProduce(connection, typeof path === 'string' ? path : path(at), body),
-      ),
+    load(path, body, requests, connections) {
+      if (typeof path === 'function') {
+        return post(role.port, (at) => [headOf(path(at), body.length), body], requests, connections)
+      }
+      const whole = [postOf(path, body)]
+      return post(role.port, () => whole, requests, connections)
+    },
   }
+}
+
+/** How many records a topic holds. */
+export async function recordsIn({ role }: LoadedBroker, topic: string): Promise<number> {
+  const topics = await new Client({ url: role.url }).topics()
+  const logs = topics.find(({ name }) => name === topic)?.logs ?? []
+  return logs.reduce((sum, log) => sum + (log.records ?? log.next - log.first), 0)
 }
 
 /** Sends the body to a broker or proxy. @throws Error with the answer when it is a refusal */
 export async function askProduce(connection: Connection, path: string, body: Buffer): Promise<void> {
-  const answer = await connection.ask(postOf(path, body), isAnswerWhole)
+  const answer = await connection.ask(requestOf(path, body), isAnswerWhole)
   if (!answer.toString('latin1', 0, 12).endsWith(' 200')) throw new Error(answer.toString('utf8'))
 }
 
-let lastPost: { readonly path: string; readonly body: Buffer; readonly bytes: Buffer } | undefined
+let last: { readonly path: string; readonly body: Buffer; readonly bytes: Buffer } | undefined
 
 /** The bytes of a request; those of the last one are kept. */
-function postOf(path: string, body: Buffer): Buffer {
-  if (lastPost?.path === path && lastPost.body === body) return lastPost.bytes
-  const head = [
-    `POST ${path} HTTP/1.1`,
-    'Host: 127.0.0.1',
-    'Content-Type: application/x-ndjson',
-    `Content-Length: ${body.length}`,
-    '',
-    '',
-  ]
-  lastPost = { path, body, bytes: Buffer.concat([Buffer.from(head.join('\r\n')), body]) }
-  return lastPost.bytes
-}
-
-/** Whether an answer with a length is all there. */
-export function isAnswerWhole(bytes: Buffer): boolean {
-  const head = bytes.indexOf('\r\n\r\n')
-  if (head === -1) return false
-  const length = /\r\ncontent-length: (\d+)/i.exec(bytes.toString('latin1', 0, head))
-  return length !== null && bytes.length >= head + 4 + Number(length[1])
+function requestOf(path: string, body: Buffer): Buffer {
+  if (last?.path !== path || last.body !== body) last = { path, body, bytes: postOf(path, body) }
+  return last.bytes
 }

@@ -1,32 +1,38 @@
 /** Contestants that take turns, so that a machine that slows down slows them all, and what comes out of it. */
 
-import type { Bench } from '../../measure.ts'
+import type { Bench } from '../measure.ts'
 
 /** What one contestant came to in all rounds. */
 export interface Figure {
   readonly median: number
   /** (highest - lowest) / median. */
   readonly spread: number
+  readonly rounds: number
 }
 
 /**
  * Runs every contestant once a round, in an order that turns by one with each round: what one leaves behind (a file that is still
- * being written out) meets each of the others as often. Each returns its figure of that round.
+ * being written out) meets each of the others as often. Each returns its figure of that round,
+ * or nothing when it sits it out.
  */
 export async function takeTurns<Name extends string>(
   bench: Bench,
   rounds: number,
-  contestants: Readonly<Record<Name, () => Promise<number>>>,
+  contestants: Readonly<Record<Name, () => Promise<number | undefined>>>,
 ): Promise<Record<Name, Figure>> {
   const names = Object.keys(contestants) as Name[]
   const figures = new Map<Name, number[]>(names.map((name) => [name, []]))
   for (let round = 0; round < rounds; round++) {
+    const said = new Map<Name, string>()
     for (let at = 0; at < names.length; at++) {
       const name = names[(at + round) % names.length] as Name
-      figures.get(name)?.push(await contestants[name]())
+      const figure = await contestants[name]()
+      if (figure === undefined) continue
+      figures.get(name)?.push(figure)
+      said.set(name, short(figure))
     }
-    const said = names.map((name) => `${name} ${short(figures.get(name)?.at(-1) as number)}`)
-    bench.say(`round ${round + 1} of ${rounds}: ${said.join(', ')}`)
+    const each = names.filter((name) => said.has(name)).map((name) => `${name} ${said.get(name)}`)
+    bench.say(`round ${round + 1} of ${rounds}: ${each.join(', ')}`)
   }
   return Object.fromEntries(names.map((name) => [name, figureOf(figures.get(name) as number[])])) as Record<
     Name,
@@ -38,10 +44,10 @@ export async function takeTurns<Name extends string>(
 export function figureOf(values: readonly number[]): Figure {
   const sorted = values.toSorted((a, b) => a - b)
   const median = sorted[sorted.length >> 1] as number
-  return { median, spread: ((sorted.at(-1) as number) - (sorted[0] as number)) / median }
+  return { median, spread: ((sorted.at(-1) as number) - (sorted[0] as number)) / median, rounds: sorted.length }
 }
 
-/** Reports one contestant against others. */
+/** Reports one contestant against the others that are there, a line each; against none, one line. */
 export function report(
   bench: Bench,
   work: string,
@@ -50,11 +56,12 @@ export function report(
   peers: Readonly<Record<string, Figure | undefined>>,
   extra: Readonly<Record<string, unknown>> = {},
 ): void {
-  for (const [peer, figure] of Object.entries(peers)) {
-    if (figure === undefined) continue
+  const there = Object.entries(peers).filter(([, figure]) => figure !== undefined) as [string, Figure][]
+  for (const [peer, figure] of there) {
     const held = { peer, peer_value: figure.median, peer_spread: figure.spread }
     bench.report({ work, unit, value: median, spread, ...held, ...extra })
   }
+  if (there.length === 0) bench.report({ work, unit, value: median, spread, ...extra })
 }
 
 /** Seconds that something takes. */

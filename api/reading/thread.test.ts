@@ -88,11 +88,11 @@ test('refusals, and what the store throws, cross as what they are', async (t) =>
 
 test('a store that cannot be read is an error of ours, in the log and in the status', async (t) => {
   const { get, json, dataDir, log } = await testApi(t, { nowMs })
-  t.equal((await get('/api/v1/hosts')).status, 200, 'there is none yet')
+  t.equal((await get('/api/v1/namespaces')).status, 200, 'there is none yet')
   const path = embeddedPath(dataDir)
   mkdirSync(dirname(path), { recursive: true })
   writeFileSync(path, 'no database, but a text that is longer than the head of one. '.repeat(100))
-  t.equal((await get('/api/v1/hosts')).status, 500)
+  t.equal((await get('/api/v1/namespaces')).status, 500)
   t.match(
     log.find((line) => line.includes('"a request failed"')),
     /penstock.db: the file is not a database/,

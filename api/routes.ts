@@ -12,6 +12,7 @@ import type { Tls } from '#lib/tls'
 import { version } from '#lib/version'
 import { Client } from '#wire/client'
 import { Problem } from '#wire/problems'
+import type { ApiStatus, RoleStatus } from '#wire/status'
 import { Transport } from '#wire/transport'
 import { apiFigures } from './figures.ts'
 import { Feed } from './live/feed.ts'
@@ -187,7 +188,7 @@ function finderOf({ apiKeys, trustedProxies }: ApiSettings, own: Keys, keyring: 
 }
 
 /** `GET /status`, as on every role; between the roles the SERVICE_TOKEN is the key. */
-function addStatus(app: FastifyInstance, { serviceToken }: ApiSettings, keys: KeyFinder, status: () => object): void {
+function addStatus(app: FastifyInstance, { serviceToken }: ApiSettings, keys: KeyFinder, status: () => ApiStatus): void {
   const startedMs = performance.now()
   const isToken = matcher(() => serviceToken?.all ?? noKeys)
   app.get('/status', { config: { route: '/status' } }, (request) => {
@@ -197,6 +198,6 @@ function addStatus(app: FastifyInstance, { serviceToken }: ApiSettings, keys: Ke
       throw new Problem('unauthorized', 'send the SERVICE_TOKEN or a key')
     }
     const uptimeS = Math.round((performance.now() - startedMs) / 1_000)
-    return { role: 'api', version, uptime_s: uptimeS, ...status() }
+    return { role: 'api', version, uptime_s: uptimeS, ...status() } satisfies RoleStatus & ApiStatus
   })
 }

@@ -1,6 +1,7 @@
 /** The HTTP face of the proxy: the broker's, over all brokers, and the ring. */
 
 import type { Route } from '#lib/http/http'
+import type { MemberStatus } from '#wire/status'
 
 import type { FanIns } from './consume.ts'
 import { forwardDrain } from './drain.ts'
@@ -84,7 +85,7 @@ export function statsRoute(gateway: Gateway, stats: Stats): Route {
 }
 
 /** What `GET /status` says of the members. */
-export function describeMembers(gateway: Gateway): Record<string, unknown>[] {
+export function describeMembers(gateway: Gateway): MemberStatus[] {
   const { cluster } = gateway
   return cluster.members.all.map((member) => {
     const { url, ordinal, state, writable, draining, reason, sinceMs } = member

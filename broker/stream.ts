@@ -33,7 +33,8 @@ export type CutCode = 'replaced' | 'stopping' | 'unreadable' | 'seek' | 'slow'
 export class ConsumeStream {
   readonly #sink: Sink
   readonly #logs: Map<Partition, Log>
-  readonly #headed = new Set<Partition>()
+  /** What stands next in this stream, as its reader knows: behind the last record, the last gap or the last head line of each log. */
+  readonly #next = new Map<Partition, Offset>()
   readonly #onSent: (records: number, log: Log) => void
   /** Chunks of the ring that the socket still reads. */
   readonly #held = new Set<Chunk>()
@@ -170,8 +171,13 @@ export class ConsumeStream {
   }
 
   #send(session: Session, log: Log, work: Work, next: Offset, batch: StoredBatch | undefined): void {
-    if (batch === undefined) return tellLost(session, log, work, next, this.#tell)
-    if (!this.#headed.has(log.partition)) this.#head(log, work.from)
+    if (batch === undefined) {
+      this.#lead(session, log, work)
+      tellLost(session, log, work, next, this.#tell)
+      this.#next.set(log.partition, next)
+      return
+    }
+    this.#lead(session, log, work)
     const from = Math.max(work.from, batch.first) as Offset
     tellLost(session, log, work, from, this.#tell)
     if (work.attempt === undefined && from === batch.first && next === batch.next) {
@@ -182,12 +188,25 @@ export class ConsumeStream {
       this.#put(eventsOf(events, from - batch.first, next - batch.first), batch.chunk)
       if (work.attempt !== undefined) this.#put(Buffer.from(': attempt 1\n'))
     }
+    this.#next.set(log.partition, next)
     this.#sentSinceBeat = true
     this.#onSent(next - from, log)
   }
 
+  /**
+   * Says where the stream goes on, unless it is where its reader expects it: so a reader knows that what is missing between two
+   * records without a word was lost on the way. Records that are shared out come in no order, and none is expected.
+   */
+  #lead(session: Session, log: Log, work: Work): void {
+    let expected = this.#next.get(log.partition)
+    if (expected !== undefined && session.takesTurns) return
+    // Of these the reader is told in a moment.
+    if (work.gone?.[0]?.from === expected) expected = work.gone?.at(-1)?.to ?? expected
+    if (expected !== work.from) this.#head(log, work.from)
+  }
+
   #head(log: Log, firstOffset: Offset): void {
-    this.#headed.add(log.partition)
+    this.#next.set(log.partition, firstOffset)
     this.#put(Buffer.from(formatLogHead({ ...identityOf(log), firstOffset }), 'latin1'))
   }
 
@@ -227,7 +246,8 @@ export class ConsumeStream {
   /** Ends a turn: what the socket has not taken at once stays as it is in memory until it has. */
   #flush(): void {
     this.#write()
-    if (this.#sink.pendingBytes === 0) this.#held.clear()
+    // Also what an earlier turn has noted: its drain may not have been told yet, and would not find it here.
+    if (this.#sink.pendingBytes === 0) this.#release()
     else for (const chunk of this.#held) chunk.readers.add(this)
   }
 }

@@ -1,9 +1,10 @@
-import { createServer, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { request } from 'node:http'
+import { PassThrough, Transform } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { openStore } from '#store/open'
 import { Client } from '#wire/client'
+import { listen } from '#test/listen'
 import { type Scope, type StartedRole, startRole, temporaryFolder } from '#test/start'
 
 const topics = { TOPICS: 'telemetry:partitions=2:durability=disk,transfers:partitions=1:durability=disk' }
@@ -29,6 +30,18 @@ test('what was written before the acknowledgement was lost is counted once', asy
   const { totals, values } = await contents(dataDir)
   t.equal(totals.received, 1000)
   t.same(values, expected(1000))
+})
+
+test('a batch that is lost between the broker and the collector comes again, and is never acknowledged unseen', async (t) => {
+  const broker = await startRole(t, 'broker', { env: topics })
+  for (let batch = 0; batch < 10; batch++) await produce(broker, batch * 100, 100)
+  const gate = await losing(t, broker.url, { firstOffset: 200 })
+  const collector = await startRole(t, 'collector', { env: { MSG_QUEUE_ADDR: gate.url } })
+  await collector.waitFor(/came where 0\/[01]\/200 is next: 50 records before it did not come/)
+  await acknowledged(broker, 1000)
+  t.match(await collector.status(), { received: 1000, stored: 990, duplicate: 0, not_reported: 8, dead: 2, pending: 0 })
+  await collector.kill()
+  t.same((await contents(collector.dataDir)).values, expected(1000))
 })
 
 test('killed again and again while records come, it has them all at the end, once', async (t) => {
@@ -136,24 +149,57 @@ async function contents(dataDir: string) {
 /** Stands before a broker and swallows acknowledgements. */
 async function deafToAcks(t: Scope, url: string): Promise<{ readonly url: string; readonly asked: Promise<void> }> {
   const asked = Promise.withResolvers<void>()
-  const server = createServer((incoming, answer) => {
-    if (incoming.url?.startsWith('/ack')) {
-      asked.resolve()
-      return
-    }
-    const { method, headers } = incoming
-    const outgoing = request(new URL(incoming.url ?? '/', url), { method, headers }, (response) => {
+  const gate = await between(t, url, (path) => {
+    if (path.startsWith('/ack')) asked.resolve()
+    return path.startsWith('/ack') ? undefined : new PassThrough()
+  })
+  return { url: gate, asked: asked.promise }
+}
+
+/** Stands before a broker and loses one batch of its streams, once, as a fault of a server on the way would. */
+async function losing(
+  t: Scope,
+  url: string,
+  { firstOffset }: { readonly firstOffset: number },
+): Promise<{ readonly url: string }> {
+  let isLost = false
+  const header = Buffer.from(`: batch ${String(firstOffset).padStart(16, '0')} `)
+  const gate = await between(t, url, () => {
+    let held = Buffer.alloc(0)
+    return new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        if (isLost) return done(null, chunk)
+        held = Buffer.concat([held, chunk])
+        const at = held.indexOf(header)
+        const [line] = at === -1 ? [''] : held.toString('latin1', at).split('\n', 1)
+        const end = at + Number(line?.split(' ')[4]) + (line?.length ?? 0) + 1
+        if (at === -1 || held.length < end) {
+          const whole = at === -1 ? Math.max(0, held.lastIndexOf(': batch ')) : at
+          this.push(held.subarray(0, whole))
+          held = held.subarray(whole)
+          return done()
+        }
+        isLost = true
+        this.push(held.subarray(0, at))
+        return done(null, held.subarray(end))
+      },
+    })
+  })
+  return { url: gate }
+}
+
+/** Stands before a broker. @param way what an answer goes through, by the path of its question; `undefined`: there is no answer */
+async function between(t: Scope, url: string, way: (path: string) => Transform | undefined): Promise<string> {
+  return listen(t, (incoming, answer) => {
+    const { method, headers, url: path = '/' } = incoming
+    const through = way(path)
+    if (through === undefined) return
+    const outgoing = request(new URL(path, url), { method, headers }, (response) => {
       answer.writeHead(response.statusCode ?? 502, response.headers)
-      response.pipe(answer)
+      response.pipe(through).pipe(answer)
     })
     outgoing.on('error', () => answer.destroy())
     answer.on('close', () => outgoing.destroy())
     incoming.pipe(outgoing)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked: asked.promise }
 }

@@ -158,6 +158,14 @@ export class RawClient {
     return size === 1 && bytes[0] === LF ? this.chunk() : bytes
   }
 
+  /** What comes, as it comes, until the connection ends. */
+  async *rest(): AsyncGenerator<Buffer, void, void> {
+    const first = this.#rest
+    this.#rest = Buffer.alloc(0)
+    if (first.length > 0) yield first
+    for (let next = await this.#input.next(); next.done !== true; next = await this.#input.next()) yield next.value
+  }
+
   async #until(mark: string): Promise<Buffer> {
     let at = this.#rest.indexOf(mark)
     while (at === -1) {
@@ -185,5 +193,32 @@ export class RawClient {
     const next = await this.#input.next()
     if (next.done === true) throw new Error('the connection ended before the answer was complete')
     this.#rest = this.#rest.length === 0 ? next.value : Buffer.concat([this.#rest, next.value])
+  }
+}
+
+/** Takes the framing of chunks off a stream, without gathering it. */
+export class ChunkReader {
+  #left = 0
+  #size = ''
+
+  feed(data: Buffer): Buffer[] {
+    const parts: Buffer[] = []
+    for (let at = 0; at < data.length;) {
+      if (this.#left > 0) {
+        const part = data.subarray(at, at + this.#left)
+        at += part.length
+        this.#left -= part.length
+        parts.push(part)
+        continue
+      }
+      const character = String.fromCharCode(data[at++] as number)
+      // The line end behind a chunk stands before the next one's size.
+      if (character !== '\n') this.#size += character.trim()
+      else if (this.#size !== '') {
+        this.#left = Number.parseInt(this.#size, 16)
+        this.#size = ''
+      }
+    }
+    return parts
   }
 }

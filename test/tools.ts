@@ -145,7 +145,11 @@ export const tools = {
     skipped: 'the chart against the schemas of Kubernetes (helm/chart.test.ts)',
   },
   podman: { name: 'podman', skipped: 'the image, run as any user (image/image.proc.test.ts)' },
-  strace: { name: 'strace', skipped: 'a disk that fails to sync (test/disk.proc.test.ts)' },
+  strace: {
+    name: 'strace',
+    skipped:
+      'a disk that fails to sync, a socket that takes nothing (test/disk.proc.test.ts, lib/http/uws.proc.test.ts)',
+  },
 } as const satisfies Record<string, Tool>
 
 /** The last folder of that name in the cache. */

@@ -7,8 +7,9 @@
  *     for await (const messages of client.consumer({ topic: 'telemetry', from: 'earliest' }).batches()) …
  */
 
-import { Consumer, type ConsumerOptions, type Gap, type Message, type TracedBatch } from './consumer.ts'
+import { Consumer, type ConsumerOptions } from './consumer.ts'
 import type { LogHead } from './frames.ts'
+import type { Gap, Message, TracedBatch } from './inbox.ts'
 import { randomName } from './ids.ts'
 import { Problem, type ProblemBody, type ProblemCode } from './problems.ts'
 import { Producer, type Outgoing, type ProducerOptions } from './producer.ts'

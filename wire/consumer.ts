@@ -5,70 +5,28 @@
  * comes, not even a heartbeat, is taken for dead and opened anew.
  */
 
-import { parseBatchHead, parseLogHead, traceOf, type HeadTrace, type LogHead } from './frames.ts'
-import { parseId } from './ids.ts'
+import type { LogHead } from './frames.ts'
+import { Inbox, type InboxOptions, type Message } from './inbox.ts'
 import { Problem } from './problems.ts'
 import { backoffMs, retry } from './retry.ts'
-import { SseParser, type SseEvent } from './sse.ts'
+import { SseParser } from './sse.ts'
 import { asProblem, retryAfterMs, type Transport } from './transport.ts'
 
-/** One record as it was delivered. */
-export interface Message {
-  /** `<broker>/<partition>/<offset>`: what an acknowledgement names. */
-  readonly id: string
-  readonly broker: number
-  readonly partition: number
-  readonly offset: number
-  /** 1 for the first delivery. */
-  readonly attempt: number
-  /** The record's text; nothing is parsed. */
-  readonly data: string
-}
-
-/** Records that are lost, as `event: gap` tells. */
-export interface Gap {
-  readonly first: string
-  readonly last: string
-  readonly reason: string
-}
-
-/** A batch that is part of a trace, delivered for the first time and whole. */
-export interface TracedBatch {
-  readonly trace: HeadTrace
-  readonly broker: number
-  readonly partition: number
-  readonly firstOffset: number
-  readonly count: number
-}
-
 /** What a consumer reads, for whom, and whom it tells. */
-export interface ConsumerOptions {
+export interface ConsumerOptions extends InboxOptions {
   readonly topic: string
-  /** With a group the broker remembers what is acknowledged; without one this is a plain reader. */
-  readonly group?: string | undefined
-  /** The name by which the broker knows this consumer again. */
-  readonly consumer?: string | undefined
   /** Only this partition. */
   readonly partition?: number | undefined
   /** `earliest`, `latest`, a time or ids, as docs/PROTOCOL.md says. */
   readonly from?: string | undefined
   /** Records delivered and not acknowledged, at most; the broker's default unless told. */
   readonly maxInFlight?: number | undefined
-  /** How the group shares its records; `exclusive` unless told. In a shared one acknowledge by {@link Consumer.ackEach}. */
-  readonly mode?: 'exclusive' | 'shared' | undefined
   /** How long a record may stay unacknowledged, in ms. */
   readonly visibilityMs?: number | undefined
   /** Ends {@link Consumer.batches}, without an error. */
   readonly signal?: AbortSignal | undefined
   /** Nothing for so long, in ms, and the stream is opened anew (30 s: three heartbeats). */
   readonly silenceMs?: number | undefined
-  readonly onGap?: ((gap: Gap) => void) | undefined
-  /** The broker ended the stream, and why; unless it was replaced, the consumer connects again by itself. */
-  readonly onCut?: ((reason: string) => void) | undefined
-  /** Another consumer of the group takes this partition. */
-  readonly onRevoke?: ((partition: number) => void) | undefined
-  /** A batch of a trace begins: told before its records. */
-  readonly onTrace?: ((batch: TracedBatch) => void) | undefined
 }
 
 /** Reads one topic, and acknowledges for its group. Made by `Client.consumer`. */
@@ -245,129 +203,3 @@ export class Consumer {
 }
 
 const jsonType = { 'content-type': 'application/json' }
-
-/** What one connection brought, until it is taken. */
-class Inbox {
-  readonly #options: ConsumerOptions
-  readonly #logs: Map<string, LogHead>
-  readonly #cursors: Map<string, number>
-  #messages: Message[] = []
-  #attempt = 1
-  /** A batch header with a trace, whose log the next record tells. */
-  #traced: string | undefined
-  /** The log of the last record, as its ids begin: they come in runs of one log. */
-  #prefix = ''
-  #log = ''
-  #broker = 0
-  #partition = 0
-  /** Why the broker ended the stream. */
-  cut: Problem | undefined
-
-  constructor(options: ConsumerOptions, logs: Map<string, LogHead>, cursors: Map<string, number>) {
-    this.#options = options
-    this.#logs = logs
-    this.#cursors = cursors
-  }
-
-  take(): readonly Message[] {
-    const messages = this.#messages
-    this.#messages = []
-    return messages
-  }
-
-  onEvent({ id, event, data }: SseEvent): void {
-    if (event !== 'message') {
-      this.#onNotice(event, data)
-      return
-    }
-    if (this.#prefix === '' || !id.startsWith(this.#prefix)) this.#enter(id)
-    if (this.#traced !== undefined) this.#onTraced(this.#traced)
-    const offset = Number(id.slice(this.#prefix.length))
-    if (!Number.isSafeInteger(offset)) throw noId(id)
-    this.#messages.push({ id, broker: this.#broker, partition: this.#partition, offset, attempt: this.#attempt, data })
-    this.#cursors.set(this.#log, offset)
-  }
-
-  onComment(line: string): void {
-    if (line.startsWith(': batch ')) {
-      this.#attempt = 1
-      if (this.#options.onTrace !== undefined && line.includes(' trace=')) this.#traced = line
-    } else if (line.startsWith(': attempt ')) this.#attempt = Number(line.slice(10)) || 1
-    else if (line.startsWith(': penstock ')) this.#onLogHead(line)
-  }
-
-  #onTraced(line: string): void {
-    this.#traced = undefined
-    const head = parseBatchHead(line)
-    const trace = head === undefined ? undefined : traceOf(head)
-    if (head === undefined || trace === undefined) return
-    const { firstOffset, count } = head
-    this.#options.onTrace?.({ trace, broker: this.#broker, partition: this.#partition, firstOffset, count })
-  }
-
-  #onLogHead(line: string): void {
-    const head = parseLogHead(line)
-    if (head === undefined) return
-    if ('foreignVersion' in head) {
-      throw new Problem(
-        'bad_request',
-        `the broker speaks version ${head.foreignVersion} of the protocol, this client version 1`,
-      )
-    }
-    const log = `${head.broker}/${head.partition}`
-    const known = this.#logs.get(log)
-    this.#logs.set(log, head)
-    if (known === undefined || known.logId === head.logId) {
-      if (!this.#cursors.has(log)) this.#cursors.set(log, head.firstOffset - 1)
-      return
-    }
-    // Our cursor was of the log that is gone. Without one, the new log comes from its first record.
-    this.#cursors.set(log, -1)
-    if (this.#options.group === undefined && head.firstOffset > 0)
-      throw new Problem('unavailable', `the log ${log} was made anew, and is read from its start`)
-  }
-
-  #enter(id: string): void {
-    const parsed = parseId(id)
-    if (parsed === undefined) throw noId(id)
-    this.#broker = parsed.broker
-    this.#partition = parsed.partition
-    this.#log = `${parsed.broker}/${parsed.partition}`
-    this.#prefix = `${this.#log}/`
-  }
-
-  #onNotice(event: string, data: string): void {
-    const { consumer, onGap, onCut, onRevoke } = this.#options
-    // Later versions may have other events.
-    if (event !== 'gap' && event !== 'cut' && event !== 'revoke') return
-    const notice = readNotice(event, data)
-    if (event === 'gap') {
-      const gap = { first: String(notice['first']), last: String(notice['last']), reason: String(notice['reason']) }
-      const last = parseId(gap.last)
-      if (last !== undefined) this.#cursors.set(`${last.broker}/${last.partition}`, last.offset)
-      onGap?.(gap)
-    } else if (event === 'cut') {
-      const reason = String(notice['reason'])
-      // To come back would take the name away again.
-      this.cut =
-        notice['code'] === 'replaced'
-          ? new Problem('replaced', `another consumer ${consumer ?? ''} has connected`)
-          : new Problem('unavailable', reason)
-      onCut?.(reason)
-    } else onRevoke?.(Number(notice['partition']))
-  }
-}
-
-function noId(text: string): Problem {
-  return new Problem('bad_request', `${JSON.stringify(text)} is no id of a record: is this a broker?`)
-}
-
-function readNotice(event: string, data: string): Readonly<Record<string, unknown>> {
-  try {
-    const notice: unknown = JSON.parse(data)
-    if (typeof notice === 'object' && notice !== null) return notice as Record<string, unknown>
-  } catch {
-    // Said below.
-  }
-  throw new Problem('bad_request', `event: ${event} comes without a JSON object: is this a broker?`)
-}

@@ -14,6 +14,7 @@ import { LogProgress } from '../groups/progress.ts'
 import { frameBatch, framedBytesMax, type BatchMeta } from '../log/framing.ts'
 import { Log } from '../log/log.ts'
 import type { StoredBatch } from '../log/types.ts'
+import { SimulatedSink } from './sink.ts'
 
 /** What a history is about: anything, or above all groups. */
 export type Focus = 'all' | 'groups'
@@ -80,6 +81,17 @@ export const breaks: Readonly<Record<string, Break>> = {
     what: 'what a consumer had in flight does not come again when it is gone',
     focus: 'groups',
     install: () => replaced(LogProgress.prototype, 'lose', () => {}),
+  },
+  'lost-piece': {
+    what: 'a piece that a stream has written does not come',
+    focus: 'groups',
+    install() {
+      const real = SimulatedSink.prototype.write
+      let pieces = 0
+      return replaced(SimulatedSink.prototype, 'write', function (this: SimulatedSink, bytes: Uint8Array) {
+        return ++pieces % 50 === 0 ? true : real.call(this, bytes)
+      })
+    },
   },
   'one-too-many': {
     what: 'an acknowledgement up to an offset takes the next one too',

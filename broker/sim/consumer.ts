@@ -55,7 +55,9 @@ export class Consumer {
 
   async #consume(life: Life, topic: Topic, group: Group): Promise<void> {
     const { schedule, random, clock } = this.#world
-    const sink = new SimulatedSink()
+    const sink = new SimulatedSink({ group: this.#group, mode: group.kind.mode }, (found) =>
+      this.#world.complain(`${this.#name} is sent all of a log, or told why not`, found),
+    )
     const stream = new ConsumeStream(sink, topic.logs, () => {})
     life.streams.add(stream)
     const member: Member = {

@@ -49,7 +49,9 @@ export class Reader {
     const start = this.#world.isResting ? 'resume' : random.pick(['resume', 'resume', 'earliest', 'latest'] as const)
     const from = new Map(logs.map((log) => [log.partition, this.#from(log, start)]))
     for (const [partition, offset] of from) this.#cursors.set(partition, offset)
-    const sink = new SimulatedSink()
+    const sink = new SimulatedSink({}, (found) =>
+      this.#world.complain(`${this.#name} is sent all of a log, or told why not`, found),
+    )
     const stream = new ConsumeStream(sink, logs, () => {})
     life.streams.add(stream)
     stream.announce(from)

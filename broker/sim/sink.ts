@@ -1,6 +1,8 @@
 /** The far end of a stream: keeps what was sent as it is, until its reader takes it, and reads it the naive way. */
 
 import type { Sink } from '#lib/http/http'
+import { Inbox, type InboxOptions } from '#wire/inbox'
+import { SseParser } from '#wire/sse'
 
 /** What a reader understands of a stream. */
 export type Heard =
@@ -16,7 +18,19 @@ export class SimulatedSink implements Sink {
   #rest = ''
   readonly #drained: (() => void)[] = []
   readonly #closed: (() => void)[] = []
+  /** What our own client makes of it: it does not take a stream of which something is missing. */
+  readonly #parser: SseParser
+  readonly #complain: (found: string) => void
   isClosed = false
+
+  /**
+   * @param reads who reads
+   * @param complain is told what our client would refuse
+   */
+  constructor(reads: InboxOptions, complain: (found: string) => void) {
+    this.#parser = new SseParser(new Inbox(reads, new Map(), new Map()))
+    this.#complain = complain
+  }
 
   get pendingBytes(): number {
     let bytes = 0
@@ -52,9 +66,14 @@ export class SimulatedSink implements Sink {
   /** What came since the last time. */
   take(): Heard[] {
     if (this.#views.length === 0) return []
-    const text = this.#rest + Buffer.concat(this.#views).toString('utf8')
+    const piece = Buffer.concat(this.#views).toString('utf8')
     this.#views = []
-    const blocks = text.split('\n\n')
+    try {
+      this.#parser.feed(piece)
+    } catch (error) {
+      this.#complain((error as Error).message)
+    }
+    const blocks = (this.#rest + piece).split('\n\n')
     this.#rest = blocks.pop() as string
     for (const callback of this.#drained) callback()
     return blocks.map(readBlock)

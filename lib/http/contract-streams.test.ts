@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { test } from 'tap'
-import { engines, openServer, RawClient } from '#test/http'
+import { ChunkReader, engines, openServer, RawClient } from '#test/http'
 import type { Route, Sink } from './http.ts'
 
 const mib = 1024 * 1024
@@ -345,31 +345,4 @@ for (const { name, open, isStrict } of engines) {
       })
     })
   })
-}
-
-/** Takes the framing of chunks off a stream, without gathering it. */
-class ChunkReader {
-  #left = 0
-  #size = ''
-
-  feed(data: Buffer): Buffer[] {
-    const parts: Buffer[] = []
-    for (let at = 0; at < data.length;) {
-      if (this.#left > 0) {
-        const part = data.subarray(at, at + this.#left)
-        at += part.length
-        this.#left -= part.length
-        parts.push(part)
-        continue
-      }
-      const character = String.fromCharCode(data[at++] as number)
-      // The line end behind a chunk stands before the next one's size.
-      if (character !== '\n') this.#size += character.trim()
-      else if (this.#size !== '') {
-        this.#left = Number.parseInt(this.#size, 16)
-        this.#size = ''
-      }
-    }
-    return parts
-  }
 }

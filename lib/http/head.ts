@@ -14,10 +14,9 @@ export interface Head {
 
 /**
  * @param headers names and values in turns
- * @param last more of it, checked
  * @throws TypeError for a header that is none: it could end the head, and begin another answer
  */
-export function headText(status: number, headers: readonly string[], last: string): Head {
+export function headText(status: number, headers: readonly string[]): Head {
   let head = `${status} ${STATUS_CODES[status] ?? ''}`
   let length: number | undefined
   let type = ''
@@ -30,5 +29,5 @@ export function headText(status: number, headers: readonly string[], last: strin
     else head += `\r\n${name}: ${value}`
     if (name === 'Content-Type') type = value
   }
-  return { head: head + last, length, type }
+  return { head, length, type }
 }

@@ -10,8 +10,11 @@ import type { UwsRequest, UwsResponse } from './uws-api.ts'
 import type { UwsEngine } from './uws.ts'
 import { UwsSink } from './uws-sink.ts'
 
-/** A larger answer is written as the kernel takes it: uWebSockets.js would copy the rest. */
-const copiedBytesMax = 16 * 1024
+/**
+ * A longer answer, head and body, is written as the kernel takes it: uWebSockets.js would copy the rest. And what does not fit
+ * into the 16 KiB of its cork, with its own headers, it may drop (uws-sink.ts).
+ */
+const copiedBytesMax = 15 * 1024
 
 /** One request and its answer on uWebSockets.js. */
 export class UwsExchange implements Exchange, Upload {
@@ -94,16 +97,16 @@ export class UwsExchange implements Exchange, Upload {
       this.#lastWords(status, headers, body)
       return
     }
-    const isLarge = body !== undefined && body.length > copiedBytesMax
-    // What `end` is told it says itself.
-    const { head, length } = headText(status, headers, isLast ? (isLarge ? closeHeader : '') : keepHeader)
-    if (isLarge) {
-      this.#replyAsTaken(response, head, typeof body === 'string' ? Buffer.from(body) : body)
+    const { head, length } = headText(status, headers)
+    if (body !== undefined && head.length + (length ?? 0) > copiedBytesMax) {
+      const last = isLast ? closeHeader : keepHeader
+      this.#replyAsTaken(response, head + last, typeof body === 'string' ? Buffer.from(body) : body)
       return
     }
     this.#response = undefined
     response.cork(() => {
-      response.writeStatus(head)
+      // What `end` is told it says itself.
+      response.writeStatus(isLast ? head : head + keepHeader)
       if (body !== undefined) response.end(body, isLast)
       else if (length !== undefined) response.endWithoutBody(length, isLast)
       else response.endWithoutBody()
@@ -113,8 +116,8 @@ export class UwsExchange implements Exchange, Upload {
 
   stream(status: number, headers: readonly string[]): Sink {
     const response = this.#sink === undefined ? this.#response : undefined
-    const { head, type } = headText(status, headers, this.#engine.closing ? closeHeader : keepHeader)
-    response?.cork(() => response.writeStatus(head))
+    const { head, type } = headText(status, headers)
+    response?.cork(() => response.writeStatus(head + (this.#engine.closing ? closeHeader : keepHeader)))
     const { limits, sinks, closing } = this.#engine
     const sink = new UwsSink(response, limits.sinkBytesMax, type.startsWith('text/event-stream'), () => {
       sinks.delete(sink)
@@ -236,7 +239,8 @@ export class UwsExchange implements Exchange, Upload {
   #lastWords(status: number, headers: readonly string[], body: string | Uint8Array | undefined): void {
     const response = this.#response
     if (response === undefined) return
-    const { head, length = 0 } = headText(status, headers, closeHeader)
+    const { head: open, length = 0 } = headText(status, headers)
+    const head = open + closeHeader
     this.#response = undefined
     this.#stopReading()
     const text = body === undefined ? '' : body.toString()

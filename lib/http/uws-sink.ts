@@ -2,10 +2,14 @@ import type { Sink } from './http.ts'
 import type { UwsResponse } from './uws-api.ts'
 
 /**
- * What is handed to uWebSockets.js at once. It copies what the kernel does not take of it, so this bounds what a reader costs
- * that does not read; smaller pieces cost a system call each.
+ * What is handed to uWebSockets.js at once: with its framing no more than fits into the 16 KiB that a cork gathers. A chunk that
+ * does not fit flushes the cork first, and where the kernel takes nothing at that moment uWebSockets.js before 20.77 (April 2026,
+ * so the 20.57.0 of the registry) sends the chunk's framing and drops the chunk: decision 180.
  */
-const pieceBytesMax = 64 * 1024
+const pieceBytesMax = 16 * 1024 - 64
+
+/** The first brings the rest of the head along. */
+const firstPieceBytesMax = 15 * 1024
 
 /** So much goes to the kernel in one turn of the event loop: a backlog in memory must not keep all others waiting. */
 const turnBytesMax = 256 * 1024
@@ -14,23 +18,29 @@ const turnBytesMax = 256 * 1024
 const emptyLine = Buffer.from('\n')
 
 /**
- * An endless answer on uWebSockets.js. What the kernel does not take waits here and is not copied, but for the piece that it
- * took in part.
+ * An endless answer on uWebSockets.js. What the kernel does not take waits here and is not copied, but for a piece or two that
+ * uWebSockets.js has taken.
  */
 export class UwsSink implements Sink {
   #response: UwsResponse | undefined
   readonly #bytesMax: number
+  readonly #startsEmpty: boolean
   readonly #onEnd: () => void
   readonly #drains: (() => void)[] = []
   #closes: (() => void)[] = []
   /** What waits for the kernel; of the first piece the bytes from `#from`. */
   readonly #waiting: Uint8Array[] = []
   #from = 0
+  /** What {@link #writePiece} hands over. */
+  #piece: Uint8Array = emptyLine
   #waitingBytes = 0
   /** What uWebSockets.js may still hold of the piece that was not taken whole. */
   #heldBytes = 0
   /** With the kernel, in this turn. */
   #turnBytes = 0
+  /** In the turn of the request its socket is corked already, with what nobody knows. */
+  #isOpening = true
+  #isFirst = true
   #isEnding = false
   #isClosed = false
 
@@ -42,14 +52,14 @@ export class UwsSink implements Sink {
   constructor(response: UwsResponse | undefined, bytesMax: number, startsEmpty: boolean, onEnd: () => void) {
     this.#response = response
     this.#bytesMax = bytesMax
+    this.#startsEmpty = startsEmpty
     this.#onEnd = onEnd
     if (response === undefined) {
       this.gone()
       return
     }
     response.onWritable(this.#writable)
-    // Behind what is written in this turn.
-    if (startsEmpty) queueMicrotask(() => this.#open())
+    setImmediate(this.#open)
   }
 
   write(bytes: Uint8Array): boolean {
@@ -57,7 +67,7 @@ export class UwsSink implements Sink {
     if (bytes.length > 0) {
       this.#waiting.push(bytes)
       this.#waitingBytes += bytes.length
-      if (this.#heldBytes === 0) {
+      if (this.#heldBytes === 0 && !this.#isOpening) {
         if (this.#turnBytes === 0) setImmediate(this.#drained)
         this.#turnBytes += bytes.length
         this.#pass()
@@ -104,12 +114,21 @@ export class UwsSink implements Sink {
     this.#close()
   }
 
-  /** Sends the head, where nothing was written that would take it along. The writer is told of no drain: it wrote nothing. */
-  #open(): void {
-    if (this.#turnBytes > 0 || this.#response === undefined) return
-    this.#waiting.push(emptyLine)
-    this.#waitingBytes += emptyLine.length
+  /** Sends what was written in the turn of the request, and the head with it. */
+  readonly #open = (): void => {
+    this.#isOpening = false
+    if (this.#response === undefined) return
+    // The writer is told of no drain for that: it wrote nothing.
+    const isEmpty = this.#waitingBytes === 0
+    if (isEmpty && !this.#startsEmpty) return
+    if (isEmpty) {
+      this.#waiting.push(emptyLine)
+      this.#waitingBytes += emptyLine.length
+    }
     this.#pass()
+    if (this.#leftBytes > 0) return
+    if (this.#isEnding) this.#finish()
+    else if (!isEmpty) this.#drained()
   }
 
   /** Hands over piece by piece, until one is not taken whole. */
@@ -117,18 +136,22 @@ export class UwsSink implements Sink {
     const response = this.#response as UwsResponse
     while (this.#waitingBytes > 0 && this.#heldBytes === 0) {
       const first = this.#waiting[0] as Uint8Array
-      const piece = first.subarray(this.#from, this.#from + pieceBytesMax)
-      this.#from += piece.length
-      this.#waitingBytes -= piece.length
+      const bytesMax = this.#isFirst ? firstPieceBytesMax : pieceBytesMax
+      this.#isFirst = false
+      this.#piece = first.subarray(this.#from, this.#from + bytesMax)
+      this.#from += this.#piece.length
+      this.#waitingBytes -= this.#piece.length
       if (this.#from === first.length) {
         this.#waiting.shift()
         this.#from = 0
       }
       // Corked, its framing and its bytes are one packet, not four.
-      response.cork(() => {
-        if (!response.write(piece)) this.#heldBytes = piece.length
-      })
+      response.cork(this.#writePiece)
     }
+  }
+
+  readonly #writePiece = (): void => {
+    if (!(this.#response as UwsResponse).write(this.#piece)) this.#heldBytes = this.#piece.length
   }
 
   /** The kernel takes more. */

@@ -11,6 +11,9 @@ export interface ApiFigures {
 export function apiFigures(metrics: Metrics): ApiFigures {
   return {
     readers: metrics.gauge('penstock_api_stream_readers', 'Readers of the live stream'),
-    deaths: metrics.counter('penstock_api_reading_thread_deaths_total', 'Times that the thread that reads the store died'),
+    deaths: metrics.counter(
+      'penstock_api_reading_thread_deaths_total',
+      'Times that the thread that reads the store died',
+    ),
   }
 }

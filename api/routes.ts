@@ -188,7 +188,12 @@ function finderOf({ apiKeys, trustedProxies }: ApiSettings, own: Keys, keyring: 
 }
 
 /** `GET /status`, as on every role; between the roles the SERVICE_TOKEN is the key. */
-function addStatus(app: FastifyInstance, { serviceToken }: ApiSettings, keys: KeyFinder, status: () => ApiStatus): void {
+function addStatus(
+  app: FastifyInstance,
+  { serviceToken }: ApiSettings,
+  keys: KeyFinder,
+  status: () => ApiStatus,
+): void {
   const startedMs = performance.now()
   const isToken = matcher(() => serviceToken?.all ?? noKeys)
   app.get('/status', { config: { route: '/status' } }, (request) => {

@@ -232,10 +232,7 @@ function addGroups(a: GroupStatus, b: GroupStatus): GroupStatus {
   }
 }
 
-function addMissing(
-  a: TopicStatus['missing'] = {},
-  b: TopicStatus['missing'] = {},
-): Readonly<Record<string, number>> {
+function addMissing(a: TopicStatus['missing'] = {}, b: TopicStatus['missing'] = {}): Readonly<Record<string, number>> {
   const reasons = new Set([...Object.keys(a), ...Object.keys(b)])
   return Object.fromEntries([...reasons].map((reason) => [reason, (a[reason] ?? 0) + (b[reason] ?? 0)]))
 }

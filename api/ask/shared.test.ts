@@ -70,7 +70,11 @@ test('an answer is compressed ahead as the one before was asked for, and no furt
 })
 
 test('short answers are compressed at once, shorter and longer ones are not', (t) => {
-  const [short, right, long] = [1_000, 20_000, 40_000].map((length) => '{"a":1},'.repeat(length / 8)) as [string, string, string]
+  const [short, right, long] = [1_000, 20_000, 40_000].map((length) => '{"a":1},'.repeat(length / 8)) as [
+    string,
+    string,
+    string,
+  ]
   for (const text of [right, Buffer.from(right)]) {
     t.equal(String(gunzipSync(packNow(text, 'gzip') as Buffer)), right)
     t.equal(String(brotliDecompressSync(packNow(text, 'br') as Buffer)), right)

@@ -16,10 +16,17 @@ test('PUT /log-level: changes the level, says so, and leaves a line of who did i
   t.same(await json('/api/v1/log-level'), { level: 'error' })
   t.equal(linesOf('"answered"').length, before, 'from then on there is none')
   const [changed] = linesOf('the log level is changed')
-  t.match(JSON.parse(changed ?? ''), { level: 'info', from: 'debug', to: 'error', msg: /PUT \/log-level \(key-[0-9a-f]{8}\)$/ })
+  t.match(JSON.parse(changed ?? ''), {
+    level: 'info',
+    from: 'debug',
+    to: 'error',
+    msg: /PUT \/log-level \(key-[0-9a-f]{8}\)$/,
+  })
   t.match(JSON.parse(linesOf('"setLogLevel"')[0] ?? ''), { audit: true, outcome: 'done', from: 'debug', to: 'error' })
 
-  t.same(await new Api({ url, token: testKey }).put('/api/v1/log-level', { query: { level: 'debug' } }), { level: 'debug' })
+  t.same(await new Api({ url, token: testKey }).put('/api/v1/log-level', { query: { level: 'debug' } }), {
+    level: 'debug',
+  })
   await get('/health')
   t.ok(linesOf('"answered"').length > before, 'and back')
 })

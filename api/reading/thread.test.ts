@@ -49,7 +49,8 @@ test('it answers what the thread that speaks HTTP would, byte by byte', async (t
   for (const operation of Object.keys(own) as (keyof typeof own)[]) {
     for (const bounds of keys) {
       const call = { params: params[operation] ?? {}, query: queries[operation] ?? {}, nowMs, bounds }
-      const told = async (answer: Promise<unknown>) => answer.then(textOf, (error: Error) => `${error.name} ${error.message}`)
+      const told = async (answer: Promise<unknown>) =>
+        answer.then(textOf, (error: Error) => `${error.name} ${error.message}`)
       const given = await told(thread.ask(operation, call))
       t.equal(given, await told(own[operation](call as never)), `${operation}, ${bounds.isBound ? 'bound' : 'unbound'}`)
       t.ok(given.length > 2)
@@ -83,7 +84,6 @@ test('refusals, and what the store throws, cross as what they are', async (t) =>
   t.match(away, { code: 'away', retryAfterMs: 7, message: /^db: no answer: / })
   t.ok(away instanceof StoreError)
   t.equal(errorOf(structuredClone(thrownOf('text'))).message, 'text')
-
 })
 
 test('a store that cannot be read is an error of ours, in the log and in the status', async (t) => {

@@ -113,7 +113,10 @@ export class ReadingThread {
     })
     // Nothing that crosses should be unreadable; where it is, nobody must wait for it for ever.
     worker.on('messageerror', () => void worker.terminate())
-    worker.on('error', (error: unknown) => (why = error instanceof Error ? (error.stack ?? error.message) : String(error)))
+    worker.on(
+      'error',
+      (error: unknown) => (why = error instanceof Error ? (error.stack ?? error.message) : String(error)),
+    )
     worker.on('exit', () => {
       this.#running = undefined
       if (!this.#isEnded) this.#bury(beganMs, why, waiting.size)

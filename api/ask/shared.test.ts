@@ -53,7 +53,7 @@ test('what is written in turns is what JSON.stringify writes, and is compressed 
 
 test('an answer that came written is read again where its members are wanted', async (t) => {
   const value = { gpus: [{ id: 'é' }] }
-  const answer = restored<typeof value>(Buffer.from(JSON.stringify(value)))
+  const answer = restored(Buffer.from(JSON.stringify(value)))
   t.same([String(jsonOf(answer)), valueOf(answer)], [JSON.stringify(value), value])
   const own = await shared({ ...value }, async () => {})
   t.equal(valueOf(own), own)
@@ -61,7 +61,7 @@ test('an answer that came written is read again where its members are wanted', a
 })
 
 test('an answer is compressed ahead as the one before was asked for, and no further', async (t) => {
-  const make = () => restored<object>(Buffer.from(JSON.stringify({ text: 'a'.repeat(5_000) })))
+  const make = () => restored(Buffer.from(JSON.stringify({ text: 'a'.repeat(5_000) })))
   const [first, second, third] = [make(), make(), make()] as [object, object, object]
   await packedOf(first, 'gzip')
   t.same(await packLike(first, second), ['gzip'])

@@ -49,8 +49,8 @@ export async function shared<T extends object>(answer: T, nextTurn: () => Promis
 }
 
 /** An answer of which only what is written of it is known here: {@link jsonOf} and {@link valueOf} say what it holds. */
-export function restored<T>(json: Buffer): T {
-  return keep({}, json) as T
+export function restored(json: Buffer): object {
+  return keep({}, json)
 }
 
 function keep<T extends object>(answer: T, json: Buffer): T {

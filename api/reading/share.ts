@@ -3,7 +3,7 @@
 import { timeOf } from '../ask/parameters.ts'
 import { packLike, restored } from '../ask/shared.ts'
 import type { Call, Handler } from '../call.ts'
-import type { GpuList } from '../contract.ts'
+import type { AnswerOf, GpuList } from '../contract.ts'
 import type { Bounds } from '../keys/bounds.ts'
 import { Ahead } from './ahead.ts'
 import type { ReadHandlers, ReadOperation } from './answers.ts'
@@ -31,11 +31,11 @@ export function shareReads(own: ReadHandlers, thread: ReadingThread, unbound: Bo
   const inThread =
     <Name extends ReadOperation>(name: Name): Handler<Name> =>
     async (call) =>
-      restored(await thread.ask(name, call))
+      restored(await thread.ask(name, call)) as AnswerOf<Name>
   const names = (Object.keys(own) as ReadOperation[]).filter((name) => !here.some((one) => one === name))
   const others = Object.fromEntries(names.map((name) => [name, inThread(name)])) as Omit<ReadHandlers, Here>
   const list = new Ahead<GpuList>(async (nowMs, before) => {
-    const all = restored<GpuList>(await thread.ask('listGpus', { params: {}, query: {}, nowMs, bounds: unbound }))
+    const all = restored(await thread.ask('listGpus', { params: {}, query: {}, nowMs, bounds: unbound })) as GpuList
     // Whoever comes first would else wait until it is compressed.
     await packLike(before, all)
     return all

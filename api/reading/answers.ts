@@ -54,7 +54,16 @@ export function readSettingsOf(settings: ApiSettings): ReadSettings {
   const { dataDir, store, influxdbUrl, influxdbToken, influxdbOrg, influxdbBucket } = settings
   const { staleAfterMs, demo, querySeriesMax, queryPointsMax, queryRangeMs } = settings
   return {
-    ...{ dataDir, store, influxdbUrl, influxdbToken, influxdbOrg, influxdbBucket },
-    ...{ staleAfterMs, demo, querySeriesMax, queryPointsMax, queryRangeMs },
+    dataDir,
+    store,
+    influxdbUrl,
+    influxdbToken,
+    influxdbOrg,
+    influxdbBucket,
+    staleAfterMs,
+    demo,
+    querySeriesMax,
+    queryPointsMax,
+    queryRangeMs,
   }
 }

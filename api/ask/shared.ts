@@ -49,7 +49,7 @@ export async function shared<T extends object>(answer: T, nextTurn: () => Promis
 }
 
 /** An answer of which only what is written of it is known here: {@link jsonOf} and {@link valueOf} say what it holds. */
-export function restored(json: Buffer): object {
+export function restored(json: Buffer): unknown {
   return keep({}, json)
 }
 

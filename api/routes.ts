@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { matcher } from '#lib/auth'
 import { systemClock } from '#lib/clock'
-import { fetchOf } from '#lib/dial'
+import { dialOf } from '#lib/dial'
 import type { Log } from '#lib/log'
 import type { Metrics } from '#lib/metrics'
 import type { Tls } from '#lib/tls'
@@ -72,12 +72,13 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
   const { log, metrics, tls, wallMs = systemClock.wallMs, dashboardDir = dashboardDist } = surroundings
   const { msgQueueAddr: url, serviceToken: token, msgQueueTopic } = settings
   const limits = { ...apiLimits, ...surroundings.limits }
-  const fetch = await fetchOf(tls?.client)
+  const dial = dialOf(tls?.client)
+  const fetch = await dial(undefined)
   const reader = new StoreReader(settings)
   const inventory = new Inventory(reader, settings.staleAfterMs, setImmediate)
   const { readers, deaths } = apiFigures(metrics)
   const thread = new ReadingThread(readSettingsOf(settings), { log, clock: systemClock, deaths })
-  const watch = new PipelineWatch(settings, reader, fetch)
+  const watch = new PipelineWatch(settings, reader, dial)
   const live = new Live(randomBytes(4).toString('hex'), settings.streamBytes)
   const feed = new Feed(settings, live, log, fetch)
   const sinks = new Map<{ end(): void }, Key>()

@@ -8,48 +8,12 @@ import { parse, stringify } from 'yaml'
 import { roles, type RoleName } from '#cli/roles'
 import { root } from '#test/start'
 import { kubeconformPath, schemasPath, skipWithout, tools } from '#test/tools'
+import { cases, embedded } from './cases.ts'
 import { envNamesOf, valuesOf, variablesOf } from './env.ts'
-import {
-  type Any,
-  chart,
-  find,
-  lint,
-  podsOf,
-  quantity,
-  refusal,
-  render,
-  renderAnew,
-  type Variant,
-  variants,
-} from './render.ts'
+import { type Any, chart, find, lint, podsOf, quantity, refusal, render, renderAnew } from './render.ts'
 
 const skip = skipWithout(tools.helm)
 const roleNames = Object.keys(roles) as RoleName[]
-const embedded = ['influxdb.enabled=false', 'collector.replicaCount=1', 'api.replicaCount=1']
-
-/** Everything that can be switched on. */
-const allOn = [
-  'ingress.enabled=true',
-  'ingress.host=penstock.example.org',
-  'ingress.tls.secretName=tls',
-  'route.enabled=true',
-  'serviceMonitor.enabled=true',
-  'prometheusRule.enabled=true',
-  'collector.autoscaling.lag.enabled=true',
-  'streamer.sources.configMap=sample',
-  'prometheus.gpus.keySecret=reader',
-]
-const cases: { readonly name: string; readonly variant?: Variant; readonly set?: readonly string[] }[] = [
-  { name: 'values.yaml' },
-  ...variants.map((variant) => ({ name: `values-${variant}.yaml`, variant })),
-  { name: 'everything on', variant: 'prod', set: allOn },
-  { name: 'the embedded store', set: embedded },
-  {
-    name: 'an InfluxDB elsewhere',
-    set: ['influxdb.enabled=false', 'influxdb.external.url=http://db.example.org:8086'],
-  },
-]
-
 test('helm lint is content, and Kubernetes knows every field', { skip }, (t) => {
   const hasSchemas = existsSync(schemasPath) && existsSync(kubeconformPath)
   for (const each of cases) {
@@ -60,7 +24,7 @@ test('helm lint is content, and Kubernetes knows every field', { skip }, (t) => 
       [
         '-strict',
         '-skip',
-        'Route,ServiceMonitor,PrometheusRule',
+        'Route,ServiceMonitor,PrometheusRule,Certificate',
         '-schema-location',
         `${schemasPath}/{{.ResourceKind}}{{.KindSuffix}}.json`,
       ],
@@ -276,40 +240,6 @@ test('what is wrong in the values is refused by name', { skip }, (t) => {
   t.end()
 })
 
-test('network policies: who may come is who is let out, and brokers and database take nobody else', { skip }, (t) => {
-  for (const each of cases) {
-    const policies = render(each).filter(({ kind }) => kind === 'NetworkPolicy')
-    const edges = (direction: 'ingress' | 'egress', peers: 'from' | 'to'): string[] =>
-      policies
-        .flatMap(({ spec }) =>
-          (spec[direction] as Any[]).flatMap((rule) =>
-            (rule[peers] ?? []).flatMap((peer: Any) => {
-              const own = spec.podSelector.matchLabels.app
-              const other = peer.podSelector?.matchLabels.app
-              if (other === undefined) return []
-              return [direction === 'ingress' ? `${other} -> ${own}` : `${own} -> ${other}`]
-            }),
-          ),
-        )
-        .toSorted((a, b) => a.localeCompare(b))
-    const apps = new Set(policies.map(({ spec }) => spec.podSelector.matchLabels.app))
-    const known = edges('ingress', 'from').filter((edge) => apps.has(edge.split(' ')[0]))
-    t.strictSame(
-      [...new Set(edges('egress', 'to'))],
-      [...new Set(known)].filter((edge) => apps.has(edge.split(' ')[2])),
-      each.name,
-    )
-    const brokers = policies.find(({ metadata }) => metadata.name === 'msg-queue')
-    t.notMatch(
-      JSON.stringify(brokers.spec.ingress),
-      /ipBlock|namespaceSelector|collector-service|penstock-test/,
-      'brokers',
-    )
-    t.strictSame(brokers.spec.egress, [])
-  }
-  t.end()
-})
-
 test("replicas are the autoscaler's where there is one", { skip }, (t) => {
   const objects = render({ variant: 'prod', set: ['collector.autoscaling.lag.enabled=true'] })
   t.equal(find(objects, 'Deployment', 'collector-service').spec.replicas, undefined)
@@ -336,6 +266,31 @@ test('rules and dashboards of the chart are those of observability/', (t) => {
       `cp observability/${source} … helm/penstock/${copy}`,
     )
   }
+  t.end()
+})
+
+test('Grafana knows the database of the chart, and no other', { skip }, (t) => {
+  const sourcesOf = (set: readonly string[]): Any[] =>
+    parse(find(render({ set }), 'ConfigMap', 'grafana-service').data['datasources.yaml']).datasources
+  const [, influxdb] = sourcesOf([])
+  t.match(influxdb, {
+    type: 'influxdb',
+    url: 'http://influxdb:8086',
+    jsonData: { version: 'InfluxQL', dbName: 'telem_bucket' },
+    secureJsonData: { httpHeaderValue1: 'Token $__file{/run/secrets/grafana/influxdb-token}' },
+  })
+  const own: Any = parse(
+    readFileSync(join(root, 'observability/grafana/provisioning/datasources/penstock.yml'), 'utf8'),
+  )
+  t.strictSame(
+    [influxdb.uid, influxdb.jsonData.httpHeaderName1],
+    [own.datasources[1].uid, own.datasources[1].jsonData.httpHeaderName1],
+    'as observability/ has it: dashboards know it by its uid',
+  )
+  const [{ spec }] = podsOf(render()).filter(({ name }) => name === 'grafana-service') as [Any]
+  const secret = spec.volumes.find((volume: Any) => volume.name === 'password').secret
+  t.ok(secret.items.some(({ path }: Any) => path === 'influxdb-token'))
+  t.equal(sourcesOf(embedded).length, 1)
   t.end()
 })
 

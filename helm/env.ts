@@ -6,7 +6,8 @@ import { fileSettingOf, type SettingTable } from '#lib/settings'
 /** The chart sets these, or has another value for them: they are no names under `env:`. */
 const managed = new Set(
   `PORT HOST DATA_DIR LOG_LEVEL SERVICE_TOKEN API_KEY INFLUXDB_TOKEN BROKER_INDEX BROKER_SERVICE BROKER_COUNT BROKERS BROKER_PORT
-   MSG_QUEUE_ADDR COLLECTOR_URL STREAMER_URL STORE INFLUXDB_URL INFLUXDB_ORG INFLUXDB_BUCKET`.split(/\s+/),
+   MSG_QUEUE_ADDR COLLECTOR_URL STREAMER_URL STORE INFLUXDB_URL INFLUXDB_ORG INFLUXDB_BUCKET
+   TLS_CERT TLS_KEY TLS_CLIENT_CA TLS_CA TLS_CLIENT_CERT TLS_CLIENT_KEY`.split(/\s+/),
 )
 
 /** The part of the values that holds a role. */

@@ -26,12 +26,28 @@ export async function connectorOf(
   return (options, callback) => current(options, callback)
 }
 
-/** A `fetch` over such connections; `undefined` where the global one does. */
-export async function fetchOf(tls: ClientTls | undefined): Promise<typeof fetch | undefined> {
+/**
+ * A `fetch` over such connections; `undefined` where the global one does.
+ *
+ * @param servername what the certificate must name, where the address is none
+ */
+export async function fetchOf(tls: ClientTls | undefined, servername?: string): Promise<typeof fetch | undefined> {
   if (tls === undefined) return undefined
   const { Agent, fetch: send } = await import('undici')
   // As the global fetch: an answer may take as long as its caller waits.
-  const dispatcher = new Agent({ connect: await connectorOf(tls) })
+  const dispatcher = new Agent({ connect: await connectorOf(tls, connectMs, servername) })
   const dialled = (input: string, init: object) => send(input, { ...init, dispatcher })
   return dialled as unknown as typeof fetch
+}
+
+/** Such a `fetch` for each name that certificates must have: made once. */
+export type Dial = (servername: string | undefined) => Promise<typeof fetch | undefined>
+
+export function dialOf(tls: ClientTls | undefined): Dial {
+  const made = new Map<string | undefined, Promise<typeof fetch | undefined>>()
+  return (servername) => {
+    const known = made.get(servername) ?? fetchOf(tls, servername)
+    made.set(servername, known)
+    return known
+  }
 }

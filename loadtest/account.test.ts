@@ -54,6 +54,11 @@ test('a run is right when each acknowledged record is a row of the store, and ea
     ['nothing', counted, { topics: [], findings: [] }, /^100 acknowledged records are lost\n/],
   ]
   for (const [what, given, told, finding] of wrong) t.match(sumOf(given, told).findings.join('\n'), finding, what)
+  t.match(
+    sumOf(counted, audit({}), ['the broker 0 ended (SIGKILL): …']).findings,
+    [/broker 0 ended/],
+    'a role that is no more',
+  )
   const cut = { ...counted, acknowledged: 95, unanswered: 5 }
   t.strictSame(sumOf(cut, audit({})).findings, [], 'what got no answer may be there')
 })
@@ -78,7 +83,16 @@ test('every profile lasts what it says, and holds each work to bounds', async (t
   for (const [name, profile] of Object.entries(profiles)) {
     const scenarios = scenariosOf(profile, all)
     t.strictSame(Object.keys(scenarios), all, name)
-    t.equal(secondsOf(lasting(profile, secondsOf(profile) + 60)), secondsOf(profile) + 60)
+    t.strictSame(lasting(profile, secondsOf(profile)), profile, 'the time that it has changes nothing')
+    for (const seconds of [profile.stages.length, 60, secondsOf(profile) * 2 + 1]) {
+      const { stages } = lasting(profile, seconds)
+      t.equal(
+        stages.reduce((sum, stage) => sum + stage.seconds, 0),
+        seconds,
+        `${name} in ${seconds} s`,
+      )
+      t.ok(stages.every((stage) => stage.seconds >= 1))
+    }
     for (const work of all) t.equal(thresholdsOf(profile, all)[`http_req_duration{work:${work}}`]?.length, 2)
   }
 })

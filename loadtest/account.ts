@@ -29,8 +29,12 @@ export interface Sum extends Counted {
   readonly findings: readonly string[]
 }
 
-/** Every record of a run has an identity of its own, so each that is in the log must be a row of the store. */
-export function sumOf(counted: Counted, { topics, findings }: Audit): Sum {
+/**
+ * Every record of a run has an identity of its own, so each that is in the log must be a row of the store.
+ *
+ * @param ended roles that are no more, in words
+ */
+export function sumOf(counted: Counted, { topics, findings }: Audit, ended: readonly string[] = []): Sum {
   const account = topics.find(({ topic }) => topic === 'telemetry')
   const logged = account?.produced ?? 0
   const { stored = 0, duplicate = 0, not_reported: notReported = 0, dead = 0 } = account?.counts ?? {}
@@ -38,6 +42,7 @@ export function sumOf(counted: Counted, { topics, findings }: Audit): Sum {
   const lost = Math.max(0, counted.acknowledged - stored - duplicate - notReported - dead - pending)
   const extra = logged - counted.acknowledged
   const wrong = [
+    ...ended,
     ...(lost > 0 ? [`${lost} acknowledged records are lost`] : []),
     ...(pending > 0 ? [`${pending} records were not stored in time`] : []),
     ...(dead > 0 ? [`${dead} records are dead letters`] : []),
@@ -51,11 +56,18 @@ export function sumOf(counted: Counted, { topics, findings }: Audit): Sum {
   return { ...counted, logged, stored, duplicate, notReported, dead, pending, lost, findings: wrong }
 }
 
-/** Waits until the collector has all that the logs have, and gives the last account, also when that takes too long. */
+/** What is told of a pipeline that does not answer any more. */
+const unknown = (why: string): Audit => ({ topics: [], findings: [why] })
+
+/**
+ * Waits until the collector has all that the logs have, and gives the last account, also when that takes too long, or when
+ * somebody is not there any more.
+ */
 export async function settled(stack: Stack, forMs: number): Promise<Audit> {
   const deadlineMs = performance.now() + forMs
   for (;;) {
-    const audit = await stack.audit()
+    const audit = await stack.audit().catch((error: Error) => unknown(error.message))
+    if ((await stack.ended()).length > 0) return audit
     const isDone = audit.findings.length === 0 && audit.topics.every(({ pending }) => pending === 0)
     if (isDone || performance.now() > deadlineMs) return audit
     await sleep(1_000)

@@ -17,6 +17,11 @@ export const works = {
 
 export type Work = keyof typeof works
 
+/** What the API is asked, in turn. */
+export const questions = ['fleet', 'gpus', 'one_gpu', 'by_host'] as const
+
+export type Question = (typeof questions)[number]
+
 /** Requests a second at level 1. */
 export const perSecond: Readonly<Record<Work, number>> = {
   single_proxy: 25,
@@ -94,7 +99,7 @@ export const profiles = {
     p99Ms: 5_000,
   },
   soak: {
-    about: 'does it stay well: an hour at a steady rate (--seconds 28800: eight)',
+    about: 'does it stay well: an hour at a steady rate (--duration 8h: a night)',
     stages: [
       { level: 4, seconds: 60 },
       { level: 4, seconds: 3_540 },
@@ -111,12 +116,25 @@ export function secondsOf({ stages }: Profile): number {
   return stages.reduce((sum, { seconds }) => sum + seconds, 0)
 }
 
-/** The same profile, its last stage stretched so that all of it takes so many seconds. */
+/**
+ * The same picture drawn in so many seconds, narrower or wider: each stage keeps its share, and has at least a second.
+ *
+ * @param seconds a whole number, no fewer than there are stages
+ */
 export function lasting(profile: Profile, seconds: number): Profile {
-  const last = profile.stages.at(-1)
-  if (last === undefined) return profile
-  const before = secondsOf(profile) - last.seconds
-  return { ...profile, stages: [...profile.stages.slice(0, -1), { ...last, seconds: Math.max(1, seconds - before) }] }
+  const factor = seconds / secondsOf(profile)
+  let left = profile.stages.length
+  let end = 0
+  let drawn = 0
+  const stages = profile.stages.map((stage) => {
+    end += stage.seconds
+    left -= 1
+    const from = drawn
+    // Ends are rounded, not lengths: so the sum is what was asked for.
+    drawn = Math.min(Math.max(Math.round(end * factor), from + 1), seconds - left)
+    return { ...stage, seconds: drawn - from }
+  })
+  return { ...profile, stages }
 }
 
 /** The scenarios of k6, one a work: a function of the same name in k6/main.ts does it. */
@@ -155,6 +173,10 @@ export function thresholdsOf(profile: Profile, chosen: readonly Work[]): Record<
   for (const work of chosen) {
     thresholds[`http_req_duration{work:${work}}`] = [`p(95)<${profile.p95Ms}`, `p(99)<${profile.p99Ms}`]
     thresholds[`http_reqs{work:${work}}`] = ['count>0']
+  }
+  if (chosen.includes('query')) {
+    // Held to the bounds of the work; here so that the summary has each of them.
+    for (const question of questions) thresholds[`http_req_duration{question:${question}}`] = ['max>=0']
   }
   return thresholds
 }

@@ -1,7 +1,7 @@
 /** The report of a run, as Markdown and as one HTML file that needs nothing else. Pure. */
 
 import type { Sum } from './account.ts'
-import { perSecond, secondsOf, works, type Profile, type Work } from './profiles.ts'
+import { perSecond, questions, secondsOf, works, type Profile, type Work } from './profiles.ts'
 
 /** The summary that k6 exports: a metric's figures by name, and of each threshold whether it was crossed. */
 export interface Summary {
@@ -57,7 +57,7 @@ export function markdownOf(run: Run): string {
 export function htmlOf(run: Run): string {
   const { title, verdict, sections } = reportOf(run)
   const cells = (tag: string, row: readonly string[]): string =>
-    `<tr>${row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join('')}</tr>`
+    `<tr>${row.map((cell) => `<${tag}${isFigure(cell) ? ' class="figure"' : ''}>${escaped(cell)}</${tag}>`).join('')}</tr>`
   const body = sections.map(({ title, blocks }) => {
     const parts = blocks.map((block) =>
       'text' in block
@@ -75,8 +75,8 @@ export function htmlOf(run: Run): string {
   :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
   body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
   table { border-collapse: collapse; margin: 1rem 0; }
-  th, td { padding: 0.25rem 0.75rem; border-bottom: 1px solid #8884; text-align: right; }
-  th:first-child, td:first-child { text-align: left; }
+  th, td { padding: 0.25rem 0.75rem; border-bottom: 1px solid #8884; text-align: left; }
+  .figure { text-align: right; font-variant-numeric: tabular-nums; }
   .verdict { padding: 0.5rem 1rem; border-left: 0.4rem solid ${isGood(run) ? '#2a7' : '#c33'}; font-weight: 600; }
 </style>
 <h1>${escaped(title)}</h1>
@@ -96,9 +96,11 @@ export function lineOf({ acknowledged, stored, refused, unanswered, duplicate, d
 function reportOf(run: Run): Report {
   const { name, profile, chosen, startedAt, machine, summary, sum } = run
   const bad = crossed(summary)
+  // All of them stand in their own table: a verdict is read in a line.
+  const slow = bad.length > 3 ? [`${bad.length} thresholds were crossed`] : bad.map((each) => `threshold ${each}`)
   const verdict = isGood(run)
     ? `passed: ${lineOf(sum)}`
-    : `FAILED: ${[...sum.findings, ...bad.map((each) => `threshold ${each}`)].join('; ')}`
+    : `FAILED: ${[...sum.findings, ...slow, lineOf(sum)].join('; ')}`
   return {
     title: `Load test: ${name}`,
     verdict,
@@ -107,7 +109,7 @@ function reportOf(run: Run): Report {
         title: 'What was done',
         blocks: [
           {
-            text: `${profile.about}. ${secondsOf(profile)} s from ${startedAt} on ${machine}; k6 on the same machine.`,
+            text: `Profile ${name}: ${profile.about}. This run: ${secondsOf(profile)} s from ${startedAt} on ${machine}; k6 on the same machine.`,
           },
           {
             head: ['work', 'what', 'requests/s at level 1'],
@@ -144,11 +146,15 @@ function reportOf(run: Run): Report {
         blocks: [
           {
             head: ['work', 'requests', 'median ms', 'p95 ms', 'p99 ms', 'max ms'],
-            rows: chosen.map((work) => {
-              const of = (part: string): string => figure(summary, `http_req_duration{work:${work}}`, part).toFixed(1)
-              const requests = figure(summary, `http_reqs{work:${work}}`, 'count')
-              return [work, whole(requests), of('med'), of('p(95)'), of('p(99)'), of('max')]
-            }),
+            rows: [
+              ...chosen.map((work) => latencyOf(summary, work, `work:${work}`)),
+              ...(chosen.includes('query')
+                ? questions.map((question) => latencyOf(summary, `query: ${question}`, `question:${question}`))
+                : []),
+            ],
+          },
+          {
+            text: `${whole(figure(summary, 'dropped_iterations', 'count'))} more requests were due and not sent, because all of k6's users waited for answers.`,
           },
         ],
       },
@@ -157,13 +163,13 @@ function reportOf(run: Run): Report {
         blocks: [
           {
             head: ['metric', 'bound', 'held'],
-            rows: Object.entries(summary.metrics).flatMap(([metric, { thresholds = {} }]) =>
-              Object.entries(thresholds as Record<string, boolean>).map(([bound, wasCrossed]) => [
-                metric,
-                bound,
-                wasCrossed ? 'NO' : 'yes',
-              ]),
-            ),
+            rows: thresholdsIn(summary)
+              // Those of questions are there for their figures alone.
+              .filter(({ metric }) => !metric.includes('{question:'))
+              .toSorted(
+                (one, other) => Number(other.wasCrossed) - Number(one.wasCrossed) || compare(one.metric, other.metric),
+              )
+              .map(({ metric, bound, wasCrossed }) => [metric, bound, wasCrossed ? 'NO' : 'yes']),
           },
         ],
       },
@@ -171,13 +177,34 @@ function reportOf(run: Run): Report {
   }
 }
 
-/** `metric: bound` of each threshold that did not hold. (k6 exports whether it was crossed.) */
-function crossed({ metrics }: Summary): string[] {
+/** A row of the table of latencies. k6 counts requests by work; of a question the count is not exported. */
+function latencyOf(summary: Summary, name: string, tag: string): string[] {
+  const of = (part: string): string => figure(summary, `http_req_duration{${tag}}`, part).toFixed(1)
+  const requests = tag.startsWith('work:') ? whole(figure(summary, `http_reqs{${tag}}`, 'count')) : ''
+  return [name, requests, of('med'), of('p(95)'), of('p(99)'), of('max')]
+}
+
+/** `metric: bound` of each threshold that did not hold. */
+function crossed(summary: Summary): string[] {
+  return thresholdsIn(summary)
+    .filter(({ wasCrossed }) => wasCrossed)
+    .map(({ metric, bound }) => `${metric}: ${bound}`)
+}
+
+function thresholdsIn({ metrics }: Summary): { metric: string; bound: string; wasCrossed: boolean }[] {
   return Object.entries(metrics).flatMap(([metric, { thresholds = {} }]) =>
-    Object.entries(thresholds as Record<string, boolean>)
-      .filter(([, wasCrossed]) => wasCrossed)
-      .map(([bound]) => `${metric}: ${bound}`),
+    // k6 exports whether it was crossed.
+    Object.entries(thresholds as Record<string, boolean>).map(([bound, wasCrossed]) => ({ metric, bound, wasCrossed })),
   )
+}
+
+/** A cell that is a number, or the head of such: `p95 ms`, `count`, `requests`. */
+function isFigure(cell: string): boolean {
+  return /^[\d,.]+$|(^| )ms$|^count$|^requests/.test(cell)
+}
+
+function compare(one: string, other: string): number {
+  return one < other ? -1 : Number(one > other)
 }
 
 function whole(value: number): string {

@@ -1,5 +1,5 @@
 /**
- * `npm run loadtest -- PROFILE [work …] [--seconds N]`: starts a pipeline on this machine, has k6 load it, waits until all is
+ * `npm run loadtest -- PROFILE [work …] [--duration D]`: starts a pipeline on this machine, has k6 load it, waits until all is
  * stored, and says whether what was acknowledged is. Status 0 when the thresholds held and nothing is lost, 1 otherwise.
  */
 
@@ -8,12 +8,13 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 
+import { parseDuration } from '#lib/quantity'
+import { Scope } from '#test/scope'
 import { k6Path, skipWithout, tools } from '#test/tools'
 
 import { settled, sumOf } from './account.ts'
 import { lasting, profiles, secondsOf, works, type ProfileName, type Work } from './profiles.ts'
 import { figure, htmlOf, isGood, lineOf, markdownOf, type Run, type Summary } from './report.ts'
-import { Scope } from '#test/scope'
 import { startStack, type Stack } from './stack.ts'
 
 const script = join(import.meta.dirname, 'k6/main.ts')
@@ -82,6 +83,7 @@ async function load(stack: Stack, { name, chosen, seconds }: Asked, folder: stri
       consumed: counted('consumed'),
     },
     await settled(stack, settleMs),
+    await stack.ended(),
   )
   return { name, profile: lasting(profiles[name], seconds), chosen, startedAt, machine: machine(), summary, sum }
 }
@@ -109,19 +111,19 @@ async function keep(run: Run): Promise<void> {
 }
 
 function readArgs(args: readonly string[]): Asked | string {
-  const at = args.indexOf('--seconds')
-  const given = at === -1 ? undefined : args[at + 1]
-  if (at !== -1 && !/^[1-9]\d{0,5}$/.test(given ?? '')) return `--seconds ${given ?? ''}: want a number of seconds`
+  const at = args.indexOf('--duration')
   const [name = '', ...chosen] = args.filter((_, index) => at === -1 || (index !== at && index !== at + 1))
   if (!Object.hasOwn(profiles, name)) return `want a profile, not ${JSON.stringify(name)}`
   const unknown = chosen.find((work) => !Object.hasOwn(works, work))
   if (unknown !== undefined) return `there is no work ${JSON.stringify(unknown)}`
   const profile = name as ProfileName
-  return {
-    name: profile,
-    chosen: (chosen.length === 0 ? Object.keys(works) : chosen) as Work[],
-    seconds: given === undefined ? secondsOf(profiles[profile]) : Number(given),
+  const { stages } = profiles[profile]
+  const given = at === -1 ? undefined : (args[at + 1] ?? '')
+  const seconds = given === undefined ? secondsOf(profiles[profile]) : Math.floor((parseDuration(given) ?? 0) / 1_000)
+  if (seconds < stages.length) {
+    return `--duration ${given}: want a duration such as 90s, 10m or 8h, a second for each of the ${stages.length} stages at least`
   }
+  return { name: profile, chosen: (chosen.length === 0 ? Object.keys(works) : chosen) as Work[], seconds }
 }
 
 function usage(): string {
@@ -130,7 +132,7 @@ function usage(): string {
       .map(([name, about]) => `  ${name.padEnd(14)} ${about}\n`)
       .join('')
   const abouts = Object.fromEntries(Object.entries(profiles).map(([name, { about }]) => [name, about]))
-  return `usage: npm run loadtest -- PROFILE [work …] [--seconds N]
+  return `usage: npm run loadtest -- PROFILE [work …] [--duration D]
 
 profiles:
 ${rows(abouts)}

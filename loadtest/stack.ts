@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 
-import { startPenstock, startRole, type Scope } from '#test/start'
+import { startPenstock, startRole, type Scope, type StartedRole } from '#test/start'
 
 /** A key of the API that lives as long as the run. */
 const apiKey = 'a-key-of-the-load-test-alone'
@@ -15,8 +15,10 @@ export interface Stack {
   readonly proxy: string
   readonly api: string
   readonly apiKey: string
-  /** What `penstock audit --json` says. */
+  /** What `penstock audit --json` says. @throws Error where it says nothing */
   audit(): Promise<Audit>
+  /** Roles that are no more, each with how it ended and the last that it said; none should. */
+  ended(): Promise<string[]>
 }
 
 /** As far as it is read here. */
@@ -54,16 +56,31 @@ export async function startStack(scope: Scope, folder: string): Promise<Stack> {
     ),
   )
   const urls = roles.map(({ url }) => url)
-  const proxy = await startRole(scope, 'proxy', { env: { BROKERS: urls.join(',') } })
+  const all = new Map(roles.map((role, index) => [`broker ${index}`, role]))
+  const started = async (name: string, env: Record<string, string>): Promise<StartedRole> => {
+    const role = await startRole(scope, name, { env })
+    all.set(name, role)
+    return role
+  }
+  const proxy = await started('proxy', { BROKERS: urls.join(',') })
   const dataDir = join(folder, 'store')
   const env = { MSG_QUEUE_ADDR: proxy.url, DATA_DIR: dataDir }
-  await startRole(scope, 'collector', { env })
-  const api = await startRole(scope, 'api', { env: { ...env, API_KEY: apiKey, RATE_LIMIT: '10000000' } })
+  await started('collector', env)
+  const api = await started('api', { ...env, API_KEY: apiKey, RATE_LIMIT: '10000000' })
   return {
     brokers: urls,
     proxy: proxy.url,
     api: api.url,
     apiKey,
+    async ended() {
+      const gone = [...all].filter(([, role]) => role.hasExited())
+      return Promise.all(
+        gone.map(async ([name, role]) => {
+          const { code, signal } = await role.exited
+          return `the ${name} ended (${signal ?? `status ${code}`}): ${role.tail().split('\n').slice(-3).join(' ')}`
+        }),
+      )
+    },
     async audit() {
       const args = ['audit', '--json', '--addr', proxy.url, '--data-dir', dataDir]
       const { exited, stdout, tail } = startPenstock(scope, args, { env: logs })

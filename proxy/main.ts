@@ -81,7 +81,7 @@ export async function run(settings: ProxySettings, signal: AbortSignal, lookUp =
     ready: () => readiness(gateway),
     status: async () => ({
       ring: tableVersion(cluster),
-      members: describeMembers(gateway),
+      members: describeMembers(gateway, tls.client === undefined ? undefined : name),
       ...(await allFigures(gateway)),
     }),
   })

@@ -84,14 +84,19 @@ export function statsRoute(gateway: Gateway, stats: Stats): Route {
   return { method: 'GET', path: '/stats', handle }
 }
 
-/** What `GET /status` says of the members. */
-export function describeMembers(gateway: Gateway): MemberStatus[] {
+/**
+ * What `GET /status` says of the members.
+ *
+ * @param serverName what their certificates must name, where addresses that were looked up are asked by TLS
+ */
+export function describeMembers(gateway: Gateway, serverName?: string): MemberStatus[] {
   const { cluster } = gateway
   return cluster.members.all.map((member) => {
     const { url, ordinal, state, writable, draining, reason, sinceMs } = member
     return {
       broker: ordinal,
       url,
+      ...(serverName === undefined ? {} : { server_name: serverName }),
       state,
       writable,
       draining,

@@ -59,3 +59,45 @@ test(
     t.match(await wrong.member(), { reason: /brokers\.test|altnames/ })
   },
 )
+
+test(
+  'the API asks brokers that the proxy looked up by the name that the proxy tells',
+  { skip: process.platform === 'linux' ? skipWithout(tools.openssl) : 'only Linux has 127.0.0.2' },
+  async (t) => {
+    const authority = newAuthority(t, 'of the test')
+    const { cert, key } = authority.sign(temporaryFolder(t), 'broker')
+    const common = { SERVICE_TOKEN: token, TLS_CA: authority.path }
+    // Its certificate names localhost, and not this address.
+    const broker = await startRole(t, 'broker', {
+      env: { ...common, TLS_CERT: cert, TLS_KEY: key, HOST: '127.0.0.2', TOPICS: 'telemetry:partitions=1' },
+      awaitReady: false,
+    })
+    const port = await freePort()
+    const env = {
+      ...common,
+      PORT: String(port),
+      HOST: '127.0.0.1',
+      LOG_LEVEL: 'silent',
+      BROKER_SERVICE: 'localhost',
+      BROKER_COUNT: '1',
+      BROKER_PORT: String(broker.port),
+      PROBE_INTERVAL: '100ms',
+    }
+    const stop = new AbortController()
+    const proxying = run(readSettings(proxySettings, { env, flags: {} }), stop.signal, async () => ['127.0.0.2'])
+    t.teardown(async () => (stop.abort(), proxying))
+    const api = await startRole(t, 'api', {
+      env: { ...common, HOST: '127.0.0.1', MSG_QUEUE_ADDR: `http://127.0.0.1:${port}`, API_KEY: 'a-key-of-the-test' },
+    })
+    interface Told {
+      readonly brokers: readonly { readonly state: string; readonly error?: string | null }[]
+    }
+    let told: Told = { brokers: [] }
+    await until(async () => {
+      const answer = await fetch(`${api.url}/api/v1/pipeline`, { headers: { 'x-api-key': 'a-key-of-the-test' } })
+      told = (await answer.json()) as Told
+      return told.brokers.length > 0
+    })
+    t.match(told.brokers, [{ state: 'up' }])
+  },
+)

@@ -8,8 +8,11 @@ import { type Scope, temporaryFolder } from './start.ts'
 export interface Authority {
   /** The path of its certificate. */
   readonly path: string
-  /** Writes a certificate for 127.0.0.1 and localhost and its key to `<name>.pem` and `<name>.key` of a folder. */
-  sign(folder: string, name: string): Certificate
+  /**
+   * Writes a certificate for 127.0.0.1, localhost and further host names, and its key, to `<name>.pem` and `<name>.key` of a
+   * folder.
+   */
+  sign(folder: string, name: string, hosts?: readonly string[]): Certificate
 }
 
 /** Paths of PEM files. */
@@ -27,10 +30,10 @@ export function newAuthority(t: Scope, name: string): Authority {
   openssl('req', '-x509', ...key, '-keyout', caKey, '-out', path, '-subj', `/CN=${name}`)
   return {
     path,
-    sign(to, own) {
+    sign(to, own, hosts = []) {
       const certificate = { cert: join(to, `${own}.pem`), key: join(to, `${own}.key`) }
       const fresh = { cert: `${certificate.cert}.new`, key: `${certificate.key}.new` }
-      const names = 'subjectAltName=IP:127.0.0.1,DNS:localhost'
+      const names = ['subjectAltName=IP:127.0.0.1', ...['localhost', ...hosts].map((host) => `DNS:${host}`)].join(',')
       const signed = ['-CA', path, '-CAkey', caKey, '-addext', names, '-addext', 'basicConstraints=CA:FALSE']
       openssl('req', '-x509', ...key, ...signed, '-keyout', fresh.key, '-out', fresh.cert, '-subj', `/CN=${own}`)
       renameSync(fresh.cert, certificate.cert)

@@ -55,6 +55,8 @@ export interface MemberStatus {
   /** Left out until it has told it. */
   readonly broker?: number | undefined
   readonly url: string
+  /** What its certificate must name, where its address was looked up and is asked by TLS. */
+  readonly server_name?: string
   readonly state: 'up' | 'down' | 'probing' | 'draining'
   readonly writable: boolean
   readonly draining: boolean

@@ -20,6 +20,8 @@ interface State {
 /** Where the brokers behind a proxy are, and what it thinks of them. */
 export interface ProxyMember {
   readonly url: string
+  /** What its certificate names, where the URL has an address that the proxy looked up. */
+  readonly serverName?: string | undefined
   readonly broker: number | null
   readonly draining: boolean
 }
@@ -43,7 +45,14 @@ export function membersOf(body: Body): ProxyMember[] | undefined {
   return rows.flatMap((row) => {
     const url = textOf(row['url'])
     if (url === null) return []
-    return [{ url, broker: numberOf(row['ordinal'] ?? row['broker']), draining: row['state'] === 'draining' }]
+    return [
+      {
+        url,
+        serverName: textOf(row['server_name']) ?? undefined,
+        broker: numberOf(row['ordinal'] ?? row['broker']),
+        draining: row['state'] === 'draining',
+      },
+    ]
   })
 }
 

@@ -1,5 +1,6 @@
 /** Asks the other roles how they are, once for all who want to know at the same time. */
 
+import type { Dial } from '#lib/dial'
 import { noCounts } from '#store/store'
 import { Problem } from '#wire/problems'
 import { Transport } from '#wire/transport'
@@ -19,17 +20,17 @@ type Settings = Pick<ApiSettings, 'msgQueueAddr' | 'serviceToken' | 'collectorUr
 export class PipelineWatch {
   readonly #settings: Settings
   readonly #reader: StoreReader
-  readonly #fetch: typeof fetch | undefined
+  readonly #dial: Dial | undefined
   /** What the proxy listed last: while it is down its brokers are asked all the same. */
   #members: readonly ProxyMember[] | undefined
   /** The ordinal of a broker that is asked without a proxy: what is down keeps its name. */
   #broker: number | null = null
   #last: { readonly atMs: number; readonly answer: Promise<Pipeline> } | undefined
 
-  /** @param fetchBy another `fetch` than the global one */
-  constructor(settings: Settings, reader: StoreReader, fetchBy?: typeof fetch) {
+  /** @param dial another `fetch` than the global one */
+  constructor(settings: Settings, reader: StoreReader, dial?: Dial) {
     this.#settings = settings
-    this.#fetch = fetchBy
+    this.#dial = dial
     this.#reader = reader
   }
 
@@ -61,13 +62,13 @@ export class PipelineWatch {
       const member = { url, broker: this.#broker, draining: false }
       return { queue, behindProxy: false, brokers: [{ member, asked: queue }] }
     }
-    const asked = members.map(async (member) => ({ member, asked: await this.#status(member.url) }))
+    const asked = members.map(async (member) => ({ member, asked: await this.#status(member.url, member.serverName) }))
     return { queue, behindProxy: true, brokers: await Promise.all(asked) }
   }
 
-  async #status(url: string): Promise<Asked> {
+  async #status(url: string, serverName?: string): Promise<Asked> {
     const { serviceToken: token } = this.#settings
-    const transport = new Transport({ url, token, fetch: this.#fetch, timeoutMs: askMsMax })
+    const transport = new Transport({ url, token, fetch: await this.#dial?.(serverName), timeoutMs: askMsMax })
     try {
       return { url, body: await transport.json<Body>('GET', '/status') }
     } catch (error) {

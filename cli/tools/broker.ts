@@ -66,14 +66,31 @@ export async function withBroker<T>(
 /** An error, or in its place one that says what to do. @param flag and variable by which the address and the token are given */
 export function explained(error: unknown, addr: string, flag = '--addr', variable = 'SERVICE_TOKEN'): unknown {
   const code = networkCode(error)
-  if (code !== undefined) {
+  const hint = code === undefined ? undefined : tlsHint(code, addr)
+  if (hint !== undefined) return new Error(hint, { cause: error })
+  if (code !== undefined && isNetwork.test(code)) {
     const what = `no broker answers at ${addr} (${code}): start one with penstock up, or give its address with ${flag}`
     return new Error(what, { cause: error })
   }
   if (error instanceof Problem && error.code === 'unauthorized') {
     return new Error(`${addr} wants a token: set ${variable} to the one that it was started with`, { cause: error })
   }
+  if (error instanceof Problem && error.code === 'certificate_needed') {
+    const what = `${addr} wants a certificate: set TLS_CLIENT_CERT and TLS_CLIENT_KEY to one of an authority that it trusts`
+    return new Error(what, { cause: error })
+  }
   return error
+}
+
+/** What to do where a connection by TLS did not come about, or one without TLS where it should be by it. */
+function tlsHint(code: string, addr: string): string | undefined {
+  if (/^(SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER))/.test(code)) {
+    return `${addr} shows a certificate that is not trusted here (${code}): set TLS_CA to the file of its authority`
+  }
+  if (addr.startsWith('http:') && /^(ECONNRESET|UND_ERR_SOCKET)$/.test(code)) {
+    return `${addr} hangs up (${code}): where it speaks TLS, its address begins with https`
+  }
+  return undefined
 }
 
 /**
@@ -89,11 +106,13 @@ export async function topicNamed(client: Client, name: string): Promise<TopicInf
   throw new Error(`no topic ${JSON.stringify(name)}${didYouMean(name, names)}: there are ${names.join(', ')}`)
 }
 
-/** `ECONNREFUSED` and the like, from wherever in the chain of causes it stands. */
+const isNetwork = /^(E[A-Z]+|UND_ERR_\w+)$/
+
+/** `ECONNREFUSED`, `SELF_SIGNED_CERT_IN_CHAIN` and the like, from wherever in the chain of causes it stands. */
 function networkCode(error: unknown): string | undefined {
   for (let at = error; at instanceof Error; at = at.cause) {
     const { code } = at as NodeJS.ErrnoException
-    if (typeof code === 'string' && /^(E[A-Z]+|UND_ERR_\w+)$/.test(code)) return code
+    if (typeof code === 'string' && /^[A-Z][A-Z_]+$/.test(code)) return code
   }
   return undefined
 }

@@ -9,6 +9,8 @@
  *     CLUSTER_LOAD     a command that gets the name of an image and brings it into the cluster, such as
  *                      `kind load docker-image` or `minikube image load`; unset: the images are there
  *     IMAGE            the image of Penstock, localhost/penstock:<version> unset; `npm run image` makes it
+ *     PROMETHEUS_IMAGE an image with Prometheus, localhost/prometheus:debian unset: made here of the program on the PATH; without
+ *                      one, or without CLUSTER_LOAD, that of the chart
  *     INFLUXDB_IMAGE   an image with InfluxDB 2, localhost/influxdb:2.9.1 unset: made here of what .ci/influxdb2 built
  *
  * It makes namespaces `penstock-test-*` and removes them, also after a failure, but with --keep.
@@ -17,7 +19,8 @@
 import { execFileSync } from 'node:child_process'
 import { version } from '#lib/version'
 import { prepareImages } from './images.ts'
-import { steps, type Figures } from './steps.ts'
+import { steps } from './steps.ts'
+import type { Figures } from './tools.ts'
 
 const { values: flags } = (await import('node:util')).parseArgs({
   options: { only: { type: 'string' }, keep: { type: 'boolean', default: false } },

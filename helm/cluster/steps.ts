@@ -1,19 +1,12 @@
 /** What is tried on a cluster, in this order. */
 
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { gzipSync } from 'node:zlib'
-import { root } from '#test/start'
 import type { Images } from './images.ts'
-import { release, Site, until, workPod } from './tools.ts'
-
-/** What a step counted. */
-export type Figures = Readonly<Record<string, string | number>> & {
-  readonly acknowledged?: number
-  readonly stored?: number
-}
+import { type Asked, imageFlags, prepare, sample, sampleStored } from './prepare.ts'
+import { isIngressTaken } from './ingress.ts'
+import { type Figures, type Knock, release, Site, until } from './tools.ts'
+import { streamedByTls } from './tls.ts'
+import { watched } from './watched.ts'
 
 export interface Step {
   readonly name: string
@@ -35,6 +28,17 @@ const single = new Site('penstock-test-embedded', [
     '--set',
     line,
   ]),
+])
+/** The embedded store: what is tried here are the ways between the roles. */
+const mutual = new Site('penstock-test-tls', [
+  '--values',
+  values('values.yaml'),
+  ...[
+    'influxdb.enabled=false',
+    'tls.enabled=true',
+    'tls.clientCertificates=true',
+    'prometheus.scrapeInterval=5s',
+  ].flatMap((line) => ['--set', line]),
 ])
 
 export const steps: readonly Step[] = [
@@ -63,11 +67,7 @@ export const steps: readonly Step[] = [
     site: main,
     async run() {
       const rows = sample().rows
-      const stored = await until('every row of the sample', 120, async () => {
-        const { body } = await main.work<{ body: string }>('ask', '/api/v1/pipeline')
-        const settled = settledIn(body)
-        return settled >= rows ? settled : undefined
-      })
+      const stored = await sampleStored(main)
       const { status, body } = await main.work<Asked>('ask', '/api/v1/gpus?limit=1000', await main.secret('api-key'))
       if (status !== 200) throw new Error(`GET /api/v1/gpus: ${status} ${body}`)
       const all = (JSON.parse(body) as { gpus: readonly { hostname: string }[] }).gpus
@@ -75,6 +75,21 @@ export const steps: readonly Step[] = [
       if (gpus.length !== sample().gpus) throw new Error(`${gpus.length} GPUs, want ${sample().gpus}`)
       return { acknowledged: rows, stored: Math.min(stored, rows), gpus: gpus.length }
     },
+  },
+  {
+    name: 'prometheus',
+    site: main,
+    async run() {
+      await main.deploy('--reuse-values', '--set', 'prometheus.enabled=true,prometheus.scrapeInterval=5s')
+      const figures = await watched(main, 'http')
+      await main.deploy('--reuse-values', '--set', 'prometheus.enabled=false')
+      return figures
+    },
+  },
+  {
+    name: 'ingress',
+    site: main,
+    run: () => isIngressTaken(main),
   },
   {
     name: 'kill',
@@ -222,7 +237,7 @@ export const steps: readonly Step[] = [
     site: quota,
     async run(images) {
       // What a quota leaves for the pod of `helm test`.
-      await prepare(quota, images, 0.1)
+      await prepare(quota, images, { cpus: 0.1 })
       quota.apply({
         apiVersion: 'v1',
         kind: 'ResourceQuota',
@@ -240,6 +255,11 @@ export const steps: readonly Step[] = [
       await quota.kubectl('delete', 'pod', 'beside', '--wait=false')
       return { ...figures, used }
     },
+  },
+  {
+    name: 'tls',
+    site: mutual,
+    run: (images) => streamedByTls(mutual, images),
   },
   {
     name: 'embedded',
@@ -261,15 +281,6 @@ export const steps: readonly Step[] = [
     },
   },
 ]
-
-interface Asked {
-  readonly status: number
-  readonly body: string
-}
-
-interface Knock {
-  readonly open: boolean
-}
 
 /** Sends while something happens, and compares what was acknowledged with what the API has afterwards. */
 async function underLoad(
@@ -293,76 +304,4 @@ async function underLoad(
     return now >= acknowledged ? now : undefined
   }).catch(count)
   return { acknowledged, stored, 'sent again': refused }
-}
-
-/** The namespace, what is streamed there, and the pods that work in it. Returns the rows of the sample. */
-async function prepare(site: Site, { penstock }: Images, cpus = 1): Promise<number> {
-  execFileSync(
-    'sh',
-    ['-c', 'kubectl create namespace "$0" --dry-run=client -o yaml | kubectl apply -f -', site.namespace],
-    {
-      stdio: 'ignore',
-    },
-  )
-  const { name, rows, bytes } = sample()
-  site.apply(
-    {
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: { name: 'sample' },
-      binaryData: { [name]: bytes.toString('base64') },
-    },
-    {
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: { name: 'work' },
-      data: { 'work.mjs': readFileSync(values('work.mjs'), 'utf8') },
-    },
-    // Of the release; it is there first, so that the pod beside it need not wait.
-    workPod('beside', penstock, cpus),
-    workPod('outside', penstock, cpus),
-  )
-  return rows
-}
-
-function imageFlags({ penstock, influxdb }: Images): string[] {
-  const [repository, tag] = splitImage(penstock)
-  const [database, version] = splitImage(influxdb)
-  const lines = [
-    `image.repository=${repository}`,
-    `image.tag=${tag}`,
-    `influxdb.image.repository=${database}`,
-    `influxdb.image.tag=${version}`,
-  ]
-  return lines.flatMap((line) => ['--set', line])
-}
-
-function splitImage(image: string): [repository: string, tag: string] {
-  const at = image.lastIndexOf(':')
-  return [image.slice(0, at), image.slice(at + 1)]
-}
-
-/** The rows that the ledger has in the store, with a number or without, over all topics. */
-function settledIn(pipeline: string): number {
-  const { store } = JSON.parse(pipeline) as { store?: { stored?: number; not_reported?: number } }
-  return (store?.stored ?? 0) + (store?.not_reported ?? 0)
-}
-
-let made: { readonly name: string; readonly rows: number; readonly gpus: number; readonly bytes: Buffer } | undefined
-
-/** A DCGM export of 247 GPUs, one reading of ten metrics: the same bytes each time. */
-function sample(): NonNullable<typeof made> {
-  if (made !== undefined) return made
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-sample-'))
-  try {
-    const flags = ['sample', '--out', folder, '--steps', '1', '--transfers', '0', '--start', new Date().toISOString()]
-    execFileSync(process.execPath, [join(root, 'cli/penstock.js'), ...flags], { stdio: 'ignore' })
-    const [name = ''] = readdirSync(folder)
-    const text = readFileSync(join(folder, name), 'utf8')
-    const rows = text.trimEnd().split('\n').length - 1
-    made = { name: `${name}.gz`, rows, gpus: rows / 10, bytes: gzipSync(text) }
-    return made
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
 }

@@ -9,6 +9,19 @@ const run = promisify(execFile)
 const maxBuffer = 64 * 2 ** 20
 
 export const release = 'telemetry'
+export const chart = join(import.meta.dirname, '../penstock')
+
+/** What a step counted. */
+export type Figures = Readonly<Record<string, string | number>> & {
+  readonly acknowledged?: number
+  readonly stored?: number
+}
+
+/** Whether a connection came about, and what was answered. */
+export interface Knock {
+  readonly open: boolean
+  readonly status?: number
+}
 
 /** The answer of a program; what it printed is in the error when it fails. */
 async function call(program: string, args: readonly string[]): Promise<string> {
@@ -40,9 +53,17 @@ export class Site {
     })
   }
 
+  /** Has the API server look at objects as if they were applied. @throws Error with what it says where it refuses them */
+  tryOut(text: string): string {
+    return execFileSync('kubectl', ['--namespace', this.namespace, 'apply', '--dry-run=server', '-f', '-'], {
+      input: text,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    })
+  }
+
   /** Installs, or upgrades to other values, and waits until all of it is ready. */
   deploy(...flags: readonly string[]): Promise<string> {
-    const chart = join(import.meta.dirname, '../penstock')
     return this.helm('upgrade', '--install', release, chart, ...this.#values, ...flags, '--wait', '--timeout', '5m')
   }
 
@@ -94,9 +115,14 @@ export async function until<T>(what: string, seconds: number, look: () => Promis
   }
 }
 
-/** A pod that may do what the one of `helm test` may, or nothing of it. */
-export function workPod(name: 'beside' | 'outside', image: string, cpus: number): object {
+/**
+ * A pod that may do what the one of `helm test` may, or nothing of it.
+ *
+ * @param tlsSecret where the release speaks TLS: the Secret with the authority, which this pod trusts; it shows no certificate
+ */
+export function workPod(name: 'beside' | 'outside', image: string, cpus: number, tlsSecret?: string): object {
   const inside = name === 'beside'
+  const scheme = tlsSecret === undefined ? 'http' : 'https'
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -117,20 +143,25 @@ export function workPod(name: 'beside' | 'outside', image: string, cpus: number)
           image,
           command: ['sleep', '3600'],
           env: [
-            { name: 'PROXY_URL', value: 'http://msg-queue-proxy:8080' },
-            { name: 'API_URL', value: 'http://api-service:8080' },
+            { name: 'PROXY_URL', value: `${scheme}://msg-queue-proxy:8080` },
+            { name: 'API_URL', value: `${scheme}://api-service:8080` },
+            ...(tlsSecret === undefined ? [] : [{ name: 'NODE_EXTRA_CA_CERTS', value: '/run/secrets/tls/ca.crt' }]),
           ],
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
           resources: { requests: { cpu: '50m', memory: '64Mi' }, limits: { cpu: String(cpus), memory: '192Mi' } },
           volumeMounts: [
             { name: 'work', mountPath: '/work' },
             ...(inside ? [{ name: 'secrets', mountPath: '/run/secrets/penstock' }] : []),
+            ...(tlsSecret === undefined ? [] : [{ name: 'tls', mountPath: '/run/secrets/tls' }]),
           ],
         },
       ],
       volumes: [
         { name: 'work', configMap: { name: 'work' } },
         ...(inside ? [{ name: 'secrets', secret: { secretName: 'telemetry-auth-secret' } }] : []),
+        ...(tlsSecret === undefined
+          ? []
+          : [{ name: 'tls', secret: { secretName: tlsSecret, items: [{ key: 'ca.crt', path: 'ca.crt' }] } }]),
       ],
     },
   }

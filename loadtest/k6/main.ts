@@ -13,10 +13,12 @@ import {
   lasting,
   profiles,
   pullRecords,
+  questions,
   scenariosOf,
   secondsOf,
   thresholdsOf,
   type ProfileName,
+  type Question,
   type Work,
 } from '../profiles.ts'
 import { gpus, metric, recordOf, uuidOf } from './records.ts'
@@ -92,15 +94,16 @@ export function pull(): void {
 
 export function query(): void {
   const uuid = uuidOf('setup', exec.scenario.iterationInTest)
-  const questions = [
-    '/api/v1/fleet',
-    '/api/v1/gpus?limit=50',
-    `/api/v1/gpus/${uuid}/telemetry?metric=${metric}&start=-15m&window=10s`,
-    `/api/v1/query?metric=${metric}&group_by=host&start=-15m&window=1m`,
-  ]
-  const question = questions[exec.scenario.iterationInTest % questions.length] as string
+  const paths: Record<Question, string> = {
+    fleet: '/api/v1/fleet',
+    gpus: '/api/v1/gpus?limit=50',
+    one_gpu: `/api/v1/gpus/${uuid}/telemetry?metric=${metric}&start=-15m&window=10s`,
+    // Ten seconds of a load test are as many points as a quarter of an hour of a fleet: a GPU has 20 of them a second here.
+    by_host: `/api/v1/query?metric=${metric}&group_by=host&start=-10s&window=1s`,
+  }
+  const question = questions[exec.scenario.iterationInTest % questions.length] as Question
   // The name keeps one metric for each question, whatever GPU it is about.
-  const answer = http.get(api + question, { headers: key, tags: { name: question.replace(uuid, ':id') } })
+  const answer = http.get(api + paths[question], { headers: key, tags: { name: question, question } })
   check(answer, { 'the API answers': ({ status }) => status === 200 })
 }
 

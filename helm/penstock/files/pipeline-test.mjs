@@ -1,8 +1,13 @@
 // `helm test`: one record goes in by the proxy, is read from the stream by a group of its own, and is asked for at the API.
 
 import { readFileSync } from 'node:fs'
+import * as http from 'node:http'
+import * as https from 'node:https'
 
-const { PROXY_URL, API_URL, TOPIC } = process.env
+const { PROXY_URL, API_URL, TOPIC, TLS_CA, TLS_CLIENT_CERT, TLS_CLIENT_KEY } = process.env
+// fetch would show no certificate.
+const file = (path) => (path === undefined ? undefined : readFileSync(path))
+const tls = { ca: file(TLS_CA), cert: file(TLS_CLIENT_CERT), key: file(TLS_CLIENT_KEY) }
 const secret = (name) => readFileSync(`/run/secrets/penstock/${name}`, 'utf8').trim()
 // The first of several is the one to send.
 const token = secret('service-token').split(',')[0]
@@ -45,22 +50,34 @@ await ask(`${PROXY_URL}/topics/${TOPIC}/groups/${group}`, { method: 'DELETE', he
 await until('stored and answered by the API', async () => {
   const from = new Date(Date.parse(time) - 1).toISOString()
   const query = `metric=DCGM_FI_DEV_GPU_UTIL&start=${from}&end=${new Date(Date.now() + 60_000).toISOString()}`
-  const answer = await fetch(`${API_URL}/api/v1/gpus/${uuid}/telemetry?${query}`, { headers: { 'x-api-key': key } })
-  if (answer.status === 404) return undefined
-  const text = await answer.text()
-  if (!answer.ok) throw new Error(`the API: ${answer.status} ${text}`)
-  return text.includes('42') ? `${answer.status}` : undefined
+  const { status, text } = await send(`${API_URL}/api/v1/gpus/${uuid}/telemetry?${query}`, {
+    headers: { 'x-api-key': key },
+  })
+  if (status === 404) return undefined
+  if (status !== 200) throw new Error(`the API: ${status} ${text}`)
+  return text.includes('42') ? `${status}` : undefined
 })
 
-const open = await fetch(`${API_URL}/api/v1/gpus`)
+const open = await send(`${API_URL}/api/v1/gpus`)
 if (open.status !== 401) throw new Error(`the API answers without a key: ${open.status}`)
 console.log('without a key: refused')
 
 async function ask(url, init) {
-  const answer = await fetch(url, { ...init, signal: AbortSignal.timeout(30_000) })
-  const text = await answer.text()
-  if (!answer.ok) throw new Error(`${init.method ?? 'GET'} ${url}: ${answer.status} ${text}`)
+  const { status, text } = await send(url, init)
+  if (status < 200 || status > 299) throw new Error(`${init.method ?? 'GET'} ${url}: ${status} ${text}`)
   return text
+}
+
+async function send(url, { method = 'GET', headers = {}, body } = {}) {
+  const { request } = url.startsWith('https:') ? https : http
+  const answer = await new Promise((resolve, reject) => {
+    const sent = request(url, { ...tls, method, headers, signal: AbortSignal.timeout(30_000) }, resolve)
+    sent.on('error', reject)
+    sent.end(body)
+  })
+  let text = ''
+  for await (const piece of answer.setEncoding('utf8')) text += piece
+  return { status: answer.statusCode, text }
 }
 
 async function until(what, look) {

@@ -54,6 +54,66 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
+{{/* http or https: how a role is spoken to. Arguments: root, role. */}}
+{{- define "penstock.scheme" -}}
+{{- $tls := (index . 0).Values.tls -}}
+{{- if and $tls.enabled (or $tls.api (ne (index . 1) "api")) -}}https{{- else -}}http{{- end -}}
+{{- end }}
+
+{{/* The files by which a role listens, and asks others. Arguments: root, role. */}}
+{{- define "penstock.tlsEnv" -}}
+{{- $tls := .root.Values.tls -}}
+{{- if eq (include "penstock.scheme" (list .root .role)) "https" }}
+- name: TLS_CERT
+  value: /run/secrets/tls/tls.crt
+- name: TLS_KEY
+  value: /run/secrets/tls/tls.key
+{{- if and $tls.clientCertificates (ne .role "api") }}
+- name: TLS_CLIENT_CA
+  value: /run/secrets/tls/ca.crt
+{{- end }}
+{{- end }}
+{{- include "penstock.tlsClientEnv" .root }}
+{{- end }}
+
+{{/* Those by which it asks. A role would show TLS_CERT by itself; the hand tools in its pod would not. */}}
+{{- define "penstock.tlsClientEnv" -}}
+{{- $tls := .Values.tls -}}
+{{- if $tls.enabled }}
+- name: TLS_CA
+  value: /run/secrets/tls/ca.crt
+{{- if $tls.clientCertificates }}
+- name: TLS_CLIENT_CERT
+  value: /run/secrets/tls/tls.crt
+- name: TLS_CLIENT_KEY
+  value: /run/secrets/tls/tls.key
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "penstock.tlsMount" -}}
+{{- if .Values.tls.enabled }}
+- name: tls
+  mountPath: /run/secrets/tls
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{/* The whole of it, or (as of Prometheus, and without client certificates) the authority alone. Arguments: root, key (whether). */}}
+{{- define "penstock.tlsVolume" -}}
+{{- $tls := .root.Values.tls -}}
+{{- if $tls.enabled }}
+- name: tls
+  secret:
+    secretName: {{ $tls.secretName }}
+    defaultMode: 0440
+    {{- if not (or .key $tls.clientCertificates) }}
+    items:
+      - {key: ca.crt, path: ca.crt}
+    {{- end }}
+{{- end }}
+{{- end }}
+
 {{/* What of a pod all roles share. Arguments: root, name, values (of the role). */}}
 {{- define "penstock.pod" -}}
 {{- $root := .root -}}
@@ -125,6 +185,8 @@ variables that come as files), mounts (YAML), drainSeconds (how long before SIGT
 */}}
 {{- define "penstock.container" -}}
 {{- $root := .root -}}
+{{- $probed := printf "port: %s" (.portName | default "http") -}}
+{{- if eq (include "penstock.scheme" (list $root .role)) "https" }}{{ $probed = printf "%s, scheme: HTTPS" $probed }}{{ end -}}
 - name: {{ .role }}
   image: {{ include "penstock.image" $root }}
   imagePullPolicy: {{ $root.Values.global.imagePullPolicy }}
@@ -140,6 +202,7 @@ variables that come as files), mounts (YAML), drainSeconds (how long before SIGT
     - name: {{ $variable }}_FILE
       value: /run/secrets/penstock/{{ $variable | lower | replace "_" "-" }}
     {{- end }}
+    {{- include "penstock.tlsEnv" . | nindent 4 }}
     {{- with .env }}
     {{- . | nindent 4 }}
     {{- end }}
@@ -152,17 +215,17 @@ variables that come as files), mounts (YAML), drainSeconds (how long before SIGT
       containerPort: {{ .port }}
   # A role answers /health before it can do its work: what takes long (a recovery) is no reason to kill it.
   startupProbe:
-    httpGet: {path: /health, port: {{ .portName | default "http" }}}
+    httpGet: {path: /health, {{ $probed }}}
     periodSeconds: 2
     timeoutSeconds: 3
     failureThreshold: 60
   livenessProbe:
-    httpGet: {path: /health, port: {{ .portName | default "http" }}}
+    httpGet: {path: /health, {{ $probed }}}
     periodSeconds: 10
     timeoutSeconds: 5
     failureThreshold: 3
   readinessProbe:
-    httpGet: {path: /ready, port: {{ .portName | default "http" }}}
+    httpGet: {path: /ready, {{ $probed }}}
     periodSeconds: 3
     timeoutSeconds: 3
     failureThreshold: 2
@@ -182,6 +245,7 @@ variables that come as files), mounts (YAML), drainSeconds (how long before SIGT
     - name: secrets
       mountPath: /run/secrets/penstock
       readOnly: true
+    {{- include "penstock.tlsMount" $root | nindent 4 }}
     {{- with .mounts }}
     {{- . | nindent 4 }}
     {{- end }}
@@ -201,6 +265,7 @@ variables that come as files), mounts (YAML), drainSeconds (how long before SIGT
       - key: {{ $variable | lower | replace "_" "-" }}
         path: {{ $variable | lower | replace "_" "-" }}
       {{- end }}
+{{- include "penstock.tlsVolume" (dict "root" .root "key" true) }}
 {{- end }}
 
 {{/* Where collector and API find the rows. */}}
@@ -223,7 +288,7 @@ variables that come as files), mounts (YAML), drainSeconds (how long before SIGT
 {{- end }}
 
 {{- define "penstock.proxyUrl" -}}
-http://{{ include "penstock.name" (list . "msg-queue-proxy") }}:8080
+{{ include "penstock.scheme" (list . "proxy") }}://{{ include "penstock.name" (list . "msg-queue-proxy") }}:8080
 {{- end }}
 
 {{/* Sets InfluxDB up where nobody has, and waits until it answers. It is done here, and not by a hook: --wait would wait

@@ -22,8 +22,8 @@ test('each log comes whole and in its order, in one write at a time, whatever is
     fc.record({ kind: fc.constant('done' as const), which: fc.nat(5) }),
   )
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const backlog = new Backlog(limits, waitMs)
+    fc.property(fc.array(step, { maxLength: 60 }), fc.constantFrom(1, 4), (steps, growth) => {
+      const backlog = new Backlog(limits, waitMs, growth)
       const [given, written] = [
         [0, 0, 0, 0],
         [0, 0, 0, 0],
@@ -85,6 +85,35 @@ test('little goes together after a wait; a log with enough for a write goes alon
   add(1, 2, 10, 130)
   t.same((backlog.take(130, false) as Taken).places, ['0/0'])
   t.same((backlog.take(130, false) as Taken).places, ['0/1'])
+})
+
+test('a log that waits for its turn gathers more than is enough, as far as it may grow, and takes nobody with it', async (t) => {
+  const backlog = new Backlog(limits, waitMs, 3)
+  const add = (partition: number, from: number, count: number): void =>
+    backlog.add(
+      Array.from({ length: count }, (_, at) => delivered(partition, from + at)),
+      (place) => place,
+      0,
+    )
+  add(0, 0, 10)
+  t.ok(backlog.isEnough)
+  const first = backlog.take(0, false) as Taken
+  t.equal(first.batch.records, 10, 'enough is enough while nothing else waits')
+  t.notOk(backlog.isEnough)
+  for (let from = 10; from < 50; from += 5) add(0, from, 5)
+  add(1, 0, 2)
+  backlog.done(first)
+  const second = backlog.take(0, false) as Taken
+  t.same([second.places, second.batch.records], [['0/0'], 30])
+  backlog.done(second)
+  const rest = [backlog.take(0, true), backlog.take(0, true)] as Taken[]
+  t.same(
+    rest.map(({ places, batch }) => [places, batch.records]),
+    [
+      [['0/0'], 10],
+      [['0/1'], 2],
+    ],
+  )
 })
 
 test('runs are the neighbours of one log', async (t) => {

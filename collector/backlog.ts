@@ -3,7 +3,8 @@
  *
  * A log takes part in one write at a time, so its records are written in their order, and the ledger hears of them in that
  * order. While little comes, one write takes what all logs have; when more comes than one write takes, each has fewer logs,
- * down to one, and so several writes find work at once.
+ * down to one, and so several writes find work at once. A log that has more than that while it waits for its turn gets a
+ * larger write, as far as the store gains by it.
  */
 
 import { Batch, type BatchLimits, type Delivered } from './batch.ts'
@@ -21,16 +22,23 @@ export interface Taken {
 }
 
 export class Backlog {
+  /** What is enough for a write. */
   readonly #limits: BatchLimits
+  /** What a log gathers at most for its next one. */
+  readonly #largest: BatchLimits
   readonly #waitMs: number
   /** By `<broker>/<partition>`; those that have something to write, or that are written. */
   readonly #lanes = new Map<string, Lane>()
   #records = 0
   #bytes = 0
 
-  /** @param waitMs how long a record waits for others */
-  constructor(limits: BatchLimits, waitMs: number) {
+  /**
+   * @param waitMs how long a record waits for others
+   * @param growth by how much what a log has to write may exceed the limit of records
+   */
+  constructor(limits: BatchLimits, waitMs: number, growth = 1) {
     this.#limits = limits
+    this.#largest = { records: limits.records * growth, bytes: limits.bytes }
     this.#waitMs = waitMs
   }
 
@@ -39,9 +47,14 @@ export class Backlog {
     return this.#records
   }
 
-  /** How many full batches that would be. */
+  /** Whether that is enough for a write. */
+  get isEnough(): boolean {
+    return this.#records >= this.#limits.records || this.#bytes >= this.#limits.bytes
+  }
+
+  /** How many batches that would be, as large as they get. */
   get batches(): number {
-    return Math.max(this.#records / this.#limits.records, this.#bytes / this.#limits.bytes)
+    return Math.max(this.#records / this.#largest.records, this.#bytes / this.#largest.bytes)
   }
 
   /** @param logIdOf the log that a partition of a broker is now, by `<broker>/<partition>` */
@@ -49,7 +62,7 @@ export class Backlog {
     for (const run of runsOf(messages)) {
       const { queue } = this.#laneOf(placeOf(run[0] as Delivered))
       let batch = queue.at(-1)
-      if (batch === undefined || batch.isFull) queue.push((batch = new Batch(this.#limits)))
+      if (batch === undefined || batch.isFull) queue.push((batch = new Batch(this.#largest)))
       const before = batch.bytes
       batch.add(run, logIdOf, nowMs)
       this.#records += run.length

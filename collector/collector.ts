@@ -50,6 +50,8 @@ export interface CollectorOptions {
   readonly visibilityMs: number
   /** How many writes may be under way at once. */
   readonly writesAtOnce: number
+  /** By how much a write may exceed the limit of records while there is more to write; left out: not at all. */
+  readonly growth?: number | undefined
 }
 
 /** So many full batches wait at most for those that are written; nothing more is read meanwhile. */
@@ -78,7 +80,7 @@ export class TopicCollector {
     this.#parts = parts
     this.#options = options
     this.#leases = new Leases(options.visibilityMs)
-    this.#backlog = new Backlog(options.limits, options.waitMs)
+    this.#backlog = new Backlog(options.limits, options.waitMs, options.growth)
   }
 
   /** Records received and not yet written. */
@@ -146,7 +148,7 @@ export class TopicCollector {
       }
       figures.consumed(messages.length)
       // A piece of the stream has some 150 records: who waits for a full batch is not woken by each.
-      if (!this.#isGathering || this.#backlog.batches >= 1) this.#stirred.ring()
+      if (!this.#isGathering || this.#backlog.isEnough) this.#stirred.ring()
       while (this.#backlog.batches >= backlogBatches && !this.#isEnding) await this.#room.heard()
     }
   }

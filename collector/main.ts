@@ -4,6 +4,7 @@ import { systemClock } from '#lib/clock'
 import { fetchOf } from '#lib/dial'
 import { createLog, type Log } from '#lib/log'
 import { createMetrics } from '#lib/metrics'
+import { plainFetch } from '#lib/plain-fetch'
 import { openService } from '#lib/service'
 import { openTls } from '#lib/tls'
 import { openTracer, type Tracer } from '#lib/tracing'
@@ -72,7 +73,15 @@ export async function run(settings: CollectorSettings, signal: AbortSignal): Pro
   try {
     const store = (work.store ??= await gate.pass(() => openStore(settings), stop))
     log.info({ engine: store.engine }, 'the store is open')
-    const parts = { store, fetch: await fetchOf(tls.client), gates, stream: streams.signal, log, figures, tracer }
+    const parts = {
+      store,
+      fetch: (await fetchOf(tls.client)) ?? plainFetch,
+      gates,
+      stream: streams.signal,
+      log,
+      figures,
+      tracer,
+    }
     work.collectors.push(...collectorsOf(settings, parts))
     const runs = work.collectors.map((collector) =>
       collector.run(stop).catch((error: unknown) => {
@@ -119,9 +128,9 @@ function collectorsOf(
   })
   const topics = [...new Set([settings.msgQueueTopic, settings.transfersTopic])]
   return topics.map((topic) => {
-    const writesAtOnce = store.writesAtOnce ?? 1
+    const { writesAtOnce = 1, writeGrowth: growth = 1 } = store
     // What is written, and what is on its way meanwhile: enough to fill the next two batches.
-    const maxInFlight = (writesAtOnce + 2) * batchRecords
+    const maxInFlight = (writesAtOnce + 2) * batchRecords * growth
     const figures = all.of(topic)
     const settler = new Settler({
       clock: systemClock,
@@ -142,7 +151,7 @@ function collectorsOf(
     const limits = { records: batchRecords, bytes: batchBytes }
     return new TopicCollector(
       { clock: systemClock, backoff: defaultBackoff, settler, subscription, settled, log, figures, traces },
-      { topic, group, limits, waitMs: batchWaitMs, visibilityMs, writesAtOnce },
+      { topic, group, limits, waitMs: batchWaitMs, visibilityMs, writesAtOnce, growth },
     )
   })
 }

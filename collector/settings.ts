@@ -25,7 +25,7 @@ export const collectorSettings = {
     ...name,
   }),
   batchRecords: setting.integer('BATCH_RECORDS', {
-    help: 'records that are written at once',
+    help: 'records that are enough for a write; while more wait, up to four times as many are written at once',
     default: '5000',
     min: 1,
     max: 100_000,

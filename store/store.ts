@@ -17,6 +17,8 @@ export interface Store {
   readonly engine: string
   /** How many writes, each of logs of its own, are faster at once than one after the other; left out: one. */
   readonly writesAtOnce?: number
+  /** By how much a write is worth being larger than usual where more waits to be written; left out: not at all. */
+  readonly writeGrowth?: number
   /**
    * Writes a batch and its account in the ledger. When it resolves, the batch survives a power cut. When it rejects, the
    * ledger is as it was, and the same batch may be written again, whole or in pieces.

@@ -1,13 +1,7 @@
 /** Cuts the rows of a file into batches: what goes to the broker together, and how far the file is settled then. */
 
 import type { CsvReader } from './formats/csv.ts'
-import type { Mapped, Mapper } from './formats/format.ts'
-
-export interface KeyedRecord {
-  readonly data: string
-  /** Picks the partition. */
-  readonly key: string
-}
+import type { KeyedRecord, Mapped, Mapper } from './formats/format.ts'
 
 /** A row that no record could be made of. */
 export interface DeadRow {
@@ -58,7 +52,7 @@ export class Batcher {
       passed = true
       const mapped = this.mapRow()
       if (mapped === undefined) continue
-      if ('json' in mapped) records.push({ data: mapped.json, key: mapped.key })
+      if ('data' in mapped) records.push(mapped)
       else dead.push({ reason: mapped.refused, line: reader.line, row: reader.rowText(deadRowBytesMax) })
     }
     return passed ? { records, dead, offset: reader.nextOffset, line: reader.nextRowLine } : undefined
@@ -91,8 +85,8 @@ export class Batcher {
       return undefined
     }
     const mapped = this.mapper.map(reader)
-    if ('json' in mapped && mapped.json.length > recordCharsMax) {
-      return { refused: `the record has ${mapped.json.length} characters: want at most ${recordCharsMax}` }
+    if ('data' in mapped && mapped.data.length > recordCharsMax) {
+      return { refused: `the record has ${mapped.data.length} characters: want at most ${recordCharsMax}` }
     }
     return mapped
   }

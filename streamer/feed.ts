@@ -2,7 +2,7 @@
 
 import type { Sink } from '#lib/http/http'
 import { formatComment, formatEvent } from '#wire/sse'
-import type { KeyedRecord } from './batch.ts'
+import type { KeyedRecord } from './formats/format.ts'
 
 /** A reader with more than this unread gets nothing until it has read it all. */
 const pendingBytesMax = 4 << 20

@@ -3,7 +3,8 @@
  * after a restart changes nothing. `outlet.ts` makes lanes of the wire's client; the core knows this shape only.
  */
 
-import type { DeadRow, KeyedRecord } from './batch.ts'
+import type { DeadRow } from './batch.ts'
+import type { KeyedRecord } from './formats/format.ts'
 
 export interface Lane {
   /** Takes records in the order of their numbers. Resolves when the broker has acknowledged all of them. `traceparent`: the trace that they belong to. */

@@ -6,6 +6,7 @@ import { systemClock } from '#lib/clock'
 import { fetchOf } from '#lib/dial'
 import { createLog, type Log } from '#lib/log'
 import { createMetrics } from '#lib/metrics'
+import { plainFetch } from '#lib/plain-fetch'
 import { openService } from '#lib/service'
 import { aborted } from '#lib/stop'
 import { openTls } from '#lib/tls'
@@ -58,7 +59,7 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
           url: settings.msgQueueAddr,
           straight: settings.straight,
           token: settings.serviceToken,
-          fetch: await fetchOf(tls.client),
+          fetch: (await fetchOf(tls.client)) ?? plainFetch,
           onWarning(text) {
             figures.retried()
             log.warn(text)

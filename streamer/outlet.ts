@@ -1,11 +1,12 @@
 /** Lanes made of the wire's client: a producer for the records, and a line of numbered requests for the dead letters. */
 
-import { Client, type Outgoing } from '#wire/client'
+import { Client } from '#wire/client'
 import { partitionOfKey } from '#wire/ids'
 import { Problem } from '#wire/problems'
 import { retry, type Backoff } from '#wire/retry'
 import { Transport, retryAfterMs, type ClientOptions } from '#wire/transport'
-import type { DeadRow, KeyedRecord } from './batch.ts'
+import type { DeadRow } from './batch.ts'
+import type { KeyedRecord } from './formats/format.ts'
 import type { Lane, LaneNumbers, OpenLane } from './lane.ts'
 
 /** Bytes that one lane may hold for its producer: a broker that is away stops the reading here. */
@@ -51,8 +52,8 @@ class ClientLane implements Lane {
   }
 
   send(records: readonly KeyedRecord[], traceparent?: string): Promise<void> {
-    const placed = records.map(({ data, key }): Outgoing => ({ data, partition: this.place(key) }))
-    return this.producer.send(placed, traceparent)
+    for (const record of records) record.partition = this.place(record.key)
+    return this.producer.send(records, traceparent)
   }
 
   bury(rows: readonly DeadRow[], file: string): Promise<void> {

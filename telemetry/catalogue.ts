@@ -61,6 +61,8 @@ export interface Metric {
 /** A name that the catalogue knows. */
 export interface KnownName {
   readonly metric: Metric
+  /** Whether it is the metric's own name, and no alias. */
+  readonly isCanonical: boolean
   /** Turns a value that came under this name into the canonical unit. */
   toCanonical(value: number): number
 }
@@ -281,8 +283,12 @@ export const catalogue: readonly Metric[] = Object.entries(table).flatMap(([kind
 
 const known = new Map<string, KnownName>()
 for (const metric of catalogue) {
-  known.set(metric.name, { metric, toCanonical: (value) => value })
+  known.set(metric.name, { metric, isCanonical: true, toCanonical: (value) => value })
   for (const { name, times, over, rescaleMax } of metric.aliases) {
-    known.set(name, { metric, toCanonical: (value) => (value > rescaleMax ? value : (value * times) / over) })
+    known.set(name, {
+      metric,
+      isCanonical: false,
+      toCanonical: (value) => (value > rescaleMax ? value : (value * times) / over),
+    })
   }
 }

@@ -2,7 +2,7 @@
 
 import { metricOf } from './catalogue.ts'
 import type { GpuRecord, TelemetryRecord } from './record.ts'
-import { withoutSentinel } from './value.ts'
+import { int32Blank, withoutSentinel } from './value.ts'
 
 /**
  * The same record under its metric's canonical name and in that one's unit, and with `null` for a number by which DCGM says
@@ -12,6 +12,17 @@ import { withoutSentinel } from './value.ts'
 export function normalise<R extends TelemetryRecord>(record: R): R
 export function normalise(record: TelemetryRecord): TelemetryRecord {
   return record.kind === 'gpu' ? normaliseGpu(record) : record
+}
+
+/**
+ * A value that is within, both ends included, makes of a record of this metric what {@link normalise} leaves as it is, and
+ * `implausible` takes; of others they tell. `undefined`: they are always to be asked.
+ */
+export function plainRange(metric: string): { readonly min: number; readonly max: number } | undefined {
+  const known = metricOf(metric)
+  // The first sentinel is a whole number.
+  if (known === undefined) return { min: -Number.MAX_VALUE, max: int32Blank - 1 }
+  return known.isCanonical ? { min: known.metric.min, max: Math.min(known.metric.max, int32Blank - 1) } : undefined
 }
 
 function normaliseGpu(record: GpuRecord): GpuRecord {

@@ -6,7 +6,7 @@
  */
 
 /** `DCGM_INT32_BLANK`: 2^31 - 16; the codes go on to 2^31 - 1. */
-const int32Blank = 2_147_483_632
+export const int32Blank = 2_147_483_632
 const int32BlankMax = 2_147_483_647
 
 /** `DCGM_INT64_BLANK` is 2^63 - 16, which a double holds as 2^63. */

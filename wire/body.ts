@@ -34,7 +34,7 @@ export class Bodies {
     return bytes.subarray(0, at)
   }
 
-  /** Takes back a body that nobody looks at any more; `fetch` has sent a copy of it. */
+  /** Takes back a body that nobody looks at any more: it was answered. */
   give({ buffer }: Uint8Array<ArrayBuffer>): void {
     if (this.#kept.length < keptMax && buffer.byteLength <= keptBytesMax) this.#kept.push(new Uint8Array(buffer))
   }

@@ -176,7 +176,8 @@ export class Producer {
     if (traceparent !== undefined) this.#traced++
     const touched = new Set<Lane>()
     const turn = this.#turn++
-    for (const [index, { data, key, partition }] of records.entries()) {
+    for (let index = 0; index < records.length; index++) {
+      const { data, key, partition } = records[index] as Outgoing
       const lane = this.#lane(partition ?? this.#place(key, turn))
       lane.queue.push({ data, sequence: lane.nextSequence++, sending, index, isSettled: false })
       lane.queuedBytes += data.length

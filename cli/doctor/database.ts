@@ -102,7 +102,7 @@ async function lookAtRights(place: InfluxPlace, { version }: Identity, signal: A
   const { bucket } = place
   const url = shownUrl(place.url)
   const { headers, writePath } = dialectOf(version, place)
-  const answer = await ask(url + writePath(bucket), {
+  const answer = await ask(url + writePath(bucket, 'ns'), {
     method: 'POST',
     headers: { ...headers, 'content-type': 'text/plain; charset=utf-8' },
     body: '',

@@ -204,11 +204,17 @@ export class Writer {
     const values: number[] = []
     const numbers: number[] = []
     const nulls: number[] = []
+    // Most records have the time of the one before.
+    let time: string | undefined
+    let s = 0
+    let ns = 0
     for (const record of records) {
-      const instant = parseTime(record.time)
-      if (instant === undefined) throw new Error(`a record of time ${record.time} got past readRecord`)
-      const s = Math.floor(instant.ms / 1000)
-      const ns = (instant.ms - s * 1000) * 1_000_000 + instant.ns
+      if (record.time !== time) {
+        const instant = parseTime((time = record.time))
+        if (instant === undefined) throw new Error(`a record of time ${time} got past readRecord`)
+        s = Math.floor(instant.ms / 1000)
+        ns = (instant.ms - s * 1000) * 1_000_000 + instant.ns
+      }
       if (record.kind === 'transfer') {
         if (this.#transfers.write(record, s, ns)) stored++
         continue

@@ -1,7 +1,8 @@
 /** In what the versions of InfluxDB differ, and how a server is asked for its own. */
 
 import { StoreError } from '../errors.ts'
-import { type Http, parameters } from './http.ts'
+import type { Precision } from './bodies.ts'
+import { type Http, jsonOf, parameters, type Reply } from './http.ts'
 import { named } from './influxql.ts'
 
 export type Version = 1 | 2 | 3
@@ -13,8 +14,8 @@ export interface Dialect {
   readonly version: Version
   /** Goes with each request. */
   readonly headers: Readonly<Record<string, string>>
-  /** Where lines go. */
-  writePath(database: string): string
+  /** Where lines go. @param precision of their times */
+  writePath(database: string, precision: Precision): string
   /** Makes the database, or bucket, where it is not there yet. */
   create(http: Http, database: string, tables: Tables): Promise<void>
   /**
@@ -53,13 +54,13 @@ export async function detect(http: Http, { token }: Access): Promise<Identity> {
   let response = await http.send({ method: 'GET', path: '/ping', accepts: [401, 403] })
   if (!response.ok && token !== undefined)
     response = await http.send({ method: 'GET', path: '/ping', headers: { authorization: `Bearer ${token}` } })
-  const said = response.headers.get('x-influxdb-version') ?? (await versionIn(http, response))
+  const said = versionIn(response)
   const [, release = '', first] = /^v?((\d+)\..*)$/.exec(said ?? '') ?? []
   const version = Number(first)
   if (version === 1 || version === 2 || version === 3) return { version, release }
   // One that was built out of its sources has no number; only a 2 has this path.
   const setup = await http.send({ method: 'GET', path: '/api/v2/setup', accepts: [404, 405] })
-  const answer = (await http.json(setup)) as { allowed?: unknown } | undefined | null
+  const answer = jsonOf(setup) as { allowed?: unknown } | undefined | null
   if (typeof answer?.allowed === 'boolean') return { version: 2, release: `2 (${said ?? 'unknown'})` }
   throw new StoreError(
     'denied',
@@ -67,8 +68,10 @@ export async function detect(http: Http, { token }: Access): Promise<Identity> {
   )
 }
 
-async function versionIn(http: Http, response: Response): Promise<string | undefined> {
-  const said = (await http.json(response)) as { version?: unknown } | undefined | null
+function versionIn(reply: Reply): string | undefined {
+  const header = reply.headers['x-influxdb-version']
+  if (typeof header === 'string') return header
+  const said = jsonOf(reply) as { version?: unknown } | undefined | null
   return typeof said?.version === 'string' ? said.version : undefined
 }
 
@@ -81,7 +84,7 @@ function influx1({ token }: Access): Dialect {
   return {
     version: 1,
     headers: authorization,
-    writePath: (database) => `/write?${parameters({ db: database, precision: 'ns' })}`,
+    writePath: (database, precision) => `/write?${parameters({ db: database, precision })}`,
     async create(http, database) {
       const body = parameters({ q: `CREATE DATABASE ${named(database)}` })
       const headers = { ...authorization, 'content-type': 'application/x-www-form-urlencoded' }
@@ -89,7 +92,7 @@ function influx1({ token }: Access): Dialect {
       const response = await http.send({ method: 'POST', path: '/query', body, headers, accepts: [403] })
       if (!response.ok) return
       // A statement that fails does so under status 200.
-      const said = (await http.json(response)) as { results?: { error?: string }[] } | undefined
+      const said = jsonOf(response) as { results?: { error?: string }[] } | undefined
       const error = said?.results?.[0]?.error
       if (error !== undefined) throw new StoreError('denied', `${http.where}: ${error}`)
     },
@@ -105,7 +108,7 @@ function influx1({ token }: Access): Dialect {
         headers: authorization,
         accepts: [403],
       })
-      const answer = (await http.json(response)) as Policies | undefined
+      const answer = jsonOf(response) as Policies | undefined
       const { columns = [], values = [] } = answer?.results?.[0]?.series?.[0] ?? {}
       // What has no name of a policy goes into, and comes out of, the default one.
       const policy = values.find((row) => row[columns.indexOf('default')] === true)
@@ -128,14 +131,14 @@ function influx2({ token, org }: Access): Dialect {
   return {
     version: 2,
     headers,
-    writePath: (bucket) => `/api/v2/write?${parameters({ ...ofOrg, bucket, precision: 'ns' })}`,
+    writePath: (bucket, precision) => `/api/v2/write?${parameters({ ...ofOrg, bucket, precision })}`,
     async create(http, bucket) {
       const find = parameters({ ...ofOrg, name: bucket })
       const found = await http.send({ method: 'GET', path: `/api/v2/buckets?${find}`, headers, accepts: [404] })
-      const { buckets = [] } = ((await http.json(found)) ?? {}) as { buckets?: unknown[] }
+      const { buckets = [] } = (jsonOf(found) ?? {}) as { buckets?: unknown[] }
       if (buckets.length > 0) return
       const answer = await http.send({ method: 'GET', path: `/api/v2/orgs?${parameters(ofOrg)}`, headers })
-      const { orgs = [] } = ((await http.json(answer)) ?? {}) as { orgs?: { id: string }[] }
+      const { orgs = [] } = (jsonOf(answer) ?? {}) as { orgs?: { id: string }[] }
       const [only, more] = orgs
       if (only === undefined || more !== undefined)
         throw new StoreError(
@@ -154,7 +157,7 @@ function influx2({ token, org }: Access): Dialect {
       const find = parameters({ ...ofOrg, name: bucket })
       const path = `/api/v2/buckets?${find}`
       const found = await http.send({ method: 'GET', path, headers, accepts: [401, 403, 404] })
-      const { buckets = [] } = ((await http.json(found)) ?? {}) as { buckets?: readonly Bucket[] }
+      const { buckets = [] } = (jsonOf(found) ?? {}) as { buckets?: readonly Bucket[] }
       // A rule of 0 s is one that keeps for ever.
       return buckets[0]?.retentionRules?.every(({ everySeconds = 0 }) => everySeconds === 0)
     },
@@ -166,7 +169,7 @@ function influx3({ token }: Access): Dialect {
   return {
     version: 3,
     headers,
-    writePath: (database) => `/api/v2/write?${parameters({ bucket: database, precision: 'ns' })}`,
+    writePath: (database, precision) => `/api/v2/write?${parameters({ bucket: database, precision })}`,
     async create(http, database, tables) {
       const configure = (what: string, body: object) =>
         http.send({

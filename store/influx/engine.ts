@@ -46,6 +46,8 @@ export class InfluxStore implements Store {
   #writer: Promise<Writer> | undefined
   /** What a server of two cores takes best (`npm run bench -- collector influx-write`). */
   readonly writesAtOnce = 4
+  /** A write costs four small requests beside its points: with four times as many a point costs the server a fifth less. */
+  readonly writeGrowth = 4
   readonly #writing = new Set<Promise<unknown>>()
   #isClosed = false
   #engine = 'InfluxDB'

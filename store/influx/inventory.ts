@@ -7,7 +7,7 @@ import type { GpuRecord, Labels } from '#telemetry/record'
 import { formatTime, type Instant } from '#telemetry/time'
 import { instantOf, oneOf, rowsOf, type Series, where } from './influxql.ts'
 import { headOf, stringField, type Tags, tagText, textOfTag, timeDigits } from './lines.ts'
-import { type GpuState, ownersMax, type Sightings } from './memory.ts'
+import { type GpuState, newGpu, ownersMax, type Sightings } from './memory.ts'
 import type { Server } from './server.ts'
 
 const attributeFields = [
@@ -29,8 +29,13 @@ export interface Gpu extends GpuAttributes {
 }
 
 /** The fields of a GPU as one text, the same for the same attributes. */
-export function attributesOf(record: GpuRecord): string {
+function attributesOf(record: GpuRecord): string {
   return fieldsOf({ ...record, labels: gpuLabels(record.labels) })
+}
+
+/** Whether two records say the same of a GPU, told by their texts and by their labels being one object; false where not sure. */
+function isAlike(a: GpuRecord, b: GpuRecord): boolean {
+  return a.labels === b.labels && attributeFields.every((name) => a[name] === b[name])
 }
 
 function fieldsOf(gpu: Pick<Gpu, (typeof attributeFields)[number] | 'labels'>): string {
@@ -45,18 +50,21 @@ function gpuLabels(labels: Labels): Labels {
   return Object.fromEntries(names.sort().map((name) => [name, labels[name] as string]))
 }
 
-/** The lines that a batch's sightings of a GPU ask for. @param attributes where they changed */
-export function sightingLines(
-  { state, seen, changes }: Sightings,
-  attributes: string | undefined,
-  overwrites: boolean,
-) {
+/** The lines that a batch's sightings of a GPU ask for; its attributes where they changed. */
+export function sightingLines(sightings: Sightings, overwrites: boolean): string[] {
+  const { state, seen, changes, newest } = sightings
+  // Nearly always told without making the text, which takes some us.
+  const isSame = newest === undefined || (state.like !== undefined && isAlike(newest, state.like))
+  const attributes = isSame ? state.attributes : attributesOf(newest)
+  const isChanged = attributes !== state.attributes && seen !== undefined
+  if (!isChanged && changes.length === 0) return []
   const tags = tagsOf(state)
   const lines = changes.map(({ at, owner }) => {
     const fields = ownerFields.map((name) => `${name}=${stringField(owner[name])}`)
     return `${headOf('occupants', tags)} ${fields.join()} ${timeDigits(at)}`
   })
-  if (attributes === undefined || seen === undefined) return lines
+  if (!isChanged) return lines
+  sightings.attributes = attributes
   // One point a GPU, and `said` in a field: the newest sighting counts, not the last one that came.
   const time = overwrites ? '0' : timeDigits(seen)
   return [...lines, `${headOf('gpus', tags)} ${attributes},said=${stringField(formatTime(seen))} ${time}`]
@@ -136,7 +144,7 @@ export async function readStates(
     const changes = owners.get(keyOf(gpu)) ?? []
     const { uuid, gpu_i_id, said } = gpu
     const isWhole = changes.length < ownersMax
-    return { uuid, gpu_i_id, attributes: fieldsOf(gpu), seen: said, owners: changes, isWhole }
+    return { ...newGpu(uuid, gpu_i_id), attributes: fieldsOf(gpu), seen: said, owners: changes, isWhole }
   })
 }
 

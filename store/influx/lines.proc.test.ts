@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import { gpuRecord, metricRecord } from '../samples.ts'
+import { bodiesOf, bodyBytesMax } from './bodies.ts'
 import { gpuTags, headOf, metricTags, type Tags } from './lines.ts'
 import { Rows } from './rows.ts'
 import { freePort } from '#test/influx'
@@ -49,12 +50,15 @@ test('VictoriaMetrics takes our lines, tag by tag', { skip: skipWithout(tools.vi
       row: undefined,
       like: gpuRecord(),
       next: undefined,
+      claim: undefined,
     }
     rows.add(state, at, value, undefined)
     return [{ __name__: `${measurement}_value`, ...tags }, value]
   }
-  const written = await fetch(`${url}/write?precision=ns`, { method: 'POST', body: rows.lines().join('\n') })
-  t.equal(written.status, 204)
+  for (const body of bodiesOf(rows.all, 'ns', () => Buffer.alloc(bodyBytesMax))) {
+    const written = await fetch(`${url}/write?precision=ns`, { method: 'POST', body })
+    t.equal(written.status, 204)
+  }
   await fetch(`${url}/internal/force_flush`)
   const exported = await fetch(`${url}/api/v1/export?match[]=${encodeURIComponent('{__name__=~".+"}')}`)
   const got = (await exported.text())

@@ -26,6 +26,8 @@ export interface SeriesState {
   like: PointRecord
   /** The series that came after it the last time, in the order of a log. */
   next: SeriesState | undefined
+  /** What the write that looked at it last asks for. */
+  claim: ReadonlySet<unknown> | undefined
 }
 
 /**
@@ -46,13 +48,34 @@ export function isLike(record: PointRecord, { like }: SeriesState): boolean {
 export interface GpuState {
   readonly uuid: string
   readonly gpu_i_id: string
-  /** Its attributes, as {@link attributesOf} writes them. */
+  /** Its attributes, as `inventory.ts` writes them. */
   attributes: string
   /** Its newest sighting; `undefined` before the first. */
   seen: Instant | undefined
   /** The newest of its changes, by time; all of them where `isWhole`. */
   owners: readonly OwnerChange[]
   isWhole: boolean
+  /** A record that said these attributes. */
+  like: GpuRecord | undefined
+  /** What the batch that is being written says of it. */
+  sightings: Sightings | undefined
+  /** What the write that looked at it last asks for. */
+  claim: ReadonlySet<unknown> | undefined
+}
+
+/** A GPU that nothing is known of. */
+export function newGpu(uuid: string, gpu_i_id: string): GpuState {
+  return {
+    uuid,
+    gpu_i_id,
+    attributes: '',
+    seen: undefined,
+    owners: [],
+    isWhole: true,
+    like: undefined,
+    sightings: undefined,
+    claim: undefined,
+  }
 }
 
 /** Changes of owner that are remembered of each GPU: what comes late is hardly ever older. */
@@ -95,6 +118,8 @@ export class Sightings {
   /** The newest record; a later one of the same time takes its place. */
   newest: GpuRecord | undefined
   seen: Instant | undefined
+  /** Its attributes, where they changed; set when lines are made of it. */
+  attributes: string | undefined
   #owners: readonly OwnerChange[]
   readonly changes: OwnerChange[] = []
 
@@ -126,10 +151,12 @@ export class Sightings {
     this.newest = record
   }
 
-  commit(attributes: string | undefined): void {
+  commit(): void {
     const { state } = this
+    state.sightings = undefined
     state.seen = this.seen
-    if (attributes !== undefined) state.attributes = attributes
+    if (this.attributes !== undefined) state.attributes = this.attributes
+    if (this.newest !== undefined) state.like = this.newest
     if (this.#owners.length > ownersMax) state.isWhole = false
     state.owners = this.#owners.slice(-ownersMax)
   }

@@ -11,6 +11,7 @@ import {
   isBefore,
   isLike,
   Memory,
+  newGpu,
   type PointRecord,
   seriesKeyOf,
   type SeriesState,
@@ -25,10 +26,11 @@ import type { Server } from './server.ts'
 export interface PointItem extends Delivered {
   readonly record: PointRecord
   readonly at: Instant
+  state: SeriesState | undefined
 }
 
-/** A point and the series that it belongs to. */
-export type Placed<Item extends PointItem> = readonly [Item, SeriesState]
+/** A point of which the series is known. */
+export type Placed<Item extends PointItem> = Item & { readonly state: SeriesState }
 
 export class Recogniser {
   readonly #server: Server
@@ -64,42 +66,36 @@ export class Recogniser {
 
   /** The points with their series; those that get none are put to the refusals. */
   async place<Item extends PointItem>(items: readonly Item[], refusals: Refusals): Promise<Placed<Item>[]> {
-    const states: (SeriesState | undefined)[] = []
-    const unknown: number[] = []
+    const unknown: Item[] = []
     // A log has its series in the same order at each moment, and no key is made of a record whose series can be guessed.
     let last: SeriesState | undefined
-    for (const [index, { record }] of items.entries()) {
+    for (const item of items) {
+      const { record } = item
       const guess = last?.next
       const state = guess !== undefined && isLike(record, guess) ? guess : this.#known(record)
-      if (state === undefined) unknown.push(index)
+      item.state = state
+      if (state === undefined) unknown.push(item)
       else {
         state.like = record
-        if (last !== undefined) last.next = state
+        if (last !== undefined && last.next !== state) last.next = state
       }
-      states.push(state)
       last = state
     }
-    let troubles: ReadonlyMap<string, string> | undefined
-    if (unknown.length > 0) {
-      // Another write may have learnt some of them meanwhile.
-      const lacking = (): { item: Item; key: string }[] =>
-        unknown.flatMap((index) => {
-          const item = items[index] as Item
-          const key = seriesKeyOf(item.record)
-          return this.#memory.series.has(key) ? [] : [{ item, key }]
-        })
-      const learnt = this.#learning.then(() => this.#learn(lacking()))
-      this.#learning = learnt.catch(() => undefined)
-      troubles = await learnt
-      for (const index of unknown) states[index] = this.#known((items[index] as Item).record)
+    if (unknown.length === 0) return items as Placed<Item>[]
+    // Another write may have learnt some of them meanwhile.
+    const lacking = (): { item: Item; key: string }[] =>
+      unknown.flatMap((item) => {
+        const key = seriesKeyOf(item.record)
+        return this.#memory.series.has(key) ? [] : [{ item, key }]
+      })
+    const learnt = this.#learning.then(() => this.#learn(lacking()))
+    this.#learning = learnt.catch(() => undefined)
+    const troubles = await learnt
+    for (const item of unknown) {
+      item.state = this.#known(item.record)
+      if (item.state === undefined) refusals.add(item, troubles.get(seriesKeyOf(item.record)) ?? '')
     }
-    const placed: Placed<Item>[] = []
-    for (const [index, item] of items.entries()) {
-      const state = states[index]
-      if (state === undefined) refusals.add(item, troubles?.get(seriesKeyOf(item.record)) ?? '')
-      else placed.push([item, state])
-    }
-    return placed
+    return items.filter((item) => item.state !== undefined) as Placed<Item>[]
   }
 
   #known(record: PointRecord): SeriesState | undefined {
@@ -145,6 +141,7 @@ export class Recogniser {
         row: undefined,
         like: record,
         next: undefined,
+        claim: undefined,
       })
     }
     return troubles
@@ -174,8 +171,7 @@ export class Recogniser {
   ): GpuState {
     const key = gpuKeyOf(record)
     const { uuid, gpu_i_id = '' } = record
-    const state = this.#memory.gpus.get(key) ??
-      learnt.get(key) ?? { uuid, gpu_i_id, attributes: '', seen: undefined, owners: [], isWhole: true }
+    const state = this.#memory.gpus.get(key) ?? learnt.get(key) ?? newGpu(uuid, gpu_i_id)
     this.#memory.gpus.set(key, state)
     return state
   }
@@ -183,7 +179,8 @@ export class Recogniser {
   /** Reads all changes of owner of the GPUs that have a point from before those that are remembered. */
   async completeOwners(placed: readonly Placed<PointItem>[]): Promise<void> {
     const lacking = new Set<GpuState>()
-    for (const [{ at }, { gpu }] of placed) if (gpu !== undefined && Sightings.isBeyond(gpu, at)) lacking.add(gpu)
+    for (const { at, state } of placed)
+      if (state.gpu !== undefined && Sightings.isBeyond(state.gpu, at)) lacking.add(state.gpu)
     if (lacking.size === 0) return
     const all = await readOwnerChanges(
       this.#server,

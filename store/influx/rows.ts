@@ -45,18 +45,8 @@ export class Rows {
     return value === null ? 'n' : 's'
   }
 
-  /** As line protocol. */
-  lines(): string[] {
-    const lines: string[] = []
-    // Most rows have the time of the one before.
-    let last: Instant | undefined
-    let digits = ''
-    for (const { state, at, value, isWanted } of this.#rows) {
-      if (!isWanted) continue
-      if (at !== last) digits = timeDigits((last = at))
-      lines.push(value === null ? `${state.head} reported=false ${digits}` : `${state.head} value=${value} ${digits}`)
-    }
-    return lines
+  get all(): readonly Row[] {
+    return this.#rows
   }
 
   /** What is written now is known from here on. */

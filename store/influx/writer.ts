@@ -5,7 +5,7 @@
 
 import { RefusedRecords, StoreError } from '../errors.ts'
 import { addCounts, type BatchPart, type Counts, noCounts, type WriteBatch } from '../store.ts'
-import { attributesOf, sightingLines } from './inventory.ts'
+import { sightingLines } from './inventory.ts'
 import { type Account, accountLine, Draft, newAccount, readAccounts } from './ledger.ts'
 import { timeDigits } from './lines.ts'
 import { readExisting } from './lookup.ts'
@@ -41,6 +41,8 @@ interface Item {
   /** Whether the ledger has counted it: it was delivered again. */
   readonly isSettled: boolean
   outcome: Outcome
+  /** Of a point: what it belongs to, once that is known. */
+  state: SeriesState | undefined
 }
 
 /** By log. */
@@ -111,17 +113,19 @@ export class Writer {
 
   /** @returns `undefined`: a write that this one waited for failed, so it is to begin anew */
   async #write({ topic, parts }: WriteBatch, accounts: Accounts): Promise<Counts | undefined> {
-    const byPart = parts.map((part) => this.#itemsOf(part, (accounts.get(part.logId) as Account).row.next))
+    const byPart = parts.map((part) => itemsOf(part, (accounts.get(part.logId) as Account).row.next))
     const refusals = new Refusals()
-    const items = this.#taken(byPart.flat(), refusals)
-    const placed = await this.#recogniser.place(
-      items.filter((item): item is PointItem => item.record.kind !== 'transfer'),
-      refusals,
-    )
+    const { points, transfers } = this.#taken(byPart, refusals)
+    const placed = await this.#recogniser.place(points, refusals)
     refusals.throwIfAny(this.#server.http.where)
-    const transfers = items.filter((item): item is TransferItem => item.record.kind === 'transfer')
     const states = new Set<GpuState | SeriesState | typeof anyTransfer>()
-    for (const [, state] of placed) states.add(state.gpu ?? state)
+    // Marked as well: a mark is read faster than a set is asked, and a GPU has many points.
+    for (const { state } of placed) {
+      const owner = state.gpu ?? state
+      if (owner.claim === states) continue
+      owner.claim = states
+      states.add(owner)
+    }
     if (transfers.length > 0) states.add(anyTransfer)
     const release = await this.#states.take(states)
     try {
@@ -163,12 +167,13 @@ export class Writer {
     // Before the points: were they cut off, the same sightings would come again as late ones.
     await server.write(databases.state, [
       ...ledger((draft) => draft.intended(id)),
-      ...[...sightings].flatMap(([sighting, attributes]) => sightingLines(sighting, attributes, overwrites)),
+      ...sightings.flatMap((sighting) => sightingLines(sighting, overwrites)),
       ...textLines(texts),
       ...textLines(transfers.flatMap(({ record }) => tagTextsOf(record))),
     ])
     await server.query(databases.data, removals)
-    await server.write(databases.data, [...rows.lines(), ...lines])
+    await server.writeRows(databases.data, rows.all)
+    await server.write(databases.data, lines)
     await server.write(
       databases.state,
       ledger((draft) => draft.settled(id)),
@@ -176,7 +181,7 @@ export class Writer {
 
     rows.commit()
     this.#recogniser.commit(texts)
-    for (const [sighting, attributes] of sightings) sighting.commit(attributes)
+    for (const sighting of sightings) sighting.commit()
     let counts = noCounts
     for (const [logId, draft] of drafts) {
       this.#left.set(`${topic} ${logId}`, draft.settled(id).version)
@@ -199,40 +204,36 @@ export class Writer {
     return accounts
   }
 
-  #itemsOf({ logId, records, offsets }: BatchPart, next: number): Item[] {
-    // Most records have the time of the one before, as a text and so as an object.
-    let text = ''
-    let at: Instant | undefined
-    return records.map((record, index) => {
-      if (record.time !== text) at = parseTime((text = record.time))
-      if (at === undefined) throw new Error(`a record of time ${text} got past readRecord`)
-      const offset = offsets[index] as number
-      return { record, at, logId, offset, isSettled: offset < next, outcome: 'd' }
-    })
-  }
-
   /** Those that can be taken. One that was taken in its time, and comes again, is left as it is. */
-  #taken(items: readonly Item[], refusals: Refusals): Item[] {
+  #taken(byPart: readonly (readonly Item[])[], refusals: Refusals): { points: PointItem[]; transfers: TransferItem[] } {
     const { retentionMs, nowMs } = this.#options
     const sinceMs = retentionMs === 0 ? 0 : Math.ceil(nowMs() - retentionMs)
-    return items.filter((item) => {
-      const { record, at } = item
-      if (record.kind !== 'transfer' && record.value !== null && !Number.isFinite(record.value))
-        return refusals.add(item, `its value is ${record.value}: want a finite number`)
-      if (at.ms >= sinceMs) return true
-      const since = formatTime({ ms: sinceMs, ns: 0 })
-      return refusals.add(item, `it is older than RETENTION keeps records: want a time from ${since} on`)
-    })
+    const points: PointItem[] = []
+    const transfers: TransferItem[] = []
+    for (const items of byPart) {
+      for (const item of items) {
+        const { record, at } = item
+        if (record.kind !== 'transfer' && record.value !== null && !Number.isFinite(record.value)) {
+          refusals.add(item, `its value is ${record.value}: want a finite number`)
+        } else if (at.ms < sinceMs) {
+          const since = formatTime({ ms: sinceMs, ns: 0 })
+          refusals.add(item, `it is older than RETENTION keeps records: want a time from ${since} on`)
+        } else if (record.kind === 'transfer') transfers.push(item as TransferItem)
+        else points.push(item as PointItem)
+      }
+    }
+    return { points, transfers }
   }
 
   async #rowsOf(placed: readonly Placed<PointItem>[]): Promise<Rows> {
-    const isAsked = ([{ at }, state]: Placed<PointItem>): boolean =>
-      !isBefore(state.newest, at) && !(state.hasValue !== undefined && isSameInstant(state.newest, at))
-    const asked = placed.filter(isAsked).map(([item]) => item)
+    const asked = placed.filter(
+      ({ at, state }) =>
+        !isBefore(state.newest, at) && !(state.hasValue !== undefined && isSameInstant(state.newest, at)),
+    )
     const existing = await readExisting(this.#server, this.#options.databases.data, asked)
     const rows = new Rows()
-    for (const [item, state] of placed) {
-      const { at } = item
+    for (const item of placed) {
+      const { at, state } = item
       const inDatabase = isBefore(state.newest, at)
         ? undefined
         : isSameInstant(state.newest, at) && state.hasValue !== undefined
@@ -244,20 +245,28 @@ export class Writer {
   }
 }
 
-/** What the batch says of each GPU, with its attributes where they changed. */
-function sightingsOf(placed: readonly Placed<PointItem>[]): Map<Sightings, string | undefined> {
-  const byGpu = new Map<GpuState, Sightings>()
-  for (const [{ record, at }, { gpu }] of placed) {
+function itemsOf({ logId, records, offsets }: BatchPart, next: number): Item[] {
+  // Most records have the time of the one before, as a text and so as an object.
+  let text = ''
+  let at: Instant | undefined
+  return records.map((record, index) => {
+    if (record.time !== text) at = parseTime((text = record.time))
+    if (at === undefined) throw new Error(`a record of time ${text} got past readRecord`)
+    const offset = offsets[index] as number
+    return { record, at, logId, offset, isSettled: offset < next, outcome: 'd', state: undefined }
+  })
+}
+
+/** What the batch says of each GPU. */
+function sightingsOf(placed: readonly Placed<PointItem>[]): Sightings[] {
+  const all: Sightings[] = []
+  for (const { record, at, state } of placed) {
+    const { gpu } = state
     if (gpu === undefined || record.kind !== 'gpu') continue
-    let own = byGpu.get(gpu)
-    if (own === undefined) byGpu.set(gpu, (own = new Sightings(gpu)))
-    own.add(record, at)
+    if (gpu.sightings === undefined) all.push((gpu.sightings = new Sightings(gpu)))
+    gpu.sightings.add(record, at)
   }
-  const changed = (sightings: Sightings): string | undefined => {
-    const attributes = sightings.newest === undefined ? undefined : attributesOf(sightings.newest)
-    return attributes === sightings.state.attributes ? undefined : attributes
-  }
-  return new Map([...byGpu.values()].map((sightings) => [sightings, changed(sightings)]))
+  return all
 }
 
 /** The ledger rests on the order of a log: what is below its next offset is settled. */

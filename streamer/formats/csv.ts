@@ -55,9 +55,9 @@ export class CsvReader {
   buffer: Buffer
   /** Fields of the row. */
   fieldCount = 0
-  /** Where each field begins in {@link buffer}, without its quotes. */
+  /** Where each field begins in {@link buffer}, without its quotes; of a row with a {@link shape} only its free fields are told. */
   readonly starts = new Int32Array(fieldsMax)
-  /** Where each field ends. */
+  /** Where each field ends; likewise. */
   readonly ends = new Int32Array(fieldsMax)
   /** The row in {@link buffer}, without its line end. */
   rowStart = 0
@@ -70,6 +70,8 @@ export class CsvReader {
   shape: RowShape | undefined
 
   private readonly kinds = new Uint8Array(fieldsMax)
+  /** Whether {@link starts}, {@link ends} and {@link kinds} tell all fields of the row. */
+  private isSpread = true
   /** The unread bytes: `buffer[from, end)`. */
   private from = 0
   private end = 0
@@ -147,6 +149,7 @@ export class CsvReader {
    */
   next(): 'row' | 'more' | 'end' {
     this.shape = undefined
+    this.isSpread = true
     for (;;) {
       if (this.base + this.from === 0 && !this.skipMark()) return 'more'
       if (this.from === this.end) return this.ended ? 'end' : 'more'
@@ -179,7 +182,7 @@ export class CsvReader {
    */
   nextLike(shape: RowShape): boolean {
     const { buffer, from, end } = this
-    const { bytes, starts, ends, kinds } = shape
+    const { bytes } = shape
     const [first, second] = shape.cuts
     const [firstField, secondField] = shape.free
     // A mark may stand before the first row of a file.
@@ -193,23 +196,40 @@ export class CsvReader {
     const lineEnd = buffer[rowEnd] === carriageReturn ? rowEnd + 1 : rowEnd
     if (lineEnd >= end || buffer[lineEnd] !== newline || lineEnd - from >= rowBytesMax) return false
     if (!isSame(buffer, secondEnd, bytes, second, bytes.length)) return false
-    for (let field = 0; field < starts.length; field++) {
-      const shift = field <= firstField ? from : field <= secondField ? firstEnd - first : secondEnd - second
-      this.starts[field] = (starts[field] as number) + shift
-      this.ends[field] = (ends[field] as number) + shift
-      this.kinds[field] = kinds[field] as number
-    }
+    // The other fields are hardly ever asked for, and to note where they are took longer than the comparing.
+    this.starts[firstField] = from + first
     this.ends[firstField] = firstEnd
+    this.kinds[firstField] = plain
+    this.starts[secondField] = secondStart
     this.ends[secondField] = secondEnd
+    this.kinds[secondField] = plain
+    this.isSpread = false
     this.shape = shape
     this.fault = undefined
     this.line = this.nextLine
     this.nextLine += shape.newlines + 1
-    this.fieldCount = starts.length
+    this.fieldCount = shape.starts.length
     this.rowStart = from
     this.rowEnd = rowEnd
     this.from = lineEnd + 1
     return true
+  }
+
+  /** Notes where all fields of a row are that was found by its shape. */
+  private spread(): void {
+    const { shape, rowStart } = this
+    if (this.isSpread || shape === undefined) return
+    this.isSpread = true
+    const { starts, ends, kinds, cuts, free } = shape
+    const [firstEnd, secondEnd] = free.map((field) => this.ends[field]) as [number, number]
+    for (let field = 0; field < starts.length; field++) {
+      const shift = field <= free[0] ? rowStart : field <= free[1] ? firstEnd - cuts[0] : secondEnd - cuts[1]
+      this.starts[field] = (starts[field] as number) + shift
+      this.ends[field] = (ends[field] as number) + shift
+      this.kinds[field] = kinds[field] as number
+    }
+    this.ends[free[0]] = firstEnd
+    this.ends[free[1]] = secondEnd
   }
 
   /**
@@ -219,6 +239,7 @@ export class CsvReader {
    * @returns `undefined` where it has none that can be compared: one of them holds what splits a row
    */
   shapeOf(free: readonly [number, number]): RowShape | undefined {
+    this.spread()
     const { buffer, rowStart, rowEnd, fieldCount } = this
     if (fieldCount > fieldsMax || free.some((field) => !this.isFree(field))) return undefined
     const [firstStart, secondStart] = free.map((field) => this.starts[field]) as [number, number]
@@ -245,6 +266,7 @@ export class CsvReader {
 
   /** The text of a field: its bytes as UTF-8, doubled quotes made single. */
   text(field: number): string {
+    if (!this.isSpread && field !== this.shape?.free[0] && field !== this.shape?.free[1]) this.spread()
     const text = this.buffer.toString('utf8', this.starts[field], this.ends[field])
     return this.kinds[field] === doubledQuotes ? text.replaceAll('""', '"') : text
   }

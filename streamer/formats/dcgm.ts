@@ -5,7 +5,7 @@
 
 import { isUtf8 } from 'node:buffer'
 import { implausible, isRefused, readRecord, type GpuRecord } from '#telemetry/record'
-import { parseValue } from '#telemetry/value'
+import { parseValue, withoutSentinel } from '#telemetry/value'
 import { findColumns, type Columns } from './columns.ts'
 import type { CsvReader, RowShape } from './csv.ts'
 import type { Mapped, Mapper } from './format.ts'
@@ -106,12 +106,16 @@ export class DcgmMapper implements Mapper {
     if (time === undefined)
       return { refused: `timestamp is "${row.text(this.time)}": want RFC 3339 or seconds since 1970` }
     const givenValue = row.text(this.value)
-    const value = parseValue(givenValue)
+    // Told apart once: what is plain needs no second look, and its text is the record's.
+    const isPlain = plainNumber.test(givenValue)
+    const value = isPlain ? withoutSentinel(Number(givenValue)) : parseValue(givenValue)
     if (value === undefined) return { refused: `value is "${givenValue.slice(0, 60)}": want a number` }
     const refused = value === null ? undefined : implausible(template.metric, value)
     if (refused !== undefined) return { refused }
-    const text = plainNumber.test(givenValue) && value !== null ? givenValue : String(value)
-    return { json: `{"kind":"gpu","time":"${time}${template.before}${text}${template.after}`, key: template.key }
+    const text = isPlain && value !== null ? givenValue : String(value)
+    // One object from here to the broker, of one shape.
+    const data = `{"kind":"gpu","time":"${time}${template.before}${text}${template.after}`
+    return { data, key: template.key, partition: undefined }
   }
 
   /** Neighbours share their time, so it is seldom decoded. */

@@ -8,8 +8,18 @@ import { dcgmColumns, DcgmMapper } from './dcgm.ts'
 import type { TimeShift } from './times.ts'
 import { transferColumns, TransferMapper } from './transfers.ts'
 
+/** A record as it is sent. */
+export interface KeyedRecord {
+  /** JSON. */
+  readonly data: string
+  /** Picks the partition. */
+  readonly key: string
+  /** Once it is picked. */
+  partition?: number | undefined
+}
+
 /** What a row became: a record, or the reason why it is none. */
-export type Mapped = { readonly json: string; readonly key: string } | { readonly refused: string }
+export type Mapped = KeyedRecord | { readonly refused: string }
 
 export interface Mapper {
   /** Maps the row that the reader stands on. */

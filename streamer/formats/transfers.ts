@@ -111,7 +111,7 @@ export class TransferMapper implements Mapper {
       ...(text(columns.errorClass) === '' ? undefined : { error_class: text(columns.errorClass) }),
     }
     const checked = readRecord(record)
-    return isRefused(checked) ? checked : { json: JSON.stringify(record), key: record.site }
+    return isRefused(checked) ? checked : { data: JSON.stringify(record), key: record.site }
   }
 
   private hashedId(row: CsvReader): string {

@@ -16,6 +16,7 @@ const bodyPoints = 5_000
 const bodiesAtOnce = 4
 /** Logs that the records come from, and so batches at once. */
 const logs = 4
+/** `BATCH_RECORDS`. While more waits than that, as here, a collector hands over larger batches. */
 const batchRecords = 5_000
 
 export async function influxWrite(bench: Bench): Promise<void> {
@@ -78,8 +79,9 @@ async function throughEngine(
     return await secondsOf(() =>
       sideBySide(logs, logs, async (log) => {
         const records = byLog[log] as readonly GpuRecord[]
-        for (let from = 0; from < records.length; from += batchRecords) {
-          const own = records.slice(from, from + batchRecords)
+        const most = batchRecords * store.writeGrowth
+        for (let from = 0; from < records.length; from += most) {
+          const own = records.slice(from, from + most)
           const offsets = own.map((_, index) => from + index)
           const place = { logId: String(log).padStart(16, '0'), broker: 0, partition: log }
           const part = { ...place, records: own, offsets, dead: [], next: from + own.length }

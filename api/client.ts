@@ -80,6 +80,14 @@ export class Api {
     return this.#ask('POST', path, ask as AnyAsk | undefined)
   }
 
+  /** @throws Problem as {@link get} */
+  put<Path extends PathOf<'PUT'>>(
+    path: Path,
+    ...[ask]: Rest<OperationAt<'PUT', Path>>
+  ): Promise<AnswerOf<OperationAt<'PUT', Path>>> {
+    return this.#ask('PUT', path, ask as AnyAsk | undefined)
+  }
+
   /**
    * Opens the live stream; `wire/sse.ts` reads its body. The time-out bounds the way to its headers only.
    *

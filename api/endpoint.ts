@@ -21,7 +21,7 @@ export interface RowsOf {
 }
 
 export interface Endpoint {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'PUT'
   /** With parameters in braces. */
   readonly path: string
   /** Other paths of the same thing. */

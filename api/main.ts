@@ -23,7 +23,7 @@ export async function run(settings: ApiSettings, signal: AbortSignal): Promise<v
   settings.serviceToken?.tell((line, isWell) => log[isWell ? 'info' : 'error'](`SERVICE_TOKEN_FILE: ${line}`))
   const metrics = createMetrics(role)
   const tls = openTls(settings, { log, metrics })
-  const { app, stop } = await openApiParts(settings, { log, metrics, tls })
+  const { app, stop, warm } = await openApiParts(settings, { log, metrics, tls })
   try {
     await app.listen({ host, port: settings.port }).catch((error: unknown) => {
       throw listenError(error, host, settings.port)
@@ -31,6 +31,7 @@ export async function run(settings: ApiSettings, signal: AbortSignal): Promise<v
     const { port } = app.server.address() as { port: number }
     if (settings.apiKeys === undefined) log.warn('no API_KEY: everybody on this machine may ask')
     log.info({ url: urlOf(host, port, tls.server), port }, 'listening')
+    await warm()
     await aborted(signal)
   } finally {
     const cut = setTimeout(() => app.server.closeAllConnections(), settings.stopGraceMs)

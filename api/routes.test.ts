@@ -29,6 +29,7 @@ const records: readonly TelemetryRecord[] = [
 const elsewhere = [
   'stream',
   'postTelemetry',
+  'setLogLevel',
   'listLetters',
   'retryLetters',
   'dropLetters',
@@ -252,6 +253,13 @@ const rows: Readonly<Record<Exclude<Operation, (typeof elsewhere)[number]>, ApiR
     ],
     empty: ['/api/v1/sites', (body) => body.sites, []],
     wrong: [['/api/v1/sites?site=a', 400, 'unknown_parameter', /site is not known/]],
+  },
+  getLogLevel: {
+    happy: [
+      ['/api/v1/log-level', (body) => body, { level: 'debug' }],
+      ['/log-level', (body) => body, { level: 'debug' }],
+    ],
+    wrong: [['/api/v1/log-level?level=info', 400, 'unknown_parameter', /level is not known/]],
   },
   getPipeline: {
     happy: [

@@ -12,8 +12,9 @@ import type { Tls } from '#lib/tls'
 import { version } from '#lib/version'
 import { Client } from '#wire/client'
 import { Problem } from '#wire/problems'
+import type { ApiStatus, RoleStatus } from '#wire/status'
 import { Transport } from '#wire/transport'
-import { readersFigure } from './figures.ts'
+import { apiFigures } from './figures.ts'
 import { Feed } from './live/feed.ts'
 import { auditHandlers } from './pipeline/audit.ts'
 import { keyHandlers } from './handlers/keys.ts'
@@ -33,17 +34,12 @@ import { Sender } from './intake/sender.ts'
 import { writeHandlers } from './intake/write.ts'
 import { Inventory } from './ask/inventory.ts'
 import { StoreReader } from './ask/reader.ts'
-import { fleetHandlers } from './handlers/fleet.ts'
-import { expositionHandlers } from './handlers/exposition.ts'
-import { freshnessHandlers } from './handlers/freshness.ts'
-import { gpuHandlers } from './handlers/gpus.ts'
-import { linkHandlers } from './handlers/links.ts'
+import { levelHandlers } from './handlers/levels.ts'
 import { metricHandlers } from './handlers/metrics.ts'
-import { modelHandlers } from './handlers/models.ts'
-import { ownerHandlers } from './handlers/owners.ts'
-import { questionHandlers } from './handlers/questions.ts'
-import { telemetryHandlers } from './handlers/telemetry.ts'
-import { transferHandlers } from './handlers/transfers.ts'
+import { readHandlers, readSettingsOf } from './reading/answers.ts'
+import { shareReads } from './reading/share.ts'
+import { ReadingThread } from './reading/thread.ts'
+import { loadCompiler } from './schemas/check.ts'
 import { createApi } from './server/server.ts'
 import { type ApiLimits, apiLimits } from './limits.ts'
 import type { ApiSettings } from './settings.ts'
@@ -53,6 +49,10 @@ export interface ApiParts {
   readonly app: FastifyInstance
   /** Resolves when the keys are known, or the broker that has them is found to be away. */
   readonly settled: Promise<void>
+  /** Answers what is asked of the whole fleet. */
+  readonly thread: ReadingThread
+  /** Loads what the first questions would else wait for. */
+  warm(): Promise<void>
   /** Ends the event streams and what feeds them, and closes the store. */
   stop(): Promise<void>
 }
@@ -76,6 +76,8 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
   const fetch = await dial(undefined)
   const reader = new StoreReader(settings)
   const inventory = new Inventory(reader, settings.staleAfterMs, setImmediate)
+  const { readers, deaths } = apiFigures(metrics)
+  const thread = new ReadingThread(readSettingsOf(settings), { log, clock: systemClock, deaths })
   const watch = new PipelineWatch(settings, reader, dial)
   const live = new Live(randomBytes(4).toString('hex'), settings.streamBytes)
   const feed = new Feed(settings, live, log, fetch)
@@ -109,17 +111,9 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
     wrongKeyLimit: settings.wrongKeyLimit,
     wallMs,
     handlers: {
-      ...gpuHandlers(inventory),
-      ...telemetryHandlers(reader, inventory, settings),
-      ...fleetHandlers(reader, inventory, settings.demo, settings),
+      ...shareReads(readHandlers(reader, inventory, settings), thread, unbound),
       ...metricHandlers,
-      ...modelHandlers(inventory),
-      ...expositionHandlers(inventory, settings.staleAfterMs),
-      ...freshnessHandlers(reader, inventory, settings.staleAfterMs),
-      ...ownerHandlers(reader, inventory),
-      ...questionHandlers(reader, inventory),
-      ...transferHandlers(reader),
-      ...linkHandlers(reader),
+      ...levelHandlers(log),
       getPipeline: ({ nowMs }) => watch.read(nowMs),
       ...keyHandlers(keyring, keyTopic),
       ...letterHandlers({ url, token, fetch }, msgQueueTopic),
@@ -145,10 +139,9 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
   addStatus(app, settings, keys, () => ({
     readers: live.readerCount,
     streamed: live.next,
-    store: reader.problem,
+    store: reader.problem ?? thread.problem,
     keys: keyTopic.status,
   }))
-  const readers = readersFigure(metrics)
   metrics.onScrape(() => readers.set(live.readerCount))
 
   // What was opened with a key ends with it: at once when it is revoked, within a second when its time is over.
@@ -162,13 +155,18 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
   return {
     app,
     settled: keyTopic.settled,
+    thread,
+    async warm() {
+      thread.start()
+      await loadCompiler()
+    },
     async stop() {
       stopping = true
       clearInterval(looking)
       keyTopic.stop()
       feed.stop()
       for (const sink of sinks.keys()) sink.end()
-      await reader.close()
+      await Promise.all([reader.close(), thread.end(settings.stopGraceMs)])
     },
   }
 }
@@ -191,7 +189,12 @@ function finderOf({ apiKeys, trustedProxies }: ApiSettings, own: Keys, keyring: 
 }
 
 /** `GET /status`, as on every role; between the roles the SERVICE_TOKEN is the key. */
-function addStatus(app: FastifyInstance, { serviceToken }: ApiSettings, keys: KeyFinder, status: () => object): void {
+function addStatus(
+  app: FastifyInstance,
+  { serviceToken }: ApiSettings,
+  keys: KeyFinder,
+  status: () => ApiStatus,
+): void {
   const startedMs = performance.now()
   const isToken = matcher(() => serviceToken?.all ?? noKeys)
   app.get('/status', { config: { route: '/status' } }, (request) => {
@@ -201,6 +204,6 @@ function addStatus(app: FastifyInstance, { serviceToken }: ApiSettings, keys: Ke
       throw new Problem('unauthorized', 'send the SERVICE_TOKEN or a key')
     }
     const uptimeS = Math.round((performance.now() - startedMs) / 1_000)
-    return { role: 'api', version, uptime_s: uptimeS, ...status() }
+    return { role: 'api', version, uptime_s: uptimeS, ...status() } satisfies RoleStatus & ApiStatus
   })
 }

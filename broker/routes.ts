@@ -2,6 +2,7 @@
 
 import type { Route } from '#lib/http/http'
 import type { Tracer } from '#lib/tracing'
+import type { BrokerStatus, GroupStatus, TopicStatus } from '#wire/status'
 
 import { drain, optionsBytesMax, patchTopic, putTopic } from './admin.ts'
 import type { Broker } from './broker.ts'
@@ -131,7 +132,7 @@ function describeTopic(topic: Topic): Record<string, unknown> {
 }
 
 /** What `GET /status` says of the broker. */
-export function describeBroker(broker: Broker): Record<string, unknown> {
+export function describeBroker(broker: Broker): BrokerStatus {
   const { space, bytes: floorBytes, reached } = broker.floor
   return {
     broker: broker.ordinal,
@@ -150,7 +151,7 @@ export function describeBroker(broker: Broker): Record<string, unknown> {
   }
 }
 
-function figuresOf(broker: Broker, topic: Topic): Record<string, unknown> {
+function figuresOf(broker: Broker, topic: Topic): TopicStatus {
   return {
     records: sumOf(topic.logs, (log) => log.records),
     produced: sumOf(topic.logs, (log) => log.end),
@@ -194,7 +195,7 @@ function figuresOf(broker: Broker, topic: Topic): Record<string, unknown> {
 }
 
 /** How long nobody has read in a group, and what becomes of it: told long before. */
-function idleOf(broker: Broker, topic: Topic, group: Group): Record<string, unknown> {
+function idleOf(broker: Broker, topic: Topic, group: Group): Pick<GroupStatus, 'idle_s' | 'expires_in_s'> {
   const idleMs = topic.groups.idleMs(group.name, broker.clock.monotonicMs())
   const { groupExpiryMs } = broker
   if (group.members.size > 0 || idleMs < Math.min(groupExpiryMs / 2, idleToldMs)) return {}

@@ -43,7 +43,10 @@ if (isCheckout && !existsSync(modules)) {
  * the temporary folder, which is Node's default: others may write there, and what lies there is run.
  */
 function keepCompiled() {
-  nodeModule.enableCompileCache(join(modules, '.cache', 'penstock'))
+  const folder = join(modules, '.cache', 'penstock')
+  nodeModule.enableCompileCache(folder)
+  // Threads read it from there: the API's second one takes 0.1 s of CPU to begin instead of 0.35 s.
+  process.env.NODE_COMPILE_CACHE ??= folder
 }
 
 /** The version of the Node that the checkout's devDependency installed; `0` when it is not there. */

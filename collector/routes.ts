@@ -1,18 +1,9 @@
 /** What the collector tells of itself. It has no routes beside those of every role (`lib/service.ts`). */
 
-import type { Store, Totals } from '#store/store'
+import type { Store } from '#store/store'
+import type { CollectorStatus } from '#wire/status'
 import type { TopicCollector } from './collector.ts'
 import type { Gate } from './gate.ts'
-
-/** `GET /status`: the ledger's account, and what is between the broker and the ledger. */
-export interface CollectorStatus extends Totals {
-  /** Records received and not yet written. */
-  readonly pending: number
-  readonly group: string
-  readonly store: { readonly engine: string; readonly bytes: number | undefined }
-  /** Why nothing is written now. */
-  readonly trouble?: string
-}
 
 /** What a collector works with. */
 export interface Work {
@@ -24,7 +15,8 @@ export interface Work {
   readonly gates: Readonly<Record<string, Gate>>
 }
 
-export async function statusOf(work: Work): Promise<Partial<CollectorStatus>> {
+/** `GET /status`: the ledger's account, and what is between the broker and the ledger. */
+export async function statusOf(work: Work): Promise<CollectorStatus> {
   const { store, group, collectors } = work
   const ready = readyOf(work)
   const trouble = ready === true ? undefined : { trouble: ready }

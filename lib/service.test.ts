@@ -23,7 +23,7 @@ async function open(t: Test, token: string | undefined, ready: () => true | stri
     routes: [{ method: 'GET', path: '/topics', handle: () => ({ json: [] }) }],
     ready,
     identity: () => ({ broker: 3 }),
-    status: async () => ({ topics: 2 }),
+    status: async () => ({ broker: 3, draining: false, topics: {} }),
   })
   t.teardown(() => server.close(0))
   return { server, lines, get: (path: string, headers = {}) => fetch(server.url + path, { headers }) }
@@ -48,7 +48,7 @@ test('health, ready, metrics and status', async (t) => {
   const ready = await get('/ready')
   t.equal(ready.status, 200)
   t.same(await ready.json(), { ready: true, role: 'broker', broker: 3 })
-  t.match(await (await get('/status')).json(), { role: 'broker', version, uptime_s: Number, topics: 2 })
+  t.match(await (await get('/status')).json(), { role: 'broker', version, uptime_s: Number, broker: 3, topics: {} })
   const metrics = await get('/metrics')
   t.match(metrics.headers.get('content-type'), 'text/plain; version=0.0.4')
   t.match(await metrics.text(), 'http_requests_total{method="GET",route="/ready",status="503",role="broker"} 1')

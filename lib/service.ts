@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net'
 import { Problem } from '#wire/problems'
+import type { StatusOf } from '#wire/status'
 import { tokenGuard } from './auth.ts'
 import type { Answer, Route } from './http/http.ts'
 import { chooseEngine } from './http/choose.ts'
@@ -15,8 +16,11 @@ import { type CommonSettings, SettingsError } from './settings.ts'
 import type { Tls } from './tls.ts'
 import { version } from './version.ts'
 
-export interface ServiceOptions {
-  readonly role: string
+/** The roles that come up this way: the API has a door of its own. */
+type Role = Exclude<keyof StatusOf, 'api'>
+
+export interface ServiceOptions<Own extends Role = Role> {
+  readonly role: Own
   readonly settings: Pick<CommonSettings, 'host' | 'port' | 'serviceToken'> & HttpSettings
   readonly log: Log
   readonly metrics: Metrics
@@ -27,7 +31,7 @@ export interface ServiceOptions {
   /** What `GET /ready` tells beside `ready: true`, such as the ordinal of a broker. */
   readonly identity?: () => Readonly<Record<string, unknown>>
   /** What `GET /status` tells of the role, behind `role`, `version` and `uptime_s`. */
-  readonly status: () => object | Promise<object>
+  readonly status: () => StatusOf[Own] | Promise<StatusOf[Own]>
 }
 
 /**
@@ -36,7 +40,7 @@ export interface ServiceOptions {
  *
  * @throws SettingsError for a HOST that would let everybody in without a token, and an engine that does not load
  */
-export async function openService(options: ServiceOptions): Promise<Server> {
+export async function openService<Own extends Role>(options: ServiceOptions<Own>): Promise<Server> {
   const { settings, log, metrics, tls, routes } = options
   const tokens = settings.serviceToken
   tokens?.tell((line, isWell) => log[isWell ? 'info' : 'error'](`SERVICE_TOKEN_FILE: ${line}`))
@@ -60,7 +64,8 @@ export async function openService(options: ServiceOptions): Promise<Server> {
   return server
 }
 
-function ownRoutes({ role, log, metrics, ready, identity = () => ({}), status }: ServiceOptions): Route[] {
+function ownRoutes<Own extends Role>(options: ServiceOptions<Own>): Route[] {
+  const { role, log, metrics, ready, identity = () => ({}), status } = options
   const startedMs = performance.now()
   return [
     { method: 'GET', path: '/health', open: true, probe: true, handle: () => ({ json: { status: 'ok', version } }) },

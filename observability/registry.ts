@@ -2,7 +2,7 @@
 
 import { createFigures as broker } from '#broker/figures'
 import { createFigures as collector } from '#collector/figures'
-import { readersFigure } from '#api/figures'
+import { apiFigures } from '#api/figures'
 import { systemClock } from '#lib/clock'
 import { requestFigures } from '#lib/figures'
 import { createMetrics, type Described, type Metrics } from '#lib/metrics'
@@ -17,7 +17,7 @@ const own: Readonly<Record<string, (metrics: Metrics) => unknown>> = {
   proxy: (metrics) => proxy(metrics, systemClock),
   broker,
   collector: (metrics) => collector(metrics, systemClock.wallMs),
-  api: readersFigure,
+  api: apiFigures,
 }
 
 /** The roles that a record passes on its way to the store. */

@@ -182,13 +182,6 @@ class Producers {
   }
 }
 
-interface Member {
-  readonly broker?: number
-  readonly url: string
-  readonly state: string
-  readonly partitions: Readonly<Record<string, readonly number[]>>
-}
-
 test('brokers die, hang, are cut off, slow, new, emptied and restarted: nothing acknowledged is lost', async (t) => {
   const port = await freePort()
   const pods = new Pods(t, port)
@@ -221,7 +214,7 @@ test('brokers die, hang, are cut off, slow, new, emptied and restarted: nothing 
   await until(async () => (await fetch(`${url}/ready`).catch(() => undefined))?.ok === true)
 
   const client = new Client({ url, token, backoff: { longestMs: 200 } })
-  const membersNow = async (): Promise<Member[]> => (await client.status())['members'] as Member[]
+  const membersNow = async () => (await client.status()).members ?? []
   const memberOf = async (ordinal: number) => (await membersNow()).find(({ broker }) => broker === ordinal)
   const isState = (ordinal: number, state: string) => until(async () => (await memberOf(ordinal))?.state === state)
   const reading = new AbortController()

@@ -2,38 +2,12 @@
 
 import type { Partition } from '#wire/ids'
 import { Problem } from '#wire/problems'
+import type { BrokerStatus, GroupStatus, ProxyStatus, TopicStatus } from '#wire/status'
 
 import type { Answered } from './answer.ts'
 import type { Gateway } from './forward.ts'
 import type { Member } from './members.ts'
 import { unacknowledged } from './strict.ts'
-
-interface GroupFigures {
-  readonly mode: string
-  readonly lag: number
-  readonly in_flight: number
-  readonly given_back?: number
-  readonly given_up?: number
-  readonly consumers: number
-  readonly lost?: number
-  /** The age of the record that waits longest; left out where none waits. */
-  readonly oldest_unacknowledged_s?: number
-  /** How long nobody has read in it, and when it is deleted for that; left out where somebody reads. */
-  readonly idle_s?: number
-  readonly expires_in_s?: number
-  readonly logs: readonly { readonly broker: number; readonly partition: number; readonly lag: number }[]
-}
-
-interface TopicFigures {
-  readonly records: number
-  readonly produced: number
-  readonly bytes: number
-  /** Offsets that hold no record, by reason. */
-  readonly missing?: Readonly<Record<string, number>>
-  /** Of dead letters: those that nobody has dealt with. */
-  readonly open?: number
-  readonly groups: Readonly<Record<string, GroupFigures>>
-}
 
 interface LogInfo {
   readonly broker: number
@@ -194,7 +168,7 @@ async function openGates(gateway: Gateway, topics: readonly TopicInfo[]): Promis
   )
   if (shut.length === 0) return
   // The logs were told before the groups: what a group does not know by now is new to it.
-  const answers = await askAll<{ readonly topics: Readonly<Record<string, TopicFigures>> }>(gateway, '/status')
+  const answers = await askAll<BrokerStatus>(gateway, '/status')
   for (const { topic, partition, owner } of shut) {
     const canBeAsked = ({ ordinal }: Member): boolean =>
       ordinal === owner || answers.some(({ member }) => member.ordinal === ordinal)
@@ -210,11 +184,9 @@ async function openGates(gateway: Gateway, topics: readonly TopicInfo[]): Promis
 }
 
 /** The figures of all brokers, added up. `complete` is false while a broker is missing from them. */
-export async function allFigures(
-  gateway: Gateway,
-): Promise<{ readonly complete: boolean; readonly topics: Readonly<Record<string, TopicFigures>> }> {
-  const answers = await askAll<{ readonly topics: Readonly<Record<string, TopicFigures>> }>(gateway, '/status')
-  const topics: Record<string, TopicFigures> = {}
+export async function allFigures(gateway: Gateway): Promise<Pick<ProxyStatus, 'complete' | 'topics'>> {
+  const answers = await askAll<BrokerStatus>(gateway, '/status')
+  const topics: Record<string, TopicStatus> = {}
   for (const answer of answers) {
     for (const [name, figures] of Object.entries(answer.told.topics)) topics[name] = addTopics(topics[name], figures)
   }
@@ -222,9 +194,9 @@ export async function allFigures(
   return { complete: members.missing === 0 && answers.length === members.all.length, topics }
 }
 
-function addTopics(known: TopicFigures | undefined, more: TopicFigures): TopicFigures {
+function addTopics(known: TopicStatus | undefined, more: TopicStatus): TopicStatus {
   if (known === undefined) return more
-  const groups: Record<string, GroupFigures> = { ...known.groups }
+  const groups: Record<string, GroupStatus> = { ...known.groups }
   for (const [name, group] of Object.entries(more.groups)) {
     const mine = groups[name]
     groups[name] = mine === undefined ? group : addGroups(mine, group)
@@ -239,7 +211,7 @@ function addTopics(known: TopicFigures | undefined, more: TopicFigures): TopicFi
   }
 }
 
-function addGroups(a: GroupFigures, b: GroupFigures): GroupFigures {
+function addGroups(a: GroupStatus, b: GroupStatus): GroupStatus {
   const oldest = [a, b].flatMap((one) => one.oldest_unacknowledged_s ?? [])
   // Where somebody reads at one broker, the group is not idle.
   const isIdle = a.idle_s !== undefined && b.idle_s !== undefined
@@ -260,10 +232,7 @@ function addGroups(a: GroupFigures, b: GroupFigures): GroupFigures {
   }
 }
 
-function addMissing(
-  a: TopicFigures['missing'] = {},
-  b: TopicFigures['missing'] = {},
-): Readonly<Record<string, number>> {
+function addMissing(a: TopicStatus['missing'] = {}, b: TopicStatus['missing'] = {}): Readonly<Record<string, number>> {
   const reasons = new Set([...Object.keys(a), ...Object.keys(b)])
   return Object.fromEntries([...reasons].map((reason) => [reason, (a[reason] ?? 0) + (b[reason] ?? 0)]))
 }

@@ -1,6 +1,7 @@
 /** The HTTP face of the proxy: the broker's, over all brokers, and the ring. */
 
 import type { Route } from '#lib/http/http'
+import type { MemberStatus } from '#wire/status'
 
 import type { FanIns } from './consume.ts'
 import { forwardDrain } from './drain.ts'
@@ -88,7 +89,7 @@ export function statsRoute(gateway: Gateway, stats: Stats): Route {
  *
  * @param serverName what their certificates must name, where addresses that were looked up are asked by TLS
  */
-export function describeMembers(gateway: Gateway, serverName?: string): Record<string, unknown>[] {
+export function describeMembers(gateway: Gateway, serverName?: string): MemberStatus[] {
   const { cluster } = gateway
   return cluster.members.all.map((member) => {
     const { url, ordinal, state, writable, draining, reason, sinceMs } = member

@@ -12,7 +12,7 @@ import type { CheckpointStore } from './checkpoint-store.ts'
 import { Fleet } from './fleet/fleet.ts'
 import type { Lane, LaneNumbers, OpenLane } from './lane.ts'
 import { Settling } from './settling.ts'
-import type { SourceStatus } from './streamer.ts'
+import type { SourceStatus } from '#wire/status'
 import { beginBatch } from './traces.ts'
 
 const gpusPerHost = 8

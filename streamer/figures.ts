@@ -2,7 +2,7 @@
 
 import type { Metrics } from '#lib/metrics'
 import type { Batch } from './batch.ts'
-import type { SourceStatus } from './streamer.ts'
+import type { SourceStatus } from '#wire/status'
 
 export interface Figures {
   /** A batch was handed on. */

@@ -12,6 +12,7 @@ import { aborted } from '#lib/stop'
 import { openTls } from '#lib/tls'
 import { openTracer } from '#lib/tracing'
 import { defaultBackoff, sleep } from '#wire/retry'
+import type { SourceStatus, StreamerStatus } from '#wire/status'
 import type { Batch } from './batch.ts'
 import { openCheckpoints } from './checkpoint-store.ts'
 import { Demo } from './demo.ts'
@@ -21,7 +22,7 @@ import { outlet } from './outlet.ts'
 import { Pace } from './pace.ts'
 import { streamerRoutes } from './routes.ts'
 import type { StreamerSettings } from './settings.ts'
-import { Streamer, type SourceStatus } from './streamer.ts'
+import { Streamer } from './streamer.ts'
 
 /** How often is looked whether there is something to say of how far the reading is. */
 const progressMs = 5_000
@@ -139,7 +140,7 @@ async function settled(works: readonly Promise<void>[], endAll: () => void): Pro
 }
 
 /** The body of `/status`. What it counts is durable: acknowledged by the broker and in the checkpoint. */
-function statusOf(sources: readonly SourceStatus[], done: boolean): Record<string, unknown> {
+function statusOf(sources: readonly SourceStatus[], done: boolean): StreamerStatus {
   const read = sources.reduce((sum, { rows }) => sum + rows, 0)
   const dead = sources.reduce((sum, source) => sum + source.dead, 0)
   return { sources, read, sent: read - dead, dead, done }

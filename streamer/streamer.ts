@@ -6,6 +6,7 @@
 import type { Batch } from './batch.ts'
 import { judge, newCheckpoint, nextPass, type FileCheckpoint } from './checkpoint.ts'
 import type { Tracer } from '#lib/tracing'
+import type { SourceStatus } from '#wire/status'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import { canGrow, findFiles, openFile, SourceError, sourceName, type OpenFile } from './files.ts'
 import { runFile } from './file-run.ts'
@@ -13,20 +14,6 @@ import type { Format } from './formats/format.ts'
 import { joinSpans, loopPeriodMs, noSpan } from './formats/times.ts'
 import type { OpenLane } from './lane.ts'
 import type { Pace } from './pace.ts'
-
-/** A source as `/status` tells it. */
-export interface SourceStatus {
-  readonly name: string
-  readonly path: string
-  readonly format: Format['name'] | 'demo' | undefined
-  /** How much of its text is settled, and its size on disk: they are of one kind unless it is compressed. */
-  readonly bytes: number
-  readonly size: number
-  readonly rows: number
-  readonly dead: number
-  readonly done: boolean
-  readonly error?: string
-}
 
 export interface StreamerOptions {
   readonly entries: readonly string[]

@@ -14,7 +14,7 @@ import type { TelemetryRecord } from '#telemetry/record'
 import { formatLogHead } from '#wire/frames'
 import type { ApiLimits } from '#api/limits'
 import type { Problem } from '#wire/problems'
-import { openApiParts } from '#api/routes'
+import { type ApiParts, openApiParts } from '#api/routes'
 import { apiSettings } from '#api/settings'
 import { temporaryFolder, type Scope } from './start.ts'
 
@@ -25,6 +25,7 @@ export interface TestApi {
   readonly port: number
   readonly server: Pick<Server, 'getConnections'>
   readonly dataDir: string
+  readonly thread: ApiParts['thread']
   /** Lines of the log. */
   readonly log: readonly string[]
   /** Asks with the key, unless `init.headers` says otherwise. */
@@ -71,6 +72,7 @@ export async function testApi(t: Scope, options: TestApiOptions = {}): Promise<T
     port,
     server: parts.app.server,
     dataDir,
+    thread: parts.thread,
     log,
     get,
     json: async (path, init) => (await get(path, init)).json() as never,

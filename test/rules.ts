@@ -96,6 +96,12 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
   'streamer/feed.ts': { may: ['http'], why: 'the readers of GET /stream, a sink each' },
   'streamer/outlet.ts': { may: ['problems'], why: 'sends by the client, and tells the refusals of a broker apart' },
   'collector/settle.ts': { may: ['problems'], why: 'tells which refusals of a broker are worth another try' },
+  'api/reading/thread.ts': {
+    may: ['problems', 'timers'],
+    why: 'the thread that reads: what is said where it dies, and how long it may take to end',
+  },
+  'api/reading/messages.ts': { may: ['problems'], why: 'problems cross between threads as what they are' },
+  'api/reading/entry.ts': { may: ['timers'], why: 'the other thread: lets others be answered between two pieces' },
   'api/server/server.ts': {
     may: ['problems', 'http'],
     why: 'Fastify: what stands between the network and the handlers',

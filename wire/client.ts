@@ -15,6 +15,7 @@ import { Problem, type ProblemBody, type ProblemCode } from './problems.ts'
 import { Producer, type Outgoing, type ProducerOptions } from './producer.ts'
 import { retry, type Backoff } from './retry.ts'
 import type { RingAnswer } from './ring.ts'
+import type { QueueStatus } from './status.ts'
 import { StraightPath } from './straight.ts'
 import { retryAfterMs, Transport, type ClientOptions, type TokenSource } from './transport.ts'
 
@@ -202,7 +203,7 @@ export class Client {
   }
 
   /** What the broker or proxy says of itself. @throws Problem */
-  async status(): Promise<Readonly<Record<string, unknown>>> {
+  async status(): Promise<QueueStatus> {
     return this.#transport.json('GET', '/status')
   }
 

@@ -43,23 +43,25 @@ export function gpuMaker(
     if (rows === undefined) rowsOf.set(id, [row])
     else rows.push(row)
   }
-  return (row) => gpuOf(row, rowsOf.get(idOf(row)) ?? [], missingSince(row), moment)
+  const age = ager(moment.nowMs)
+  return (row) => gpuOf(row, rowsOf.get(idOf(row)) ?? [], missingSince(row), age, moment)
 }
 
 function gpuOf(
   row: GpuRow,
   latest: readonly LatestRow[],
   missing_since: string | null,
-  { nowMs, staleAfterMs }: Moment,
+  age: (time: string) => number,
+  { staleAfterMs }: Moment,
 ): Gpu {
   const values: Record<string, LatestValue> = {}
   const series: Gpu['series'] = []
   for (const { metric, labels, time, value } of latest) {
-    const reading = { value, reported: value !== null, time, age_s: ageS(time, nowMs) }
+    const reading = { value, reported: value !== null, time, age_s: age(time) }
     if (Object.keys(labels).length === 0) values[metric] = reading
     else series.push({ metric, labels: { ...labels }, ...reading })
   }
-  const age_s = ageS(row.last_seen, nowMs)
+  const age_s = age(row.last_seen)
   const stale = age_s * 1000 > staleAfterMs
   const { container, pod, namespace, labels, first_seen, last_seen } = row
   return {
@@ -76,6 +78,19 @@ function gpuOf(
     state: stateOf({ stale, gpu_i_id: row.gpu_i_id, values }, staleAfterMs),
     values,
     series,
+  }
+}
+
+/** {@link ageS}; most values have the time of the one before. */
+function ager(nowMs: number): (time: string) => number {
+  let last = ''
+  let age_s = NaN
+  return (time) => {
+    if (time !== last) {
+      age_s = ageS(time, nowMs)
+      last = time
+    }
+    return age_s
   }
 }
 

@@ -9,6 +9,7 @@ import { gpuMaker, gpusOf, matching, placeOf, referenceOf, searchesFor, unitsOf 
 import { pageOf } from './pages.ts'
 import { at } from './parameters.ts'
 import type { StoreReader } from './reader.ts'
+import { isFresh, keepMs } from './fresh.ts'
 import { shared } from './shared.ts'
 
 /** The inventory, and the newest value of each series. */
@@ -18,15 +19,6 @@ export interface FleetRows {
   /** All GPUs of the hosts of `rows`. */
   readonly around: readonly GpuRow[]
 }
-
-/** How old an answer about the whole fleet may be: less than any source's interval. */
-const keepMs = 500
-
-/**
- * From this age on the list is made anew while those who ask are still given the one before, so that nobody waits for it.
- * It takes 20 to 25 ms of processor time, and several times as long by the clock beside other work.
- */
-const renewMs = 300
 
 /** GPUs that are made before others have their turn: a thousand at once took 4 ms. */
 const gpusATurn = 250
@@ -48,9 +40,6 @@ export class Inventory {
   readonly #staleAfterMs: number
   readonly #nextTurn: () => Promise<unknown>
   #last: { readonly atMs: number; readonly rows: Promise<FleetRows> } | undefined
-  #list: { readonly atMs: number; readonly answer: Promise<GpuList> } | undefined
-  /** The list that will take its place. */
-  #making: { readonly atMs: number; readonly answer: Promise<GpuList> } | undefined
 
   /** @param nextTurn resolves when those who wait for the event loop had theirs */
   constructor(reader: StoreReader, staleAfterMs: number, nextTurn: () => Promise<unknown>) {
@@ -76,60 +65,21 @@ export class Inventory {
     return gpusOf(own, latest, { nowMs, staleAfterMs: this.#staleAfterMs }, around)
   }
 
-  /**
-   * All GPUs, as the first page of those who see them all: made and written once for all who ask within {@link keepMs}. Its
-   * `as_of` is when it was made.
-   */
-  list(nowMs: number): Promise<GpuList> {
-    const kept = this.#list
-    if (kept !== undefined && isFresh(kept.atMs, nowMs, keepMs)) {
-      // The next one who asks tries again where it fails.
-      if (!isFresh(kept.atMs, nowMs, renewMs) && this.#making === undefined) this.#make(nowMs).catch(() => {})
-      return kept.answer
-    }
-    const making = this.#making
-    if (making === undefined) return this.#make(nowMs)
-    if (nowMs - making.atMs < keepMs) return making.answer
-    // It took longer than it is good for. One is made at a time all the same, or a machine that is too slow would make ever more.
-    return this.#listAfter(making.answer, nowMs)
-  }
-
-  async #listAfter(making: Promise<unknown>, nowMs: number): Promise<GpuList> {
-    await Promise.allSettled([making])
-    return this.#making?.answer ?? this.#make(nowMs)
-  }
-
-  #make(nowMs: number): Promise<GpuList> {
-    // A page that has just asked for the hosts or the totals has read the rows.
-    if (this.#last !== undefined && !isFresh(this.#last.atMs, nowMs, renewMs)) this.#last = undefined
-    const fleet = this.fleet(nowMs)
-    const atMs = this.#last?.atMs ?? nowMs
-    const answer = fleet.then(async ({ rows, latest, around }) => {
+  /** All GPUs of this moment, as the first page of those who see them all, written. */
+  async list(nowMs: number): Promise<GpuList> {
+    // Others, who take what was read a moment ago, then have this.
+    this.#last = undefined
+    const { rows, latest, around } = await this.fleet(nowMs)
+    await this.#nextTurn()
+    const make = gpuMaker(latest, { nowMs, staleAfterMs: this.#staleAfterMs }, around)
+    const all: Gpu[] = []
+    for (let from = 0; from < rows.length; from += gpusATurn) {
       await this.#nextTurn()
-      const make = gpuMaker(latest, { nowMs: atMs, staleAfterMs: this.#staleAfterMs }, around)
-      const all: Gpu[] = []
-      for (let from = 0; from < rows.length; from += gpusATurn) {
-        await this.#nextTurn()
-        for (const row of rows.slice(from, from + gpusATurn)) all.push(make(row))
-      }
-      await this.#nextTurn()
-      const { items: gpus, ...page } = pageOf(all, placeOf, { limit: gpusMax, cursor: undefined })
-      return shared({ as_of: at(atMs), units: unitsOf(gpus), gpus, ...page }, this.#nextTurn)
-    })
-    const making = (this.#making = { atMs, answer })
-    void this.#keep(making)
-    return answer
-  }
-
-  async #keep(making: { readonly atMs: number; readonly answer: Promise<GpuList> }): Promise<void> {
-    try {
-      await making.answer
-      this.#list = making
-    } catch {
-      // Those who asked are told.
-    } finally {
-      this.#making = undefined
+      for (const row of rows.slice(from, from + gpusATurn)) all.push(make(row))
     }
+    await this.#nextTurn()
+    const { items: gpus, ...page } = pageOf(all, placeOf, { limit: gpusMax, cursor: undefined })
+    return shared({ as_of: at(nowMs), units: unitsOf(gpus), gpus, ...page }, this.#nextTurn)
   }
 
   /** @throws Problem `unknown_gpu`, `ambiguous_gpu` */
@@ -166,11 +116,6 @@ export class Inventory {
     rows.catch(() => (this.#last = undefined))
     return rows
   }
-}
-
-/** A clock that was set back makes nothing fresh. */
-function isFresh(atMs: number, nowMs: number, forMs: number): boolean {
-  return nowMs >= atMs && nowMs - atMs < forMs
 }
 
 function rowsWithin({ rows, latest, around }: FleetRows, bounds: Bounds): FleetRows {

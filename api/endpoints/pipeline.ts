@@ -1,10 +1,12 @@
 /** How the parts of Penstock are, and what they could not store. */
 
+import { logLevels } from '#lib/levels'
 import { lettersListedDefault, lettersListedMax } from '#wire/letters'
 import type { Endpoint } from '../endpoint.ts'
 import * as letters from '../schemas/letters.ts'
 import { pipeline } from '../schemas/pipeline.ts'
 import { closed } from '../schemas/kit.ts'
+import { logLevel } from '../schemas/levels.ts'
 import { Type } from '../schemas/type.ts'
 import { limit, name, topicName } from './kit.ts'
 
@@ -57,5 +59,24 @@ export const pipelineEndpoints = {
     body: letters.letterChoice,
     answer: letters.lettersDropped,
     problems: ['unknown_topic', 'unavailable'],
+  },
+  getLogLevel: {
+    method: 'GET',
+    path: '/api/v1/log-level',
+    also: ['/log-level'],
+    scope: 'admin',
+    summary: 'The log level of this API',
+    query: closed({}),
+    answer: logLevel,
+  },
+  setLogLevel: {
+    method: 'PUT',
+    path: '/api/v1/log-level',
+    also: ['/log-level'],
+    scope: 'admin',
+    summary: 'Change the log level of this API until it is started again',
+    description: 'Of the replica that answers alone. `LOG_LEVEL` is the level of the next start.',
+    query: closed({ level: Type.Enum([...logLevels], { description: 'From this level on lines are written' }) }),
+    answer: logLevel,
   },
 } as const satisfies Record<string, Endpoint>

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { packedOf } from '../ask/shared.ts'
+import { jsonOf, packedOf, packNow, valueOf } from '../ask/shared.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { csvOf } from './csv.ts'
 import { codingOf, type Format, mediaOfFormat } from './format.ts'
@@ -27,13 +27,15 @@ export function sendAnswer(
   if (row.rows !== undefined) reply.header('vary', [reply.getHeader('vary') ?? [], 'accept'].flat().join(', '))
   void reply.type(row.media ?? (format === 'csv' ? 'text/csv; charset=utf-8; header=present' : mediaOfFormat[format]))
   if (format === 'json' || row.rows === undefined) {
-    if (row.etag === true) return sendTagged(request, reply, JSON.stringify(answer))
+    const text = typeof answer === 'string' ? answer : jsonOf(answer)
+    if (row.etag === true) return sendTagged(request, reply, String(text))
     const coding = codingOf(request.headers)
-    const packed = coding === undefined ? undefined : packedOf(answer, coding)
-    if (coding === undefined || packed === undefined) return reply.send(answer)
-    return packed.then((bytes) => sendPacked(reply, coding, bytes))
+    if (coding === undefined) return reply.send(text)
+    const packed = packNow(text, coding)
+    if (packed !== undefined) return sendPacked(reply, coding, packed)
+    return packedOf(answer, coding)?.then((bytes) => sendPacked(reply, coding, bytes)) ?? reply.send(text)
   }
-  const members = answer as Members
+  const members = valueOf(answer) as Members
   const table = tableOf(row.answer, row.rows, members)
   tellRest(request, reply, members)
   if (format === 'parquet') return sendParquet(reply, table)

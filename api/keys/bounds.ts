@@ -32,8 +32,12 @@ export class Bounds {
   readonly isBound: boolean
   /** Whether anything of the data is kept from it but whole topics. */
   readonly isNarrow: boolean
+  /** What it was made of, for another thread. */
+  readonly given: readonly [BoundNames, DataTopics]
 
-  constructor({ topics, hosts, sites }: BoundNames, data: DataTopics) {
+  constructor(names: BoundNames, data: DataTopics) {
+    const { topics, hosts, sites } = names
+    this.given = [names, data]
     this.isNarrow = hosts !== null || sites !== null
     this.isBound = this.isNarrow || topics !== null
     this.topics = topics === null ? undefined : new Set(topics)

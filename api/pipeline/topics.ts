@@ -2,6 +2,7 @@
 
 import { Client, type ClientOptions, type TopicInfo } from '#wire/client'
 import { Problem } from '#wire/problems'
+import type { QueueStatus } from '#wire/status'
 import { at } from '../ask/parameters.ts'
 import type { Handlers } from '../call.ts'
 import type { Group, Topic } from '../contract.ts'
@@ -35,8 +36,8 @@ export function topicHandlers(
 }
 
 /** A proxy says whether all of its brokers answered; a broker speaks for itself. */
-export function isComplete(status: Body): boolean {
-  return status['complete'] !== false
+export function isComplete({ complete }: QueueStatus): boolean {
+  return complete !== false
 }
 
 export function unknownTopic(topic: string): Problem {

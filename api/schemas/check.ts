@@ -7,7 +7,13 @@ import type { Compile, Validator } from 'typebox/schema'
 // Loaded with the first check, by `require`, because checks do not wait: 235 files, 0.35 s of the processor time of a start.
 // `typebox/compile` would also load what converts, repairs and invents values: 681 files.
 const require = createRequire(import.meta.url)
-const compiler = () => require('typebox/schema') as { readonly Compile: typeof Compile }
+let compiler = () => require('typebox/schema') as { readonly Compile: typeof Compile }
+
+/** Loads it before the first check, with turns for others between its files. */
+export async function loadCompiler(): Promise<void> {
+  const loaded = await import('typebox/schema')
+  compiler = () => loaded
+}
 
 export interface Check<Value = unknown> {
   fits(given: unknown): given is Value

@@ -8,12 +8,12 @@ import type { Metrics } from '#lib/metrics'
 /** @param level of the line for each request */
 export function watchRequests(app: FastifyInstance, metrics: Metrics, log: Log, level: 'info' | 'debug'): void {
   const count = requestFigures(metrics)
-  const isLogged = log.isLevelEnabled(level)
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.config.route ?? 'none'
     const method = route === 'none' ? 'none' : request.method === 'HEAD' ? 'GET' : request.method
     count(method, route, reply.statusCode, reply.elapsedTime / 1000)
-    if (isLogged) log[level](lineOf(request, reply), 'answered')
+    // Asked each time: the level changes while the API runs.
+    if (log.isLevelEnabled(level)) log[level](lineOf(request, reply), 'answered')
   })
 }
 

@@ -8,6 +8,9 @@
  *
  * There the answers come compressed, as nearly all clients ask for them; `BENCH_ENCODING=identity` asks for none.
  *
+ * `npm run bench -- api alone`, or `load`, does one of the two. With BENCH_STORE=FOLDER the filled store is kept there, and taken from there by
+ * the runs of the next half an hour.
+ *
  * A machine that cannot carry these rates is given others by BENCH_REQUESTS (a list), BENCH_SAMPLES and BENCH_SECONDS (of the last
  * rate; the others take a third); --quick takes a tenth of both. The rates are part of each result.
  */
@@ -19,7 +22,7 @@ import type { Store } from '#store/store'
 import { start, startRole } from '#test/start'
 import type { Bench } from '../measure.ts'
 import { Scope } from '#test/scope'
-import { fill } from './api/fill.ts'
+import { filledOnce } from './api/fill.ts'
 import { load, quantile } from './api/load.ts'
 
 const metric = 'DCGM_FI_DEV_POWER_USAGE'
@@ -31,10 +34,10 @@ const headers = { 'x-api-key': key }
 const loadHeaders = { ...headers, 'accept-encoding': process.env['BENCH_ENCODING'] ?? 'gzip' }
 
 export async function run(bench: Bench): Promise<void> {
-  const { quick, folder, report, say } = bench
+  const { quick, folder, parts, report, say } = bench
   const scale = quick ? 0.1 : 1
   const dataDir = join(folder, 'data')
-  const filled = await fill(dataDir, quick ? [metric] : 'all', Date.now())
+  const filled = await filledOnce(dataDir, quick ? [metric] : 'all', process.env['BENCH_STORE'])
   say(
     `${filled.points.toLocaleString('en-US')} points of ${filled.uuids.length} GPUs, one each ${filled.stepMs / 1000} s`,
   )
@@ -50,9 +53,12 @@ export async function run(bench: Bench): Promise<void> {
       'day-of-one-gpu': (index: number) => dayOf(uuidOf(index)),
     }
 
-    const store = await openStore({ dataDir }, { readOnly: true })
-    await alone(bench, api.url, store, { paths, uuidOf })
-    await store.close()
+    if (parts.length === 0 || parts.includes('alone')) {
+      const store = await openStore({ dataDir }, { readOnly: true })
+      await alone(bench, api.url, store, { paths, uuidOf })
+      await store.close()
+    }
+    if (parts.length > 0 && !parts.includes('load')) return
 
     const perSeconds = ratesOf(
       'BENCH_REQUESTS',

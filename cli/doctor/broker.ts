@@ -2,9 +2,10 @@
 
 import { lookup } from 'node:dns/promises'
 import { version } from '#lib/version'
+import type { QueueStatus } from '#wire/status'
 import { type Answered, ask, clockOf, type Silent, shownUrl, textIn } from './ask.ts'
 import { type Finding, findingsOf } from './finding.ts'
-import { judgeStatus, type Status } from './status.ts'
+import { judgeStatus } from './status.ts'
 
 const { ok, problem, skipped } = findingsOf('broker')
 
@@ -79,7 +80,7 @@ export async function lookAtBroker(reach: Reach, signal: AbortSignal): Promise<F
   if (answer.status !== 200) {
     return [...findings, problem(`${where} does not tell its status (${answer.status})`, 'read its log')]
   }
-  const { topics, ...own } = answer.body as Status
+  const { topics, ...own } = answer.body as QueueStatus
   const told = topics === undefined || reach.isBehindProxy === true ? own : { ...own, topics }
   return [...findings, ...judgeStatus(where, told, version)]
 }

@@ -11,7 +11,8 @@ import { judgeCertificate, judgeMode } from './files.ts'
 import { judgeMemory, judgeNode, judgeOpenFiles, openFilesIn } from './machine.ts'
 import { judgePort } from './port.ts'
 import { judgeNames, judgeValue } from './settings.ts'
-import { judgeStatus, type Status } from './status.ts'
+import type { GroupStatus, MemberStatus, QueueStatus, TopicStatus } from '#wire/status'
+import { judgeStatus } from './status.ts'
 
 const GiB = 2 ** 30
 const dayMs = 86_400_000
@@ -167,27 +168,39 @@ test('who answers at an address, and what it wants', (t) => {
 })
 
 test('what a broker or proxy tells of itself', (t) => {
-  const group = { lag: 0, consumers: 1 }
-  const member = { broker: 0, url: 'http://b0', state: 'up', writable: true, draining: false }
-  const sound: Status = {
+  const group: GroupStatus = { mode: 'exclusive', lag: 0, in_flight: 0, consumers: 1, logs: [] }
+  const topic: TopicStatus = { records: 5, produced: 5, bytes: 500, groups: {} }
+  const disk = { free_bytes: 5, total_bytes: 500, floor_bytes: 10 }
+  const member: MemberStatus = {
+    broker: 0,
+    url: 'http://b0',
+    state: 'up',
+    writable: true,
+    draining: false,
+    since: '2026-02-01T00:00:00.000Z',
+    in_flight: 0,
+    partitions: {},
+  }
+  const sound: QueueStatus = {
     role: 'proxy',
     version: '1',
+    uptime_s: 60,
     ring: 'abc',
     members: [member],
-    topics: { t: { produced: 5, groups: { g: group } }, 't.dead': { produced: 2, open: 0, groups: {} } },
+    topics: { t: { ...topic, groups: { g: group } }, 't.dead': { ...topic, open: 0 } },
   }
   t.match(judgeStatus('p', sound, '1'), [{ level: 'ok', what: /ring abc of 1 broker, all up; 2 topics$/ }])
-  const told = (change: Partial<Status>) => judgeStatus('p', { ...sound, ...change }, '1')
-  const ofGroup = (g: object) => told({ topics: { t: { produced: 5, groups: { g: { ...group, ...g } } } } })
-  const cases: [Status | object, string, RegExp][] = [
+  const told = (change: Partial<QueueStatus>) => judgeStatus('p', { ...sound, ...change }, '1')
+  const ofGroup = (g: Partial<GroupStatus>) => told({ topics: { t: { ...topic, groups: { g: { ...group, ...g } } } } })
+  const cases: [QueueStatus | object, string, RegExp][] = [
     [told({ version: '0' }), 'warning', /version 0/],
-    [told({ disk: { full: '5 bytes are free' } }), 'problem', /5 bytes/],
+    [told({ disk: { ...disk, full: '5 bytes are free' } }), 'problem', /5 bytes/],
     [told({ draining: true }), 'warning', /being emptied/],
     [told({ members: [{ ...member, state: 'down', reason: 'ECONNREFUSED' }] }), 'problem', /is down: ECONNREFUSED/],
     [told({ members: [{ ...member, writable: false }] }), 'problem', /takes no records/],
-    [told({ topics: { t: { produced: 5, groups: {} } } }), 'warning', /no group reads/],
-    [told({ topics: { 't.dead': { produced: 5, open: 3, groups: {} } } }), 'warning', /3 dead letters/],
-    [told({ topics: { t: { produced: 5, missing: { damaged: 2 }, groups: { g: group } } } }), 'warning', /damaged 2/],
+    [told({ topics: { t: topic } }), 'warning', /no group reads/],
+    [told({ topics: { 't.dead': { ...topic, open: 3 } } }), 'warning', /3 dead letters/],
+    [told({ topics: { t: { ...topic, missing: { damaged: 2 }, groups: { g: group } } } }), 'warning', /damaged 2/],
     [ofGroup({ lag: 9, consumers: 0 }), 'warning', /nobody reads in group g of t: 9 records wait/],
     [ofGroup({ lag: 9, oldest_unacknowledged_s: 7200 }), 'warning', /the oldest for 2 hours/],
     [ofGroup({ lost: 4 }), 'warning', /4 records were removed/],

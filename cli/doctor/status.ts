@@ -1,6 +1,7 @@
 /** What `GET /status` of a broker or proxy tells: members, disk, groups, dead letters. */
 
 import { deadSuffix } from '#wire/ids'
+import type { GroupStatus, MemberStatus, QueueStatus, TopicStatus } from '#wire/status'
 import { formatNumber } from '../table.ts'
 import { countOf, type Finding, findingsOf, spanOf } from './finding.ts'
 
@@ -9,45 +10,8 @@ const { ok, warning, problem } = findingsOf('broker')
 /** A record that has waited so long waits for nobody who works. */
 const waitingSMax = 300
 
-/** As far as it is read here. */
-export interface Status {
-  readonly role: string
-  readonly version: string
-  readonly broker?: number
-  readonly draining?: boolean
-  readonly disk?: { readonly full?: string }
-  readonly ring?: string
-  readonly members?: readonly Member[]
-  readonly topics?: Readonly<Record<string, Topic>>
-}
-
-interface Member {
-  readonly broker: number
-  readonly url: string
-  readonly state: string
-  readonly writable: boolean
-  readonly draining: boolean
-  readonly reason?: string
-}
-
-interface Topic {
-  readonly produced: number
-  readonly missing?: Readonly<Record<string, number>>
-  /** Of dead letters. */
-  readonly open?: number
-  readonly groups: Readonly<Record<string, Group>>
-}
-
-interface Group {
-  readonly lag: number
-  readonly consumers: number
-  readonly lost?: number
-  readonly oldest_unacknowledged_s?: number
-  readonly expires_in_s?: number
-}
-
 /** @param own the version of this program */
-export function judgeStatus(where: string, status: Status, own: string): Finding[] {
+export function judgeStatus(where: string, status: QueueStatus, own: string): Finding[] {
   const { role, version, members = [], topics = {} } = status
   const troubles = [
     ...(version === own
@@ -78,7 +42,7 @@ export function judgeStatus(where: string, status: Status, own: string): Finding
   return [ok(`${where}: a ${role} of version ${version}${ring}${told}`)]
 }
 
-function judgeMember({ broker, url, state, writable, draining, reason = '' }: Member): Finding[] {
+function judgeMember({ broker, url, state, writable, draining, reason = '' }: MemberStatus): Finding[] {
   const name = `broker ${broker ?? '?'} (${url})`
   const why = reason === '' ? '' : `: ${reason}`
   if (state !== 'up' && state !== 'draining') {
@@ -88,7 +52,7 @@ function judgeMember({ broker, url, state, writable, draining, reason = '' }: Me
   return writable ? [] : [problem(`${name} takes no records${why}`, `look at its disk: GET ${url}/status`)]
 }
 
-function judgeTopic(name: string, { produced, missing = {}, open = 0, groups }: Topic): Finding[] {
+function judgeTopic(name: string, { produced, missing = {}, open = 0, groups }: TopicStatus): Finding[] {
   const all = Object.entries(groups)
   const lost = Object.entries(missing).filter(([, count]) => count > 0)
   // Dead letters are read by hand.
@@ -122,7 +86,7 @@ function judgeTopic(name: string, { produced, missing = {}, open = 0, groups }: 
   ]
 }
 
-function judgeGroup(topic: string, group: string, figures: Group): Finding[] {
+function judgeGroup(topic: string, group: string, figures: GroupStatus): Finding[] {
   const { lag, consumers, lost = 0, oldest_unacknowledged_s: oldestS = 0, expires_in_s: expiresS } = figures
   const name = `group ${group} of ${topic}`
   const waits = oldestS > waitingSMax ? `, the oldest for ${spanOf(oldestS)}` : ''

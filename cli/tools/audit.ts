@@ -1,7 +1,7 @@
 /** `penstock audit`: whether broker, collector and store agree on every record. */
 
 import { commonSettings, setting } from '#lib/settings'
-import { type Account, accountsOf, type BrokerStatus, findingsOf, readStoreSide } from '#store/accounts'
+import { type Account, accountsOf, findingsOf, readStoreSide } from '#store/accounts'
 import { openStore } from '#store/open'
 import { storePlace } from '#store/settings'
 import { command } from '../command.ts'
@@ -44,12 +44,12 @@ It changes nothing, and may run beside a pipeline that works. The status is 1 wh
   reads: [...brokerVariables, 'DATA_DIR', 'GROUP', ...Object.values(storePlace).map(({ name }) => name)],
   run: (settings, io) =>
     withBroker(settings, io, async (client) => {
-      const status = (await client.status()) as unknown as BrokerStatus
+      const { topics: figures = {} } = await client.status()
       const store = await openStore(settings, { readOnly: true })
       try {
         const { totals, rows } = await readStoreSide(store, true)
         const topics = await client.topics()
-        const accounts = accountsOf({ topics, status, logs: totals.logs, group: settings.group })
+        const accounts = accountsOf({ topics, status: { topics: figures }, logs: totals.logs, group: settings.group })
         const findings = findingsOf(accounts, rows)
         if (settings.json) io.stdout.write(`${JSON.stringify({ topics: accounts, rows, findings })}\n`)
         else {

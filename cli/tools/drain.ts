@@ -3,7 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { setting } from '#lib/settings'
 import type { Client, TopicInfo } from '#wire/client'
-import { lagOf, type GroupLog } from '#wire/lag'
+import { lagOf } from '#wire/lag'
+import type { TopicStatus } from '#wire/status'
 import { UsageError } from '../args.ts'
 import { command, type Io } from '../command.ts'
 import { Progress } from '../progress.ts'
@@ -11,18 +12,6 @@ import { brokerAliases, brokerSettings, brokerVariables, withBroker } from './br
 
 /** Between two looks at what is left. */
 const lookMs = 500
-
-/** `GET /status` of a proxy, or of a broker itself, as far as it is read here. */
-interface Status {
-  readonly broker?: number
-  readonly members?: readonly { readonly broker?: number; readonly state: string; readonly reason?: string }[]
-  readonly topics: Readonly<Record<string, TopicStatus>>
-}
-
-interface TopicStatus {
-  readonly open?: number
-  readonly groups: Readonly<Record<string, { readonly logs: readonly GroupLog[] }>>
-}
 
 /** What still keeps a broker from being removed, or goes with it. */
 interface Left {
@@ -88,13 +77,13 @@ async function untilEmpty(client: Client, broker: number, io: Io): Promise<void>
 /** What is left on a broker; a text while it cannot be said. */
 async function look(client: Client, broker: number): Promise<Left | string> {
   const topics = await client.topics()
-  const status = (await client.status()) as unknown as Status
+  const status = await client.status()
   const member = status.members?.find((each) => each.broker === broker)
   if (status.members !== undefined && member?.state !== 'draining') {
     return `broker ${broker} is ${member?.state ?? 'not known'}: ${member?.reason ?? 'waiting for it'}`
   }
   const left: Left = { waiting: [], unread: [] }
-  for (const topic of topics) await addTopic(client, broker, topic, status.topics[topic.name], left)
+  for (const topic of topics) await addTopic(client, broker, topic, status.topics?.[topic.name], left)
   return left
 }
 

@@ -1,36 +1,16 @@
 /** `penstock lag`: how far behind each group is. */
 
 import { setting } from '#lib/settings'
+import type { GroupLogStatus, GroupStatus, QueueStatus } from '#wire/status'
 import { command } from '../command.ts'
 import { formatTable, type Column } from '../table.ts'
 import { brokerAliases, brokerSettings, brokerVariables, withBroker } from './broker.ts'
-
-/** `GET /status` of a broker, as far as it is read here. */
-interface Status {
-  readonly topics: Readonly<Record<string, { readonly groups: Readonly<Record<string, GroupStatus>> }>>
-}
-
-interface GroupStatus {
-  readonly mode: string
-  readonly lag: number
-  readonly in_flight: number
-  readonly consumers: number
-  readonly logs: readonly LogStatus[]
-}
-
-interface LogStatus {
-  readonly partition: number
-  /** Every record below it is acknowledged. */
-  readonly floor: number
-  readonly lag?: number
-  readonly holder?: string | null
-}
 
 interface Row {
   readonly topic: string
   readonly group: string
   readonly status: GroupStatus
-  readonly log?: LogStatus
+  readonly log?: GroupLogStatus
 }
 
 const groupColumns: readonly Column<Row>[] = [
@@ -64,7 +44,7 @@ export const lag = command({
   reads: brokerVariables,
   run: (settings, io) =>
     withBroker(settings, io, async (client) => {
-      const rows = rowsOf((await client.status()) as unknown as Status)
+      const rows = rowsOf(await client.status())
       if (settings.json) {
         io.stdout.write(
           rows.map(({ topic, group, status }) => `${JSON.stringify({ topic, group, ...status })}\n`).join(''),
@@ -78,7 +58,7 @@ export const lag = command({
     }),
 })
 
-function rowsOf({ topics }: Status): Row[] {
+function rowsOf({ topics = {} }: QueueStatus): Row[] {
   return Object.entries(topics).flatMap(([topic, { groups }]) =>
     Object.entries(groups).map(([group, status]) => ({ topic, group, status })),
   )

@@ -137,10 +137,8 @@ class Mirror {
   async #isEmpty(): Promise<boolean> {
     if (this.#topics.some(({ waiting }) => waiting > 0)) return false
     try {
-      const { topics } = (await new Client(this.#source).status()) as unknown as {
-        topics: Record<string, { groups: Record<string, { lag: number; in_flight?: number }> }>
-      }
-      return this.#names.every((name) => topics[name]?.groups[this.#group]?.lag === 0)
+      const { topics } = await new Client(this.#source).status()
+      return this.#names.every((name) => topics?.[name]?.groups[this.#group]?.lag === 0)
     } catch {
       return false
     }

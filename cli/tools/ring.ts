@@ -3,6 +3,7 @@
 import { setting } from '#lib/settings'
 import { Problem } from '#wire/problems'
 import type { RingAnswer } from '#wire/ring'
+import type { QueueStatus } from '#wire/status'
 import { command } from '../command.ts'
 import { formatTable, type Column } from '../table.ts'
 import { brokerAliases, brokerSettings, brokerVariables, withBroker } from './broker.ts'
@@ -83,7 +84,6 @@ function ownedIn({ topics, members }: RingAnswer): Owned[] {
 }
 
 /** Why members are not up, by address: `GET /status` tells it. */
-function reasonsIn(status: Readonly<Record<string, unknown>>): ReadonlyMap<string, string> {
-  const members = (status['members'] ?? []) as readonly { readonly url: string; readonly reason?: string }[]
+function reasonsIn({ members = [] }: QueueStatus): ReadonlyMap<string, string> {
   return new Map(members.flatMap(({ url, reason }) => (reason === undefined ? [] : [[url, reason]])))
 }

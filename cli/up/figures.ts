@@ -1,46 +1,17 @@
 /** What the roles say of themselves: `GET /status` of each, as far as `up` reads it. */
 
-import type { Counts } from '#store/store'
+import type { CollectorStatus, CountsStatus, GroupStatus, ProxyStatus, StreamerStatus, TopicStatus } from '#wire/status'
 
-export interface SourceFigures {
-  readonly name: string
-  /** Rows that are settled on the streamer's side: acknowledged by the broker, or dead-lettered. */
-  readonly rows: number
-  readonly done: boolean
-  /** Why the source cannot be read (on). */
-  readonly error?: string
-  /** Bytes read, and bytes in all where that is known. */
-  readonly bytes?: number
-  readonly size?: number
+export type StreamerFigures = Pick<StreamerStatus, 'sources' | 'read' | 'dead' | 'done'>
+
+type TopicFigures = Pick<TopicStatus, 'records'> & {
+  readonly groups: Readonly<Record<string, Pick<GroupStatus, 'lag' | 'in_flight'>>>
 }
 
-export interface StreamerFigures {
-  readonly sources: readonly SourceFigures[]
-  readonly read: number
-  readonly dead: number
-  readonly done: boolean
-}
+type BrokerFigures = Pick<ProxyStatus, 'complete'> & { readonly topics: Readonly<Record<string, TopicFigures>> }
 
-export interface GroupFigures {
-  readonly lag: number
-  readonly in_flight: number
-}
-
-export interface TopicFigures {
-  readonly records: number
-  readonly groups: Readonly<Record<string, GroupFigures>>
-}
-
-export interface BrokerFigures {
-  /** Whether every broker is in the figures. */
-  readonly complete: boolean
-  readonly topics: Readonly<Record<string, TopicFigures>>
-}
-
-export interface CollectorFigures extends Counts {
-  /** Records received and not yet written. */
-  readonly pending: number
-}
+/** While its store can be asked. */
+type CollectorFigures = Required<Pick<CollectorStatus, keyof CountsStatus | 'pending'>>
 
 /** What was read, each after the one before it: what a later one says covers what the earlier one said. */
 export interface Figures {

@@ -2,7 +2,8 @@
 
 import type { Counts } from '#store/store'
 import { formatNumber } from '../table.ts'
-import { lagOf, type Figures, type SourceFigures } from './figures.ts'
+import type { SourceStatus } from '#wire/status'
+import { lagOf, type Figures } from './figures.ts'
 import type { Route } from './settled.ts'
 
 /** Over how long the rate is taken: long enough to stand still, short enough to follow. */
@@ -41,7 +42,7 @@ export class ProgressText {
 }
 
 /** ` (45 % of metrics.csv)`: of the file that is being read, unless it is compressed, which hides how long its text is. */
-function shareOf(sources: readonly SourceFigures[]): string {
+function shareOf(sources: readonly Pick<SourceStatus, 'name' | 'done' | 'bytes' | 'size'>[]): string {
   const source = sources.findLast(({ done }) => !done)
   if (source?.bytes === undefined || source.size === undefined || source.size === 0) return ''
   const isShare = source.bytes <= source.size && !source.name.endsWith('.gz')

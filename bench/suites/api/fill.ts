@@ -1,7 +1,7 @@
 /** A store of 1,000 GPUs with a day behind it: sealed hours whose blocks are made directly, which takes a tenth of writing them. */
 
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { encodeRollup, encodeRows } from '#store/embedded/block'
 import { EmbeddedStore } from '#store/embedded/engine'
@@ -26,8 +26,38 @@ export interface Filled {
 /** 10 metrics of 999 GPUs make ten million of it. */
 const valuesAnHour = 42
 
+/** A kept one ends where it was filled: after that long its newest hour would be missing from the last day. */
+const keptMsMax = 1_800_000
+
+/** The same, once for several runs: out of the folder where it is kept, or else put there. */
+export async function filledOnce(
+  dataDir: string,
+  metrics: readonly string[] | 'all',
+  keptIn: string | undefined,
+): Promise<Filled> {
+  const nowMs = Date.now()
+  if (keptIn === undefined) return fill(dataDir, metrics, nowMs)
+  const about = join(keptIn, 'filled.json')
+  const kept = existsSync(about) ? (JSON.parse(readFileSync(about, 'utf8')) as Kept) : undefined
+  const isRight = kept?.metrics === String(metrics) && nowMs - kept.atMs < keptMsMax
+  if (!isRight) {
+    rmSync(keptIn, { recursive: true, force: true })
+    const filled = await fill(join(keptIn, 'data'), metrics, nowMs)
+    writeFileSync(about, JSON.stringify({ filled, metrics: String(metrics), atMs: nowMs } satisfies Kept))
+    return filledOnce(dataDir, metrics, keptIn)
+  }
+  cpSync(join(keptIn, 'data'), dataDir, { recursive: true })
+  return kept.filled
+}
+
+interface Kept {
+  readonly filled: Filled
+  readonly metrics: string
+  readonly atMs: number
+}
+
 /** @param metrics those that have a day behind them; each has its newest value */
-export async function fill(dataDir: string, metrics: readonly string[] | 'all', nowMs: number): Promise<Filled> {
+async function fill(dataDir: string, metrics: readonly string[] | 'all', nowMs: number): Promise<Filled> {
   const endMs = Math.floor(nowMs / hourMs) * hourMs
   const startMs = endMs - hours * hourMs
   const probe = new Fleet({ ...fleetOptions, startMs, stepMs: 1000 })

@@ -171,13 +171,9 @@ export class ConsumeStream {
   }
 
   #send(session: Session, log: Log, work: Work, next: Offset, batch: StoredBatch | undefined): void {
-    if (batch === undefined) {
-      this.#lead(session, log, work)
-      tellLost(session, log, work, next, this.#tell)
-      this.#next.set(log.partition, next)
-      return
-    }
     this.#lead(session, log, work)
+    this.#next.set(log.partition, next)
+    if (batch === undefined) return tellLost(session, log, work, next, this.#tell)
     const from = Math.max(work.from, batch.first) as Offset
     tellLost(session, log, work, from, this.#tell)
     if (work.attempt === undefined && from === batch.first && next === batch.next) {
@@ -188,7 +184,6 @@ export class ConsumeStream {
       this.#put(eventsOf(events, from - batch.first, next - batch.first), batch.chunk)
       if (work.attempt !== undefined) this.#put(Buffer.from(': attempt 1\n'))
     }
-    this.#next.set(log.partition, next)
     this.#sentSinceBeat = true
     this.#onSent(next - from, log)
   }

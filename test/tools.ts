@@ -176,7 +176,8 @@ export function isInstalled({ name, command = name, module, version, isThere }: 
   return module === undefined || spawnSync(command, ['-c', find], { stdio: 'ignore' }).status === 0
 }
 
-function isInPath(command: string): boolean {
+/** Whether there is such a program on the PATH, or at a whole path. */
+export function isInPath(command: string): boolean {
   if (isAbsolute(command)) return isExecutable(command)
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => isExecutable(join(folder, command)))
 }

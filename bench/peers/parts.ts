@@ -1,14 +1,15 @@
 /** Where the programs of this folder lie, which of them are here, and their configuration filled in. */
 
 import { createHash } from 'node:crypto'
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { homedir } from 'node:os'
-import { delimiter, isAbsolute, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { Started } from '#test/started'
+import { isInPath } from '#test/tools'
 
 const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'penstock')
 
@@ -22,8 +23,7 @@ export const natsFolder = join(cache, `nats-${natsHash()}`)
 
 /** What of the programs, paths or commands, is not here. */
 export function missingOf(needs: readonly string[]): string[] {
-  const folders = (process.env['PATH'] ?? '').split(delimiter)
-  return needs.filter((need) => !(isAbsolute(need) ? [need] : folders.map((each) => join(each, need))).some(isThere))
+  return needs.filter((need) => !isInPath(need))
 }
 
 /** A configuration of this folder with its `${NAME}`s filled in, written to another folder; returns where it is. */
@@ -67,15 +67,6 @@ function isListening(port: number): Promise<boolean> {
     })
     socket.on('error', () => resolve(false))
   })
-}
-
-function isThere(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }
 
 function natsHash(): string {

@@ -7,6 +7,7 @@ import type { LatestRow } from '#store/store'
 import { UsageError } from '../args.ts'
 import { command } from '../command.ts'
 import { formatTable, type Column } from '../table.ts'
+import { reachVariables } from './api.ts'
 import { apiSettings, queryApi, questions } from './query_api.ts'
 
 const settings = {
@@ -41,11 +42,11 @@ ${list}`,
 `,
   positionals: { max: 100 },
   settings,
-  reads: ['DATA_DIR', 'API_URL', 'API_KEY', ...Object.values(storePlace).map(({ name }) => name)],
-  async run({ host, gpu, metric, namespace, json, apiUrl, apiKey, format, ...place }, io, { positionals, flags }) {
+  reads: ['DATA_DIR', ...reachVariables, ...Object.values(storePlace).map(({ name }) => name)],
+  async run({ host, gpu, metric, namespace, json, ...place }, io, { positionals, flags }) {
     if (positionals.length > 0) {
       const filter = storeFilters.find((name) => flags[name] !== undefined)
-      if (filter === undefined) return queryApi({ apiUrl, apiKey, format }, positionals, io)
+      if (filter === undefined) return queryApi(place, positionals, io)
       const instead = filter === 'json' ? '--format json' : `${filter}=${flags[filter]} behind the question`
       throw new UsageError([`--${filter} is for the store: write ${instead}`])
     }

@@ -32,7 +32,14 @@ const extraGraceMs = 5_000
  */
 export async function up(settings: UpSettings, io: Io, flags: Readonly<Record<string, string>>): Promise<number> {
   const plan = planOf(settings, io.env, flags, randomBytes(24).toString('base64url'))
-  const names = [...plan.brokers, plan.collector, plan.streamer].map(({ name }) => name)
+  const roles = [
+    ...plan.brokers,
+    plan.proxy,
+    plan.collector,
+    plan.streamer,
+    ...(plan.api === undefined ? [] : [plan.api]),
+  ]
+  const names = roles.map(({ name }) => name)
   const lines = new LogLines(io.stderr, [...names, 'up'])
   const progress = new Progress(io.stderr, (text) => lines.own('up', text, 'info'))
   const note = (text: string, level: 'info' | 'warn' | 'error' = 'info') => progress.print(lines.own('up', text, level))

@@ -3,6 +3,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { openStore } from '#store/open'
 import { gpuRecord, transferRecord } from '#store/samples'
 import { testApi, testKey } from '#test/api'
 import { newAuthority } from '#test/certificates'
@@ -58,6 +59,15 @@ test('what is wrong is said with what would be right', async (t) => {
   await t.rejects(run(['gpus/GPU-x'], env), /there is no GPU GPU-x/)
   await t.rejects(run(['gpus'], { API_URL: url }), /send a key.*; set API_KEY, or give one with --api-key/)
   await t.rejects(run(['gpus'], { API_URL: 'http://127.0.0.1:9' }), /no API answers at .*: start one with penstock up/)
+})
+
+test('where the demo alone was run its store is meant, and it is said', async (t) => {
+  const dataDir = temporaryFolder(t)
+  await t.rejects(run(['--data-dir', dataDir]), /there is no store/)
+  await (await openStore({ dataDir: join(dataDir, 'demo') })).close()
+  t.match(await run(['--data-dir', dataDir]), { code: 0, err: /has no store, this is the demo's: .*demo\n/ })
+  await (await openStore({ dataDir })).close()
+  t.notMatch((await run(['--data-dir', dataDir])).err, /demo/)
 })
 
 test('the key may stand in a file, as it does for the roles', async (t) => {

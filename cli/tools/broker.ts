@@ -56,8 +56,14 @@ export async function withBroker<T>(
   }
 }
 
-/** An error, or in its place one that says what to do. @param flag and variable by which the address and the token are given */
+/**
+ * An error, or in its place one that says what to do. What did not come from the client is left as it is: a store that is away
+ * has the same words as a broker.
+ *
+ * @param flag and variable by which the address and the token are given
+ */
 export function explained(error: unknown, addr: string, flag = '--addr', variable = 'SERVICE_TOKEN'): unknown {
+  if (!(error instanceof Problem)) return error
   const hint = tlsTrouble(error, addr)
   if (hint !== undefined) return new Error(hint, { cause: error })
   const code = networkCode(error)
@@ -65,10 +71,10 @@ export function explained(error: unknown, addr: string, flag = '--addr', variabl
     const what = `no broker answers at ${addr} (${code}): start one with penstock up, or give its address with ${flag}`
     return new Error(what, { cause: error })
   }
-  if (error instanceof Problem && error.code === 'unauthorized') {
+  if (error.code === 'unauthorized') {
     return new Error(`${addr} wants a token: set ${variable} to the one that it was started with`, { cause: error })
   }
-  if (error instanceof Problem && error.code === 'certificate_needed') {
+  if (error.code === 'certificate_needed') {
     const what = `${addr} wants a certificate: set TLS_CLIENT_CERT and TLS_CLIENT_KEY to one of an authority that it trusts`
     return new Error(what, { cause: error })
   }

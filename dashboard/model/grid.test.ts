@@ -20,7 +20,10 @@ function fleetOf(hosts: number, perHost: number) {
 
 test('GPUs whose source named no host have a row that says so, and shorten no name less', (t) => {
   const { labels } = gridOf([...fleetOf(2, 1), ...gpusOf([{ host: '' }])], 600)
-  t.strictSame(labels.map(({ text }) => text), ['no host', '001', '002'])
+  t.strictSame(
+    labels.map(({ text }) => text),
+    ['no host', '001', '002'],
+  )
   t.end()
 })
 

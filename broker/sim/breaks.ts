@@ -8,9 +8,11 @@ import zlib from 'node:zlib'
 
 import { deadSuffix, type Offset } from '#wire/ids'
 
+import { StreamReads } from '../ahead.ts'
 import type { Disk, DiskFile } from '../disk/disk.ts'
 import { Journal } from '../groups/journal.ts'
 import { LogProgress } from '../groups/progress.ts'
+import type { Session } from '../groups/session.ts'
 import { frameBatch, framedBytesMax, type BatchMeta } from '../log/framing.ts'
 import { Log } from '../log/log.ts'
 import type { StoredBatch } from '../log/types.ts'
@@ -125,6 +127,16 @@ export const breaks: Readonly<Record<string, Break>> = {
           return Array.isArray(batches) ? log.read((from + 1) as Offset, bytesMax) : batches
         },
       }),
+  },
+  window: {
+    what: 'a window over the files is lent again while a socket still refers to it',
+    install() {
+      const real = StreamReads.prototype.delivered
+      return replaced(StreamReads.prototype, 'delivered', function (this: StreamReads, session: Session) {
+        real.call(this, session)
+        this.release()
+      })
+    },
   },
   'early-visible': {
     what: 'readers see a batch before it is durable',

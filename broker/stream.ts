@@ -1,8 +1,8 @@
 /**
  * One consume stream: takes work from its session, reads the log, writes slices of it to the socket.
  *
- * Nothing is sent while the socket is behind, and no more than the next piece is read: what a slow consumer costs is bounded by
- * two reads and the socket's buffer.
+ * Nothing is sent while the socket is behind, and no more than the next two pieces are read: what a slow consumer costs is bounded
+ * by three reads and the socket's buffer, and what one costs that takes nothing by one.
  */
 
 import type { Sink } from '#lib/http/http'
@@ -104,6 +104,7 @@ export class ConsumeStream {
   beat(): Sink | undefined {
     const pending = this.#sink.pendingBytes
     this.#stuckBeats = pending > 0 && pending === this.#pendingAtBeat ? this.#stuckBeats + 1 : 0
+    if (this.#stuckBeats > 0) this.#reads.forget()
     this.#pendingAtBeat = pending
     if (this.#stuckBeats >= stuckBeatsMax) {
       this.cut('slow', `${pending} bytes were sent, and nothing of them was read for 20 s`)
@@ -161,7 +162,7 @@ export class ConsumeStream {
         // Not awaited when it came from memory: a turn of the event loop a batch is most of the cost at the tail.
         const batches = Array.isArray(turn.batches) ? (turn.batches as readonly StoredBatch[]) : await turn.batches
         if (!deliver(session, work, batches, end, (...sent) => this.#send(session, log, ...sent))) this.#woken = true
-        this.#reads.delivered(session)
+        this.#reads.delivered()
         this.#flush()
         // Those who were woken together take one piece each.
         if (session.takesTurns) await Promise.resolve()

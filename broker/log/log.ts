@@ -22,7 +22,7 @@ import { Segments, type SegmentFigures } from './segments.ts'
 import { Tail } from './tail.ts'
 import type { Appended, Durability, LogOptions, NotWritten, Numbered, StoredBatch } from './types.ts'
 import { folderName } from './types.ts'
-import { ownMemory } from './windows.ts'
+import { ownMemory, type ReadMemory } from './windows.ts'
 
 const modes: Readonly<Record<Durability, CommitMode>> = { fsync: 'sync', disk: 'write', memory: 'lazy' }
 
@@ -234,7 +234,7 @@ export class Log {
       at = batch.next
     }
     if (batches.length > 0) return batches
-    return fill(this.#ring.windows, (most, window) => this.#readFiles(from, most ?? bytesMax, window))
+    return fill(this.#ring.windows, (most, memory) => this.#readFiles(from, most ?? bytesMax, memory))
   }
 
   /** The offset of the first record appended at or after a time, or the end. */
@@ -308,10 +308,10 @@ export class Log {
     return { first, count: written === undefined ? 0 : count, duplicate: true, done }
   }
 
-  async #readFiles(from: Offset, bytesMax: number, window?: Buffer): Promise<readonly StoredBatch[]> {
+  async #readFiles(from: Offset, bytesMax: number, memory?: ReadMemory): Promise<readonly StoredBatch[]> {
     for (;;) {
       const { next: written } = this.#segments
-      const batches = await this.#segments.read(from, this.#end, bytesMax, window)
+      const batches = await this.#segments.read(from, this.#end, bytesMax, memory)
       if (batches.length > 0) return batches
       // Behind the files, over a hole or damage, there may be batches that were in memory alone.
       const at = Math.max(from, written)

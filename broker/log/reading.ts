@@ -10,6 +10,7 @@ import type { Segment } from './recovery.ts'
 import { nextGoodBatch, SparseIndex, WindowReader } from './segment.ts'
 import { readTrailer } from './trailer.ts'
 import type { StoredBatch } from './types.ts'
+import type { ReadMemory } from './windows.ts'
 
 /** One batch is read in one piece up to this; of a larger one the first piece says how long it is. */
 const pieceBytesMax = 16 << 20
@@ -32,8 +33,8 @@ export interface Wanted {
   readonly bytesMax: number
   /** Whether the batches begin with this one. */
   readonly isFirst: (batch: FoundBatch) => boolean
-  /** Memory to read into, and to leave as it is as long as one of the batches is of use; without it there is some of their own. */
-  readonly window: Buffer | undefined
+  /** What to read into; without it, what is read has memory of its own. */
+  readonly memory: ReadMemory | undefined
 }
 
 export class SegmentReads {
@@ -58,7 +59,7 @@ export class SegmentReads {
   }
 
   /**
-   * Batches of a segment, in order. They are views of what was read, of the window where one is given: 31 % of a reader's time
+   * Batches of a segment, in order. They are views of what was read, of the memory where some is given: 31 % of a reader's time
    * was the garbage of a window a read and a copy a batch.
    *
    * @returns none where nothing that is wanted is left in the segment, or where that is removed
@@ -86,11 +87,11 @@ export class SegmentReads {
     const batches: StoredBatch[] = []
     const size = segment.bytes
     let { position } = wanted
-    const reader = new WindowReader(file, memoryFor(segment, wanted))
+    const reader = new WindowReader(file, bytesFor(segment, wanted))
     let bytes = 0
     let next: number = segment.first
     while (position < size && bytes < bytesMax) {
-      // Of a batch that is taken the window keeps the bytes: what it does not hold the next read brings.
+      // Of a batch that is taken the memory keeps the bytes: what it does not hold the next read brings.
       const batch = batches.length === 0 ? await reader.batchAt(position, size) : reader.wholeAt(position)
       if (batch === undefined) break
       if (batch === 'bad') {
@@ -153,15 +154,19 @@ export class SegmentReads {
 }
 
 /**
- * Memory for whole batches, as the index knows them: what is read of a batch that is not whole is read again. A window that is too
- * small for the first of them is not used.
+ * Memory for whole batches, as the index knows them: what is read of a batch that is not whole is read again. What is too small
+ * for the first of them is not used.
  */
-function memoryFor({ index, bytes: size }: Segment, { position, bytesMax, window }: Wanted): Buffer {
-  const target = window === undefined ? bytesMax : Math.min(bytesMax, window.length)
+function bytesFor(segment: Segment, { position, bytesMax, memory }: Wanted): Buffer {
+  const target = memory === undefined ? bytesMax : Math.min(bytesMax, memory.bytes.length)
+  const { index, bytes: size } = segment
   const end = index?.endOfRead(position, target, size) ?? Math.min(size, position + target)
+  const next = end === size ? segment.next : index?.offsetAt(end)
+  if (next !== undefined) memory?.foresee?.(next)
   const bytes = Math.min(end - position, Math.max(target, pieceBytesMax))
-  if (window !== undefined && window.length >= bytes) return window.subarray(0, bytes)
-  return Buffer.allocUnsafeSlow(bytes)
+  return memory !== undefined && memory.bytes.length >= bytes
+    ? memory.bytes.subarray(0, bytes)
+    : Buffer.allocUnsafeSlow(bytes)
 }
 
 /** Nothing was written by it, so that nothing is lost where it cannot be closed; and what was not opened need not be. */

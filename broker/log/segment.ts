@@ -75,6 +75,12 @@ export class SparseIndex {
     return before > position ? before : (this.#positions[place] ?? size)
   }
 
+  /** The first offset of the batch noted at a position; `undefined` when none is. */
+  offsetAt(position: number): Offset | undefined {
+    const place = countBelow(this.#positions, position)
+    return this.#positions[place] === position ? (this.#offsets[place] as Offset) : undefined
+  }
+
   /** When the closest batch noted at or before the offset was appended; `undefined` when none is. */
   timeOf(offset: Offset): number | undefined {
     return this.#times[countBelow(this.#offsets, offset + 1) - 1]

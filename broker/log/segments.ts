@@ -17,6 +17,7 @@ import { SegmentReads } from './reading.ts'
 import type { Recovered, Segment } from './recovery.ts'
 import { formatSegmentHead, SparseIndex } from './segment.ts'
 import { formatTrailer } from './trailer.ts'
+import type { ReadMemory } from './windows.ts'
 
 /** A file of a log, as retention and the tools see it. */
 export type SegmentFigures = Readonly<Pick<Segment, 'first' | 'next' | 'records' | 'bytes' | 'lastMs' | 'sealed'>>
@@ -145,9 +146,14 @@ export class Segments {
    * Batches from the files, from the one that holds `from` (or the next one there is) up to `end`.
    *
    * @param bytesMax stop after the batch that reaches this
-   * @param window memory that the batches may be views of; else they have some of their own
+   * @param memory what the batches may be views of; else they have memory of their own
    */
-  async read(from: Offset, end: Offset, bytesMax: number, window?: Buffer): Promise<readonly StoredBatch[]> {
+  async read(
+    from: Offset,
+    end: Offset,
+    bytesMax: number,
+    memory?: ReadMemory,
+  ): Promise<readonly StoredBatch[]> {
     // Looked up by its offset each time: segments may be dropped while another is read.
     for (let at = from; ;) {
       const segment = this.#segmentFrom(at)
@@ -155,7 +161,7 @@ export class Segments {
       const { next } = segment
       const position = (await this.#reads.indexOf(segment)).positionOf(from) ?? segment.start
       const isFirst = ({ head }: FoundBatch): boolean => head.firstOffset + head.count > from
-      const batches = await this.#reads.batchesOf(segment, { position, end, bytesMax, isFirst, window })
+      const batches = await this.#reads.batchesOf(segment, { position, end, bytesMax, isFirst, memory })
       if (batches.length > 0) return batches
       at = next
     }
@@ -173,7 +179,7 @@ export class Segments {
     for (const segment of this.#segments.filter(({ lastMs }) => lastMs >= timeMs)) {
       const position = (await this.#reads.indexOf(segment)).positionBefore(timeMs) ?? segment.start
       const isFirst = ({ head }: FoundBatch): boolean => head.appendMs >= timeMs
-      const wanted = { position, end, bytesMax: 1, isFirst, window: undefined }
+      const wanted = { position, end, bytesMax: 1, isFirst, memory: undefined }
       const [batch] = await this.#reads.batchesOf(segment, wanted)
       if (batch !== undefined) return batch.first
     }

@@ -5,21 +5,30 @@
  * decides that, nobody takes it away.
  */
 
+import type { Offset } from '#wire/ids'
+
 import type { StoredBatch } from './types.ts'
 
 type Batches = readonly StoredBatch[]
 
+/** Memory that the files are read into, and that is left as it is as long as a batch of it is of use. */
+export interface ReadMemory {
+  readonly bytes: Buffer
+  /** Told, before the disk answers, where the next read will go on unless something is damaged or removed. */
+  foresee?(next: Offset): void
+}
+
 /** Has the files read, into memory that the reader chooses: so much, or as much as was asked for. */
 export type Fill = (
   windows: Windows,
-  read: (bytesMax?: number, window?: Buffer) => Promise<Batches>,
+  read: (bytesMax?: number, memory?: ReadMemory) => Promise<Batches>,
 ) => Promise<Batches>
 
 /** What is read has memory of its own, for as long as anybody keeps a part of it. */
 export const ownMemory: Fill = (_windows, read) => read()
 
 /** What one read brings at most, but for one batch that is larger. */
-export const windowBytes = 256 * 1024
+export const windowBytes = 512 * 1024
 
 /** What all windows hold together. */
 const windowsBytesMax = 32 << 20

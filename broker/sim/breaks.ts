@@ -12,7 +12,6 @@ import { StreamReads } from '../ahead.ts'
 import type { Disk, DiskFile } from '../disk/disk.ts'
 import { Journal } from '../groups/journal.ts'
 import { LogProgress } from '../groups/progress.ts'
-import type { Session } from '../groups/session.ts'
 import { frameBatch, framedBytesMax, type BatchMeta } from '../log/framing.ts'
 import { Log } from '../log/log.ts'
 import type { StoredBatch } from '../log/types.ts'
@@ -132,8 +131,8 @@ export const breaks: Readonly<Record<string, Break>> = {
     what: 'a window over the files is lent again while a socket still refers to it',
     install() {
       const real = StreamReads.prototype.delivered
-      return replaced(StreamReads.prototype, 'delivered', function (this: StreamReads, session: Session) {
-        real.call(this, session)
+      return replaced(StreamReads.prototype, 'delivered', function (this: StreamReads) {
+        real.call(this)
         this.release()
       })
     },

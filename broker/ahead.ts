@@ -2,9 +2,9 @@
  * What one stream reads: from memory at once, from the files through windows, and there two reads ahead. While the socket takes a
  * window the next ones are read, so that a reader who lags waits for the slower of the two, not for both.
  *
- * 1.1 to 1.5 GB/s where it was 0.24 GB/s, `cat` 1.1 to 1.2 GB/s (`node`, a cold disk, two cores; with `uws` 0.9 GB/s where it was
- * 0.16). One read ahead does for `node`; `uws` writes 16 KiB at a time, and then waits for the disk's thread half of its time:
- * docs/decisions/182.
+ * In turns with what was before (a window and a copy a batch, nothing read ahead), from a cold disk on two cores: 1.04 GB/s where it
+ * was 0.22 with `node`, 0.57 where it was 0.22 with `uws`. One read ahead does for `node`; `uws`, which writes 16 KiB at a time, then
+ * still waited for the disk's thread half of its time, and with two a tenth (docs/decisions/182).
  */
 
 import type { Offset, Partition } from '#wire/ids'

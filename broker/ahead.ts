@@ -74,7 +74,9 @@ export class StreamReads {
       this.forget()
     }
     const work = session.next()
-    return work === undefined ? undefined : this.#turn(session, work, this.#begin(work.partition, work.from, work.until))
+    return work === undefined
+      ? undefined
+      : this.#turn(session, work, this.#begin(work.partition, work.from, work.until))
   }
 
   /**

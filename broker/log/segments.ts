@@ -148,12 +148,7 @@ export class Segments {
    * @param bytesMax stop after the batch that reaches this
    * @param memory what the batches may be views of; else they have memory of their own
    */
-  async read(
-    from: Offset,
-    end: Offset,
-    bytesMax: number,
-    memory?: ReadMemory,
-  ): Promise<readonly StoredBatch[]> {
+  async read(from: Offset, end: Offset, bytesMax: number, memory?: ReadMemory): Promise<readonly StoredBatch[]> {
     // Looked up by its offset each time: segments may be dropped while another is read.
     for (let at = from; ;) {
       const segment = this.#segmentFrom(at)

@@ -1,14 +1,22 @@
 /** The real disk: {@link Disk} over `node:fs`. */
 
-import { fdatasync, writev } from 'node:fs'
+import * as callbacks from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 
 import type { Disk, DiskFile } from './disk.ts'
 
-const writeViews = promisify(writev)
-const syncData = promisify(fdatasync)
+// Plain descriptors, and the callback API: a FileHandle is an event emitter with a part of its own in C++, some KB a file that
+// is open, and its calls take a wrapper object and a turn more (decision 181).
+const openFile = promisify(callbacks.open)
+const closeFile = promisify(callbacks.close)
+const statFile = promisify(callbacks.fstat)
+const readFile = promisify(callbacks.read)
+const writeViews = promisify(callbacks.writev)
+const truncateFile = promisify(callbacks.ftruncate)
+const syncFile = promisify(callbacks.fsync)
+const syncData = promisify(callbacks.fdatasync)
 
 /** The disk of this machine. */
 export const nodeDisk: Disk = {
@@ -34,20 +42,19 @@ export const nodeDisk: Disk = {
 
   async open(path) {
     // Not 'a+': on Linux an appending descriptor ignores the position of a write, and the log says where it writes.
-    const handle = await fs.open(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o640)
-    return new NodeFile(handle)
+    return new NodeFile(await openFile(path, callbacks.constants.O_RDWR | callbacks.constants.O_CREAT, 0o640))
   },
 
   rename: (from, to) => fs.rename(from, to),
 
-  remove: (path) => fs.rm(path),
+  remove: (path) => fs.unlink(path),
 
   async syncFolder(folder) {
-    const handle = await fs.open(folder, 'r')
+    const fd = await openFile(folder, 'r')
     try {
-      await handle.sync()
+      await syncFile(fd)
     } finally {
-      await handle.close()
+      await closeFile(fd)
     }
   },
 
@@ -58,34 +65,51 @@ export const nodeDisk: Disk = {
 }
 
 class NodeFile implements DiskFile {
-  readonly #handle: fs.FileHandle
+  /** -1 once it is closed. */
+  #fd: number
+  /** That are under way: a descriptor that is closed under a call may be another file's when the call gets to it. */
+  #calls = 0
+  #idle: (() => void) | undefined
 
-  constructor(handle: fs.FileHandle) {
-    this.#handle = handle
+  constructor(fd: number) {
+    this.#fd = fd
   }
 
-  async size(): Promise<number> {
-    return (await this.#handle.stat()).size
+  size(): Promise<number> {
+    return this.#call(async (fd) => (await statFile(fd)).size)
   }
 
-  async read(into: Uint8Array, position: number): Promise<number> {
-    return (await this.#handle.read(into, 0, into.length, position)).bytesRead
+  read(into: Uint8Array, position: number): Promise<number> {
+    return this.#call(async (fd) => (await readFile(fd, into, 0, into.length, position)).bytesRead)
   }
 
-  async write(views: readonly Uint8Array[], position: number): Promise<number> {
-    // `writev` of the callback API: the promise of a FileHandle costs a wrapper object and a turn more.
-    return (await writeViews(this.#handle.fd, views as Uint8Array[], position)).bytesWritten
+  write(views: readonly Uint8Array[], position: number): Promise<number> {
+    return this.#call(async (fd) => (await writeViews(fd, views as Uint8Array[], position)).bytesWritten)
   }
 
   sync(): Promise<void> {
-    return syncData(this.#handle.fd)
+    return this.#call(syncData)
   }
 
   truncate(bytes: number): Promise<void> {
-    return this.#handle.truncate(bytes)
+    return this.#call((fd) => truncateFile(fd, bytes))
   }
 
-  close(): Promise<void> {
-    return this.#handle.close()
+  async close(): Promise<void> {
+    const fd = this.#fd
+    if (fd === -1) return
+    this.#fd = -1
+    if (this.#calls > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+    await closeFile(fd)
+  }
+
+  async #call<T>(work: (fd: number) => Promise<T>): Promise<T> {
+    if (this.#fd === -1) throw Object.assign(new Error('EBADF: the file is closed'), { code: 'EBADF' })
+    this.#calls++
+    try {
+      return await work(this.#fd)
+    } finally {
+      if (--this.#calls === 0) this.#idle?.()
+    }
   }
 }

@@ -22,6 +22,7 @@ import { nodeDisk } from './disk/node.ts'
 import { FilePool } from './disk/pool.ts'
 import { whyUnusable } from './disk/unusable.ts'
 import { createFigures, type Figures } from './figures.ts'
+import { YoungGeneration } from './heap.ts'
 import { FolderLock } from './lock.ts'
 import type { GivenOptions } from './options.ts'
 import { brokerRoutes, describeBroker, type Engine } from './routes.ts'
@@ -62,6 +63,8 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
   const figures = createFigures(metrics)
   const tracer = openTracer(settings, { log, metrics })
   let engine: Engine | undefined
+  const young = new YoungGeneration()
+  young.hold()
   const broken = Promise.withResolvers<Error>()
   const opened = (): Engine => {
     if (engine === undefined) throw new Problem('starting', 'the logs are being recovered', { retry_after_s: 1 })
@@ -101,6 +104,7 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
   const tick = setInterval(() => broker.tick(), tickMs)
   let isTending = false
   const tend = setInterval(() => {
+    young.tend()
     // What a slow disk takes long for must not pile up.
     if (isTending) return
     isTending = true

@@ -12,7 +12,7 @@ import { writeFully, type Disk, type DiskFile } from '../disk/disk.ts'
 import { SyncFailed, syncOnce } from './commit.ts'
 import type { FoundBatch } from './framing.ts'
 import type { StoredBatch } from './types.ts'
-import type { ProducerStates } from './producers.ts'
+import type { Producers } from './producers.ts'
 import type { Recovered, Segment } from './recovery.ts'
 import { formatSegmentHead, nextGoodBatch, SparseIndex, WindowReader } from './segment.ts'
 import { formatTrailer, readTrailer } from './trailer.ts'
@@ -44,9 +44,10 @@ export class Segments {
   readonly #folder: string
   readonly #head: Omit<LogHead, 'firstOffset'>
   readonly #segmentBytesMax: number
-  readonly #producers: () => ProducerStates
+  readonly #producers: Pick<Producers, 'states'>
   readonly #report: (problem: string) => void
-  readonly #segments: Segment[]
+  /** Copied when one is begun: what is pushed to leaves room for sixteen more behind it. */
+  #segments: Segment[]
   /** Reads that are under way, and where. */
   readonly #reads = new Map<Promise<unknown>, Segment>()
   /** The file that was read last. */
@@ -60,13 +61,13 @@ export class Segments {
     folder: string,
     recovered: Recovered,
     segmentBytesMax: number,
-    producers: () => ProducerStates,
+    producers: Pick<Producers, 'states'>,
     report: (problem: string) => void,
   ) {
     this.#disk = disk
     this.#folder = folder
     this.#head = recovered.head
-    this.#segments = recovered.segments
+    this.#segments = recovered.segments.slice()
     this.#next = recovered.next
     this.#segmentBytesMax = segmentBytesMax
     this.#producers = producers
@@ -329,7 +330,7 @@ export class Segments {
     await this.#leaveActive()
     const first = this.#next
     const path = `${this.#folder}/${String(first).padStart(20, '0')}.log`
-    const lines = formatSegmentHead({ ...this.#head, firstOffset: first }, this.#producers())
+    const lines = formatSegmentHead({ ...this.#head, firstOffset: first }, this.#producers.states)
     const file = await this.#disk.open(path)
     try {
       await file.truncate(0)
@@ -357,7 +358,7 @@ export class Segments {
       dropped: false,
       index: new SparseIndex(),
     }
-    this.#segments.push(segment)
+    this.#segments = this.#segments.concat(segment)
     return segment
   }
 
@@ -373,7 +374,7 @@ export class Segments {
       firstMs,
       lastMs,
       index: index?.rows ?? [],
-      producers: this.#producers(),
+      producers: this.#producers.states,
     })
     // Before there is a trailer: one that stands behind pages which failed to be synced would have them believed.
     await syncOnce(file)

@@ -6,6 +6,7 @@ import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 
 import type { Disk, DiskFile } from './disk.ts'
+import { InlineWrites } from './inline.ts'
 
 // Plain descriptors, and the callback API: a FileHandle is an event emitter with a part of its own in C++, some KB a file that
 // is open, and its calls take a wrapper object and a turn more (decision 181).
@@ -18,61 +19,80 @@ const truncateFile = promisify(callbacks.ftruncate)
 const syncFile = promisify(callbacks.fsync)
 const syncData = promisify(callbacks.fdatasync)
 
-/** The disk of this machine. */
-export const nodeDisk: Disk = {
-  async list(folder) {
-    try {
-      return (await fs.readdir(folder)).sort()
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'ENOENT' || code === 'ENOTDIR') return []
-      throw error
-    }
-  },
+const threadsAlone = new InlineWrites(
+  0,
+  () => 0,
+  () => {},
+)
 
-  async makeFolder(folder) {
-    // A plain mkdir tells why it fails; Node's recursive one says ENOENT of a read-only disk.
-    const firstMade = await fs.mkdir(folder, { recursive: true }).catch(() => fs.mkdir(folder).then(() => folder))
-    if (firstMade === undefined) return
-    for (let made = folder; ; made = dirname(made)) {
-      await nodeDisk.syncFolder(dirname(made))
-      if (made === firstMade || dirname(made) === made) return
-    }
-  },
+/**
+ * The disk of this machine.
+ *
+ * @param inline which writes are made at once; default: a thread makes each
+ */
+export function openNodeDisk(inline = threadsAlone): Disk {
+  const disk: Disk = {
+    async list(folder) {
+      try {
+        return (await fs.readdir(folder)).sort()
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        if (code === 'ENOENT' || code === 'ENOTDIR') return []
+        throw error
+      }
+    },
 
-  async open(path) {
-    // Not 'a+': on Linux an appending descriptor ignores the position of a write, and the log says where it writes.
-    return new NodeFile(await openFile(path, callbacks.constants.O_RDWR | callbacks.constants.O_CREAT, 0o640))
-  },
+    async makeFolder(folder) {
+      // A plain mkdir tells why it fails; Node's recursive one says ENOENT of a read-only disk.
+      const firstMade = await fs.mkdir(folder, { recursive: true }).catch(() => fs.mkdir(folder).then(() => folder))
+      if (firstMade === undefined) return
+      for (let made = folder; ; made = dirname(made)) {
+        await disk.syncFolder(dirname(made))
+        if (made === firstMade || dirname(made) === made) return
+      }
+    },
 
-  rename: (from, to) => fs.rename(from, to),
+    async open(path) {
+      // Not 'a+': on Linux an appending descriptor ignores the position of a write, and the log says where it writes.
+      const fd = await openFile(path, callbacks.constants.O_RDWR | callbacks.constants.O_CREAT, 0o640)
+      return new NodeFile(fd, inline)
+    },
 
-  remove: (path) => fs.unlink(path),
+    rename: (from, to) => fs.rename(from, to),
 
-  async syncFolder(folder) {
-    const fd = await openFile(folder, 'r')
-    try {
-      await syncFile(fd)
-    } finally {
-      await closeFile(fd)
-    }
-  },
+    remove: (path) => fs.unlink(path),
 
-  async space(folder) {
-    const { bavail, blocks, bsize } = await fs.statfs(folder)
-    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
-  },
+    async syncFolder(folder) {
+      const fd = await openFile(folder, 'r')
+      try {
+        await inline.beside(() => syncFile(fd))
+      } finally {
+        await closeFile(fd)
+      }
+    },
+
+    async space(folder) {
+      const { bavail, blocks, bsize } = await fs.statfs(folder)
+      return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+    },
+  }
+  return disk
 }
+
+/** The disk of this machine; a thread makes each write. */
+export const nodeDisk = openNodeDisk()
 
 class NodeFile implements DiskFile {
   /** -1 once it is closed. */
   #fd: number
+  readonly #inline: InlineWrites
   /** That are under way: a descriptor that is closed under a call may be another file's when the call gets to it. */
   #calls = 0
   #idle: (() => void) | undefined
 
-  constructor(fd: number) {
+  constructor(fd: number, inline: InlineWrites) {
     this.#fd = fd
+    this.#inline = inline
   }
 
   size(): Promise<number> {
@@ -84,11 +104,15 @@ class NodeFile implements DiskFile {
   }
 
   write(views: readonly Uint8Array[], position: number): Promise<number> {
-    return this.#call(async (fd) => (await writeViews(fd, views as Uint8Array[], position)).bytesWritten)
+    return this.#call(async (fd) => {
+      const writable = views as Uint8Array[]
+      const written = this.#inline.tryWrite(views, () => callbacks.writevSync(fd, writable, position))
+      return written ?? (await writeViews(fd, writable, position)).bytesWritten
+    })
   }
 
   sync(): Promise<void> {
-    return this.#call(syncData)
+    return this.#call((fd) => this.#inline.beside(() => syncData(fd)))
   }
 
   truncate(bytes: number): Promise<void> {

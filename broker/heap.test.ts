@@ -4,14 +4,14 @@ import { youngBytes, YoungGeneration } from './heap.ts'
 
 test('what survives makes the young generation grow to its bound, and not at all while it is held', (t) => {
   const start = youngBytes()
-  const young = new YoungGeneration(2 * start)
+  const young = new YoungGeneration()
   young.hold()
   churn(100)
   t.equal(youngBytes(), start, 'held')
-  young.tend()
+  young.tend(2 * start)
   grow(start)
   t.ok(youngBytes() > start, 'it may grow')
-  young.tend()
+  young.tend(2 * start)
   const grown = youngBytes()
   churn(100)
   t.equal(youngBytes(), grown, 'and not beyond its bound')

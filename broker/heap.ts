@@ -1,33 +1,32 @@
 /**
  * V8's young generation, held to a size. By itself it grows to 128 MiB where much survives, as when ten thousand logs are
- * opened, and stays so: half of what such a broker took beside its ring (decision 181).
+ * opened, and stays so: more than all objects of these logs together (decision 181).
  */
 
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
 
-/** Both halves of it. */
-const youngBytesMax = 8 << 20
+/** From here on a broker has so many logs that their memory counts for more than how often garbage is collected. */
+const manyLogs = 1_000
+
+/** Both halves of it. A broker of few logs was no faster with more than 32 MiB, and in requests of one record slower with 8. */
+export function youngBytesFor(logs: number): number {
+  return logs < manyLogs ? 32 << 20 : 8 << 20
+}
 
 /**
- * Lets it grow while it is smaller, and not while it is larger. The flag of V8 for its size is read when a process starts; the one
- * for how much it grows at a time, each time that it would.
+ * The flag of V8 for its size is read when a process starts; the one for how much it grows at a time, each time that it would.
  */
 export class YoungGeneration {
-  readonly #bytesMax: number
   #factor: number | undefined
-
-  constructor(bytesMax = youngBytesMax) {
-    this.#bytesMax = bytesMax
-  }
 
   /** It stays as it is until {@link tend} is called. */
   hold(): void {
     this.#growBy(1)
   }
 
-  /** To be called every second or so. */
-  tend(): void {
-    this.#growBy(youngBytes() < this.#bytesMax ? 2 : 1)
+  /** Lets it grow while it is smaller than that, and not beyond. To be called every second or so. */
+  tend(bytesMax: number): void {
+    this.#growBy(youngBytes() < bytesMax ? 2 : 1)
   }
 
   #growBy(factor: number): void {

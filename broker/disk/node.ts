@@ -103,12 +103,10 @@ class NodeFile implements DiskFile {
     return this.#call(async (fd) => (await readFile(fd, into, 0, into.length, position)).bytesRead)
   }
 
-  write(views: readonly Uint8Array[], position: number): Promise<number> {
-    return this.#call(async (fd) => {
-      const writable = views as Uint8Array[]
-      const written = this.#inline.tryWrite(views, () => callbacks.writevSync(fd, writable, position))
-      return written ?? (await writeViews(fd, writable, position)).bytesWritten
-    })
+  async write(views: readonly Uint8Array[], position: number): Promise<number> {
+    const written = this.#inline.tryWrite(views, () => callbacks.writevSync(this.#open, views, position))
+    if (written !== undefined) return written
+    return this.#call(async (fd) => (await writeViews(fd, views as Uint8Array[], position)).bytesWritten)
   }
 
   sync(): Promise<void> {
@@ -127,11 +125,16 @@ class NodeFile implements DiskFile {
     await closeFile(fd)
   }
 
-  async #call<T>(work: (fd: number) => Promise<T>): Promise<T> {
+  get #open(): number {
     if (this.#fd === -1) throw Object.assign(new Error('EBADF: the file is closed'), { code: 'EBADF' })
+    return this.#fd
+  }
+
+  async #call<T>(work: (fd: number) => Promise<T>): Promise<T> {
+    const fd = this.#open
     this.#calls++
     try {
-      return await work(this.#fd)
+      return await work(fd)
     } finally {
       if (--this.#calls === 0) this.#idle?.()
     }

@@ -46,7 +46,6 @@ export class Segments {
   readonly #segmentBytesMax: number
   readonly #producers: Pick<Producers, 'states'>
   readonly #report: (problem: string) => void
-  /** Copied when one is begun: what is pushed to leaves room for sixteen more behind it. */
   #segments: Segment[]
   /** Reads that are under way, and where. */
   readonly #reads = new Map<Promise<unknown>, Segment>()

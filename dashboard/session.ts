@@ -8,7 +8,7 @@ import { Outages } from './model/outages.ts'
 import { flowBetween, troublesOf } from './model/pipeline.ts'
 import { pointsOf, ranges, windowS } from './model/series.ts'
 import { isStale } from './model/fleet.ts'
-import { type Fetch, isForbidden, isWrongKey, openApi, reasonOf } from './net/api.ts'
+import { type Fetch, isAnswer, isForbidden, isWrongKey, openApi, reasonOf } from './net/api.ts'
 import { Poll } from './net/poll.ts'
 import { follow } from './net/stream.ts'
 import type { Store } from './state.ts'
@@ -68,7 +68,7 @@ export class Session {
     this.#api = openApi(world.fetch, world.origin, key)
     // While there is nothing yet, whoever waits for the first value does not want to wait a minute.
     this.#list = this.#poll(
-      () => (store.state.fleet.size === 0 ? emptyMs : listMs),
+      () => (store.state.isListed && store.state.fleet.size > 0 ? listMs : emptyMs),
       (signal) => this.#askList(signal),
     )
     this.#pipeline = this.#poll(pipelineMs, (signal) => this.#askPipeline(signal))
@@ -122,6 +122,11 @@ export class Session {
         if (isForbidden(error)) this.#askForKey(error)
         this.#refused(error)
         if (signal.aborted) return
+        if (isAnswer(error)) {
+          // The key is good, and what the list is read from is away: the pipeline says so, and the stream goes on without it.
+          this.#store.set({ phase: 'open' })
+          return
+        }
         this.#tell({ pipelineError: reasonOf(error) })
         await this.#world.sleep(firstMs, signal).catch(() => {})
       }
@@ -149,7 +154,7 @@ export class Session {
     this.#heard(list.as_of)
     const { fleet } = this.#store.state
     fleet.replace(list)
-    this.#store.set({ phase: 'open', fleetVersion: fleet.version })
+    this.#store.set({ phase: 'open', isListed: true, fleetVersion: fleet.version })
   }
 
   async #askPipeline(signal: AbortSignal): Promise<void> {

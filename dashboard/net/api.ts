@@ -25,6 +25,11 @@ export function isForbidden(error: unknown): boolean {
   return error instanceof Problem && error.status === 403
 }
 
+/** Whether the API itself said no, rather than nobody, or a gateway before it. */
+export function isAnswer(error: unknown): boolean {
+  return error instanceof Problem && error.cause === undefined && 'retry_after_s' in error.extra
+}
+
 /** What a person is told of what went wrong. */
 export function reasonOf(error: unknown): string {
   if (error instanceof Problem) return error.cause === undefined ? error.toJSON().detail : 'no connection'

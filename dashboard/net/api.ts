@@ -25,6 +25,11 @@ export function isForbidden(error: unknown): boolean {
   return error instanceof Problem && error.status === 403
 }
 
+/** Whether the API has more to answer than it can: it may be asked again, not before the time that it says. */
+export function isOverloaded(error: unknown): boolean {
+  return error instanceof Problem && error.code === 'overloaded'
+}
+
 /** What a person is told of what went wrong. */
 export function reasonOf(error: unknown): string {
   if (error instanceof Problem) return error.cause === undefined ? error.toJSON().detail : 'no connection'

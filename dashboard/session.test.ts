@@ -21,7 +21,7 @@ function opened(path: string, times: number) {
   const waits: { readonly ms: number; readonly isSaid: boolean }[] = []
   const world: World = {
     async fetch(input) {
-      const { pathname } = new URL(String(input))
+      const { pathname } = new URL(input)
       if (pathname === path && left-- > 0) {
         const problem = new Problem('overloaded', 'many questions wait', { retry_after_s: 77 })
         return Response.json(problem.toJSON(), { status: problem.status, headers: { 'retry-after': '77' } })

@@ -30,7 +30,7 @@ export interface AdmissionSurroundings {
 interface Waiting {
   readonly sinceMs: number
   begin(): void
-  refuse(error: unknown): void
+  refuse(error: Problem): void
 }
 
 /** Lets questions to one thread begin, in the order in which they came. */
@@ -42,7 +42,8 @@ export class Admission {
   /** Who waits for an answer that is made for several, in the order in which they came. */
   readonly #sharing = new Set<Waiting>()
   #running = 0
-  #isTurnAsked = false
+  /** Turns are asked for. */
+  #isBeginning = false
   /** One for all who wait, while anybody does. */
   #look: NodeJS.Timeout | undefined
   #isEnded = false
@@ -137,7 +138,7 @@ export class Admission {
         },
         (error) => {
           signal.removeEventListener('abort', leave)
-          reject(error as Error)
+          reject(error)
         },
       )
       signal.addEventListener('abort', leave, { once: true })
@@ -145,7 +146,7 @@ export class Admission {
     })
   }
 
-  #wait(among: Set<Waiting>, begin: () => void, refuse: (error: unknown) => void): Waiting {
+  #wait(among: Set<Waiting>, begin: () => void, refuse: (error: Problem) => void): Waiting {
     const own = { sinceMs: this.#nowMs(), begin, refuse }
     among.add(own)
     this.#look ??= setTimeout(this.#lookForLate, this.#bounds.queryWaitMs)
@@ -157,13 +158,16 @@ export class Admission {
     const { nextTurn } = this.#around
     if (this.#waiting.size === 0) this.#left()
     else if (nextTurn === undefined) while (this.#beginNext());
-    else if (!this.#isTurnAsked) {
-      this.#isTurnAsked = true
-      void nextTurn().then(() => {
-        this.#isTurnAsked = false
-        if (this.#beginNext()) this.#begin()
-      })
+    else if (!this.#isBeginning) {
+      this.#isBeginning = true
+      void this.#beginInTurns(nextTurn)
     }
+  }
+
+  async #beginInTurns(nextTurn: () => Promise<unknown>): Promise<void> {
+    do await nextTurn()
+    while (this.#beginNext() && this.#waiting.size > 0)
+    this.#isBeginning = false
   }
 
   /** Begins the one that came first. @returns whether one could begin */

@@ -6,14 +6,13 @@
 import { once } from 'node:events'
 import { connect as connectTls } from 'node:tls'
 import { type Test, test } from 'tap'
-import { logTo } from '#lib/log'
-import { openTls } from '#lib/tls'
 import { newAuthority } from '#test/certificates'
 import { engines, openServer, RawClient } from '#test/http'
 import { temporaryFolder } from '#test/start'
 import { skipWithout, tools } from '#test/tools'
+import { logTo } from '../log.ts'
+import { openTls, type ServerTls } from '../tls.ts'
 import type { Route } from './http.ts'
-import type { ServerTls } from '../tls.ts'
 
 const hello: Route = { method: 'GET', path: '/hello', handle: () => ({ json: 'hello' }) }
 

@@ -18,7 +18,8 @@ import { Broker, type BrokerOptions } from './broker.ts'
 import { Consumers } from './consume.ts'
 import { openFilesMax } from './disk/limit.ts'
 import { metered } from './disk/metered.ts'
-import { nodeDisk } from './disk/node.ts'
+import { InlineWrites } from './disk/inline.ts'
+import { nodeDisk, openNodeDisk } from './disk/node.ts'
 import { FilePool } from './disk/pool.ts'
 import { whyUnusable } from './disk/unusable.ts'
 import { createFigures, type Figures } from './figures.ts'
@@ -135,7 +136,13 @@ async function openBroker(
     written: (bytes: number) => written.inc(bytes),
     monotonicMs: systemClock.monotonicMs,
   }
-  const disk = new FilePool(metered(nodeDisk, meter), settings.maxOpenFiles ?? openFilesMax())
+  const inline = new InlineWrites(settings.inlineWriteBytes, systemClock.monotonicMs, (ms, pauseMs) => {
+    log.warn(
+      { write_ms: Math.round(ms), threads_for_ms: pauseMs },
+      'the disk took long for a small write, and all waited for it: threads write for a while',
+    )
+  })
+  const disk = new FilePool(metered(openNodeDisk(inline), meter), settings.maxOpenFiles ?? openFilesMax())
   const broker = await Broker.open(systemClock, disk, {
     ordinal: settings.brokerIndex as Ordinal,
     folder: settings.dataDir,

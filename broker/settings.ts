@@ -90,6 +90,12 @@ export const brokerSettings = {
     min: '4KiB',
     max: '16GiB',
   }),
+  inlineWriteBytes: setting.bytes('INLINE_WRITE_BYTES', {
+    help: 'a write of so much at most goes to the page cache without a thread; 0 for a disk that may hang, such as NFS',
+    default: '16KiB',
+    min: '0',
+    max: '1MiB',
+  }),
   maxOpenFiles: setting.integer('MAX_OPEN_FILES', {
     help: 'files kept open at one time; default half of what the process may open (ulimit -n)',
     min: 16,

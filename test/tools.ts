@@ -161,7 +161,8 @@ export const tools = {
   strace: {
     name: 'strace',
     skipped:
-      'a disk that fails to sync, a socket that takes nothing (test/disk.proc.test.ts, lib/http/uws.proc.test.ts)',
+      'a disk that fails or is slow, a socket that takes nothing ' +
+      '(test/disk.proc.test.ts, broker/disk/inline.proc.test.ts, lib/http/uws.proc.test.ts)',
   },
 } as const satisfies Record<string, Tool>
 

@@ -1,7 +1,7 @@
 /** What a command is: a table of settings, a text for its help, and what it does. */
 
 import type { Readable } from 'node:stream'
-import { helpOf, readSettings, type Settings, type SettingTable } from '#lib/settings'
+import { fileSettingOf, helpOf, readSettings, type Settings, type SettingTable } from '#lib/settings'
 import { didYouMean, readArgs, UsageError } from './args.ts'
 
 /** What a command has of the world. */
@@ -27,7 +27,7 @@ export interface CommandOptions<Table extends SettingTable> {
   /** Short names of flags: `{ addr: 'msg-queue-addr' }`. */
   readonly aliases?: Readonly<Record<string, string>>
   readonly positionals?: { readonly min?: number; readonly max: number }
-  /** Variables that are read from the environment; without it all of the table. */
+  /** Variables that are read from the environment, a secret's `…_FILE` with it; without it all of the table. */
   readonly reads?: readonly string[]
   /** Settings that are taken and not shown: those of the roles, for `up`. */
   readonly alsoTakes?: SettingTable
@@ -73,7 +73,7 @@ export function command<Table extends SettingTable>(options: CommandOptions<Tabl
         io.stdout.write(help)
         return 0
       }
-      const settings = readSettings(table, { env: variablesOf(io.env, options.reads), flags: args.flags })
+      const settings = readSettings(table, { env: variablesOf(io.env, table, options.reads), flags: args.flags })
       if (args.positionals.length < (positionals?.min ?? 0)) {
         io.stderr.write(`penstock ${name}: want ${usage}; see penstock ${name} --help\n`)
         return 2
@@ -101,7 +101,9 @@ export function commandOf(parts: Readonly<Record<string, Command>>, help: string
   }
 }
 
-function variablesOf(env: Io['env'], names: readonly string[] | undefined): Io['env'] {
+function variablesOf(env: Io['env'], table: SettingTable, names: readonly string[] | undefined): Io['env'] {
   if (names === undefined) return env
-  return Object.fromEntries(names.flatMap((name) => [name, `PENSTOCK_${name}`]).map((name) => [name, env[name]]))
+  const secrets = Object.values(table).filter(({ name, secret }) => secret === true && names.includes(name))
+  const all = [...names, ...secrets.map((row) => fileSettingOf(row).name)]
+  return Object.fromEntries(all.flatMap((name) => [name, `PENSTOCK_${name}`]).map((name) => [name, env[name]]))
 }

@@ -30,7 +30,7 @@ export function App({ store, actions }: { store: Store; actions: Actions }) {
   const gpus = state.fleet.all()
   const totals = totalsOf(gpus, state.nowMs)
   const troubles = troublesOf(state)
-  const isEmpty = state.phase === 'open' && gpus.length === 0
+  const isEmpty = state.isListed && state.phase === 'open' && gpus.length === 0
   const busiest = totals.hottest?.gpu.id ?? gpus[0]?.id
   if (state.picked === undefined && busiest !== undefined) queueMicrotask(() => actions.pickFirst(busiest))
   return (

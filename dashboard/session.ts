@@ -9,7 +9,7 @@ import { Outages } from './model/outages.ts'
 import { flowBetween, troublesOf } from './model/pipeline.ts'
 import { pointsOf, ranges, windowS } from './model/series.ts'
 import { isStale } from './model/fleet.ts'
-import { type Fetch, isForbidden, isOverloaded, isWrongKey, openApi, reasonOf } from './net/api.ts'
+import { type Fetch, isAnswer, isForbidden, isOverloaded, isWrongKey, openApi, reasonOf } from './net/api.ts'
 import { Poll } from './net/poll.ts'
 import { follow } from './net/stream.ts'
 import type { Store } from './state.ts'
@@ -72,7 +72,7 @@ export class Session {
     // While there is nothing yet, whoever waits for the first value does not want to wait a minute.
     this.#list = this.#poll(
       'list',
-      () => (store.state.fleet.size === 0 ? emptyMs : listMs),
+      () => (store.state.isListed && store.state.fleet.size > 0 ? listMs : emptyMs),
       (signal) => this.#askList(signal),
     )
     this.#pipeline = this.#poll('pipeline', pipelineMs, (signal) => this.#askPipeline(signal))
@@ -128,7 +128,11 @@ export class Session {
         this.#refused(error)
         if (signal.aborted) return
         if (isOverloaded(error)) this.#hadTime('list', false)
-        else this.#tell({ pipelineError: reasonOf(error) })
+        else if (isAnswer(error)) {
+          // The key is good, and what the list is read from is away: the pipeline says so, and the stream goes on without it.
+          this.#store.set({ phase: 'open' })
+          return
+        } else this.#tell({ pipelineError: reasonOf(error) })
         await this.#world.sleep(Math.max(firstMs, leaveMs(error)), signal).catch(() => {})
       }
     }
@@ -175,7 +179,7 @@ export class Session {
     this.#heard(list.as_of)
     const { fleet } = this.#store.state
     fleet.replace(list)
-    this.#store.set({ phase: 'open', fleetVersion: fleet.version })
+    this.#store.set({ phase: 'open', isListed: true, fleetVersion: fleet.version })
   }
 
   async #askPipeline(signal: AbortSignal): Promise<void> {

@@ -25,6 +25,8 @@ export interface State {
   readonly keyProblem: string | undefined
   readonly link: Link
   readonly upstream: Upstream | undefined
+  /** Whether the list of GPUs has come: before, that there is none says nothing. */
+  readonly isListed: boolean
   /** Changes in place; `fleetVersion` tells. */
   readonly fleet: FleetModel
   readonly fleetVersion: number
@@ -54,6 +56,7 @@ export function firstState(nowMs: number): State {
     keyProblem: undefined,
     link: { state: 'connecting' },
     upstream: undefined,
+    isListed: false,
     fleet: new FleetModel(),
     fleetVersion: 0,
     pipeline: undefined,

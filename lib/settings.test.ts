@@ -100,6 +100,19 @@ test('a URL', (t) => {
   for (const text of ['broker:8080', 'ftp://x', 'http://', '/produce', 'http://x/?a=1']) {
     t.equal(errorOf(table, { X: text }), `X=${text}: want an http or https URL such as http://127.0.0.1:8080`)
   }
+  const secret = errorOf(table, { X: 'http://ann:hunter2@x' })
+  t.match(secret, /^X: the address holds a name or a password: want it without/)
+  t.notMatch(secret, /hunter2/)
+  t.end()
+})
+
+test('several URLs', (t) => {
+  const table = { row: setting.urls('X', { help: 'h', default: '' }) }
+  t.same(readSettings(table, { env: { X: 'http://a:1/, https://b' } }).row, ['http://a:1', 'https://b'])
+  t.same(readSettings(table, { env: {} }).row, [])
+  for (const text of ['broker-0', 'http://a,', 'http://a http://b']) {
+    t.match(errorOf(table, { X: text }), /^X=.*: want http or https URLs with commas, such as /)
+  }
   t.end()
 })
 

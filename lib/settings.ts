@@ -157,6 +157,14 @@ export const setting = {
     want: 'an http or https URL such as http://127.0.0.1:8080',
     parse: parseUrl,
   })),
+  /** Several of them, between commas; an empty default is the empty list. */
+  urls: kind<readonly string[], object>(() => ({
+    want: 'http or https URLs with commas, such as http://127.0.0.1:8090,http://127.0.0.1:8091',
+    parse(text) {
+      const urls = text === '' ? [] : text.split(',').map((part) => parseUrl(part.trim()))
+      return urls.every((url) => url !== undefined) ? urls : undefined
+    },
+  })),
   choice,
 }
 
@@ -201,6 +209,9 @@ function parseUrl(text: string): string | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) return undefined
   if (url.search !== '' || url.hash !== '') return undefined
+  // Nobody sends them, and addresses are shown and logged.
+  if (url.username !== '' || url.password !== '')
+    throw new WrongValue('the address holds a name or a password: want it without, and a secret in the setting for it')
   return url.href.replace(/\/+$/, '')
 }
 

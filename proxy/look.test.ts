@@ -59,6 +59,20 @@ test('a group that is read at one broker is not idle; one whose records are all 
   t.notOk('oldest_unacknowledged_s' in work)
 })
 
+test('topics and groups may have the names that objects have for themselves', async (t) => {
+  const names = ['constructor', '__proto__', 'toString']
+  const groups = Object.fromEntries(names.map((name) => [name, group]))
+  const topics = Object.fromEntries(names.map((name) => [name, { records: 1, produced: 1, bytes: 1, groups }]))
+  const bare = Object.fromEntries(names.map((name) => [name, { records: 1, produced: 1, bytes: 1, groups: {} }]))
+  const found = await allFigures(gatewayTo([{ topics: bare }, { topics }, { topics }]))
+  t.strictSame(Object.keys(found.topics).toSorted(), names.toSorted())
+  for (const figures of Object.values(found.topics)) {
+    t.equal(figures.records, 3)
+    t.strictSame(Object.keys(figures.groups).toSorted(), names.toSorted())
+    for (const { lag } of Object.values(figures.groups)) t.equal(lag, 2)
+  }
+})
+
 test('figures without one of the brokers say so', async (t) => {
   const { complete, topics } = await allFigures(gatewayTo([figures({}), undefined]))
   t.equal(complete, false)

@@ -172,7 +172,7 @@ async function openGates(gateway: Gateway, topics: readonly TopicInfo[]): Promis
   for (const { topic, partition, owner } of shut) {
     const canBeAsked = ({ ordinal }: Member): boolean =>
       ordinal === owner || answers.some(({ member }) => member.ordinal === ordinal)
-    const figures = answers.flatMap(({ told }) => told.topics[topic.name] ?? [])
+    const figures = answers.flatMap(({ told }) => new Map(Object.entries(told.topics)).get(topic.name) ?? [])
     const names = new Set(figures.flatMap(({ groups }) => Object.keys(groups)))
     const groups = [...names].map((name) => figures.flatMap((each) => each.groups[name]?.logs ?? []))
     const isOld = (log: { readonly broker: number; readonly partition: number }): boolean =>
@@ -186,20 +186,22 @@ async function openGates(gateway: Gateway, topics: readonly TopicInfo[]): Promis
 /** The figures of all brokers, added up. `complete` is false while a broker is missing from them. */
 export async function allFigures(gateway: Gateway): Promise<Pick<ProxyStatus, 'complete' | 'topics'>> {
   const answers = await askAll<BrokerStatus>(gateway, '/status')
-  const topics: Record<string, TopicStatus> = {}
-  for (const answer of answers) {
-    for (const [name, figures] of Object.entries(answer.told.topics)) topics[name] = addTopics(topics[name], figures)
+  // Maps: who consumes names the groups, and of an object `constructor` is a member already.
+  const topics = new Map<string, TopicStatus>()
+  for (const { told } of answers) {
+    for (const [name, figures] of Object.entries(told.topics)) topics.set(name, addTopics(topics.get(name), figures))
   }
   const { members } = gateway.cluster
-  return { complete: members.missing === 0 && answers.length === members.all.length, topics }
+  const complete = members.missing === 0 && answers.length === members.all.length
+  return { complete, topics: Object.fromEntries(topics) }
 }
 
 function addTopics(known: TopicStatus | undefined, more: TopicStatus): TopicStatus {
   if (known === undefined) return more
-  const groups: Record<string, GroupStatus> = { ...known.groups }
+  const groups = new Map(Object.entries(known.groups))
   for (const [name, group] of Object.entries(more.groups)) {
-    const mine = groups[name]
-    groups[name] = mine === undefined ? group : addGroups(mine, group)
+    const mine = groups.get(name)
+    groups.set(name, mine === undefined ? group : addGroups(mine, group))
   }
   return {
     records: known.records + more.records,
@@ -207,7 +209,7 @@ function addTopics(known: TopicStatus | undefined, more: TopicStatus): TopicStat
     bytes: known.bytes + more.bytes,
     ...(known.open === undefined && more.open === undefined ? {} : { open: (known.open ?? 0) + (more.open ?? 0) }),
     missing: addMissing(known.missing, more.missing),
-    groups,
+    groups: Object.fromEntries(groups),
   }
 }
 

@@ -19,7 +19,7 @@ import type { Gateway } from './forward.ts'
 import { allFigures } from './look.ts'
 import type { Member } from './members.ts'
 import { describeMembers, proxyRoutes, statsRoute } from './routes.ts'
-import { listedUrls, urlOf, type ProxySettings } from './settings.ts'
+import { urlOf, type ProxySettings } from './settings.ts'
 import { tableVersion } from './table.ts'
 import { connectMs, Upstreams } from './upstream.ts'
 import { watchBrokers } from './watch.ts'
@@ -39,7 +39,8 @@ export async function run(settings: ProxySettings, signal: AbortSignal, lookUp =
   const metrics = createMetrics('proxy')
   const tls = openTls(settings, { log, metrics })
   const tracer = openTracer(settings, { log, metrics })
-  const listed = listedUrls(settings)
+  // None listed: they are looked up by name.
+  const listed = settings.brokers.length > 0 ? settings.brokers : undefined
   const name = listed === undefined ? settings.brokerService : undefined
   const connect = tls.client === undefined ? undefined : await connectorOf(tls.client, connectMs, name)
   const { serviceToken: token, answerMs } = settings

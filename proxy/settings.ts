@@ -10,10 +10,9 @@ export const proxySettings = {
   ...commonSettings,
   ...httpSettings,
   ...tracingSettings,
-  brokers: setting.list('BROKERS', {
+  brokers: setting.urls('BROKERS', {
     help: 'addresses of the brokers; unset: those that the name BROKER_SERVICE has',
     default: '',
-    want: 'http or https URLs with commas, such as http://127.0.0.1:8090,http://127.0.0.1:8091',
   }),
   brokerService: setting.text('BROKER_SERVICE', {
     help: 'name with an address for each broker, such as a headless service; TLS_CA asks for https, and this name in the certificate',
@@ -68,15 +67,8 @@ export const proxySettings = {
 
 export type ProxySettings = Settings<typeof proxySettings>
 
-type Where = Pick<ProxySettings, 'brokers' | 'brokerPort' | 'tlsCa'>
-
-/** The addresses of the brokers that are listed; `undefined` where they have to be looked up. */
-export function listedUrls({ brokers }: Where): string[] | undefined {
-  return brokers.length > 0 ? brokers.map((url) => url.replace(/\/+$/, '')) : undefined
-}
-
 /** The URL of the broker that has this address. */
-export function urlOf({ brokerPort, tlsCa }: Where, address: string): string {
+export function urlOf({ brokerPort, tlsCa }: Pick<ProxySettings, 'brokerPort' | 'tlsCa'>, address: string): string {
   const host = address.includes(':') ? `[${address}]` : address
   return `${tlsCa === undefined ? 'http' : 'https'}://${host}:${brokerPort}`
 }

@@ -13,7 +13,8 @@ export interface OwnerChange {
   readonly owner: Owner
 }
 
-const fields = ['namespace', 'pod', 'container', 'hpc_job', 'user'] as const satisfies (keyof Owner)[]
+/** What an owner is told by. */
+export const ownerFields = ['namespace', 'pod', 'container', 'hpc_job', 'user'] as const satisfies (keyof Owner)[]
 
 export const nobody: Owner = { namespace: '', pod: '', container: '', hpc_job: '', user: '' }
 
@@ -22,7 +23,18 @@ export function ownerOf({ namespace, pod, container, labels }: GpuRecord): Owner
 }
 
 export function isSameOwner(a: Owner, b: Owner): boolean {
-  return fields.every((field) => a[field] === b[field])
+  return ownerFields.every((field) => a[field] === b[field])
+}
+
+/** {@link isSameOwner} of {@link ownerOf} the record, without making an object for each. */
+export function isOwnerOf(owner: Owner, { namespace, pod, container, labels }: GpuRecord): boolean {
+  return (
+    owner.namespace === namespace &&
+    owner.pod === pod &&
+    owner.container === container &&
+    owner.hpc_job === (labels['hpc_job'] ?? '') &&
+    owner.user === (labels['user'] ?? '')
+  )
 }
 
 /**

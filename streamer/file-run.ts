@@ -4,7 +4,7 @@ import type { Tracer } from '#lib/tracing'
 import { Batcher, type Batch } from './batch.ts'
 import type { FileCheckpoint } from './checkpoint.ts'
 import { SourceError, type OpenFile, type Text } from './files.ts'
-import { CsvReader } from './formats/csv.ts'
+import { CsvReader, fieldsMax } from './formats/csv.ts'
 import { formatOf, type Format } from './formats/format.ts'
 import { TimeShift, noSpan } from './formats/times.ts'
 import type { Lane, OpenLane } from './lane.ts'
@@ -154,6 +154,8 @@ async function readHeader(
       if (!(await text.readInto(reader))) reader.finish()
     }
     if (reader.fault !== undefined) throw new SourceError(`${file.path} has no header line: ${reader.fault}`)
+    if (reader.fieldCount > fieldsMax)
+      throw new SourceError(`${file.path} has a header of ${reader.fieldCount} columns: want at most ${fieldsMax}`)
     const columns = Array.from({ length: reader.fieldCount }, (_, field) => reader.text(field))
     const format = formatOf(columns)
     if ('refused' in format) throw new SourceError(`${file.path}: ${format.refused}`)

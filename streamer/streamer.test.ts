@@ -291,6 +291,7 @@ test('what cannot be read says so in one line, and the others are read', async (
   writeFileSync(at('empty.csv'), '')
   writeFileSync(at('empty.csv.gz'), gzipSync(''))
   writeFileSync(at('foreign.csv'), 'a,b,c\n1,2,3\n')
+  writeFileSync(at('wide.csv'), `${','.repeat(200_000)}\n1\n`)
   writeFileSync(at('good.csv'), header + rows(5))
   const whole = gzipSync(header + rows(2000, 0, 10_000))
   writeFileSync(at('cut.csv.gz'), whole.subarray(0, whole.length - 2000))
@@ -301,6 +302,7 @@ test('what cannot be read says so in one line, and the others are read', async (
     'empty.csv',
     'empty.csv.gz',
     'foreign.csv',
+    'wide.csv',
     'no*.csv',
     'cut.csv.gz',
     'damaged.csv.gz',
@@ -319,6 +321,7 @@ test('what cannot be read says so in one line, and the others are read', async (
     /\/empty\.csv is empty: want CSV with a header line$/,
     /empty\.csv\.gz is empty: want CSV with a header line$/,
     /foreign\.csv: the header is "a,b,c": want a DCGM export/,
+    /wide\.csv has a header of 200001 columns: want at most 512$/,
     /cut\.csv\.gz is not a whole gzip file, it ends behind byte \d+ of its text .*: copy it again$/,
     /damaged\.csv\.gz is damaged behind byte \d+/,
   ]

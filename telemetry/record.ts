@@ -259,8 +259,8 @@ function wrongAmount(name: string, amount: unknown): string | undefined {
   return `${name} is ${describe(amount)}: want a number from 0, or null when the source reports none`
 }
 
-/** A value as an operator would quote it, cut to a readable length. */
-function describe(value: unknown): string {
+/** A value as an operator would quote it, cut to a readable length: what is refused may be a megabyte. */
+export function describe(value: unknown): string {
   if (value === undefined) return 'missing'
   if (value === '') return 'empty'
   if (typeof value === 'string') return `"${value.length > 60 ? `${value.slice(0, 60)}…` : value}"`

@@ -38,6 +38,11 @@ test('counters may run past the 32-bit and the floating-point blank', async (t) 
   for (const value of [2_147_483_648, 5e9, 140_737_488_355_400, 1e17]) t.equal(parseValue(String(value)), value)
 })
 
+test('a text of a million digits that is no number is told as fast as it is read', async (t) => {
+  const digits = '1'.repeat(1_000_000)
+  for (const text of [`${digits}x`, `1.${digits}x`, `.${digits}x`, `1e${digits}x`]) t.equal(parseValue(text), undefined)
+})
+
 test('what is no number is told apart from a blank', async (t) => {
   for (const text of ['12 W', 'abc', '0x1f', '1,000', 'Infinity', '-inf', '1e999', '-1e999', '--1', '1.2.3']) {
     t.equal(parseValue(text), undefined, text)

@@ -12,6 +12,7 @@ import type { Fleet, GpuList, Host, Pipeline, Telemetry } from '#api/contract'
 import { sampleFiles } from '#streamer/fleet/sample'
 import { root, type Scope, startRole, temporaryFolder } from './start.ts'
 import { skipWithout, tools } from './tools.ts'
+import { until } from './until.ts'
 
 const sample = join(root, '../shared/data/dcgm_metrics_20250718_134233.csv')
 const key = 'a-key-for-the-test'
@@ -51,7 +52,7 @@ test('what the API answers is what the file says', { timeout: 590_000 }, async (
     return (await answer.json()) as T
   }
   const settled = ({ store }: Pipeline) => store.received === rows.length
-  const pipeline = await until(t, () => ask<Pipeline>('/api/v1/pipeline'), settled)
+  const pipeline = await until(() => ask<Pipeline>('/api/v1/pipeline'), settled)
   t.match(pipeline, { totals: { dead: 0 }, brokers: [{ broker: 0, state: 'up' }], streamer: { read: rows.length } })
 
   const { gpus } = await ask<GpuList>('/api/v1/gpus')
@@ -119,7 +120,6 @@ test('what the API answers is what the file says', { timeout: 590_000 }, async (
       t.ok(stdout.length > 10, line.slice(0, 110))
     }
     const posted = await until(
-      t,
       () => ask<GpuList>('/api/v1/gpus?host=worker-node-1'),
       (answer) => answer.gpus.length === 2,
     )
@@ -167,16 +167,4 @@ function curlLines(markdown: string): string[] {
 
 function byText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
-}
-
-/** Asks again and again until the answer is accepted. The test's own time-out ends it. */
-async function until<T>(t: Scope, ask: () => Promise<T>, accepted: (answer: T) => boolean): Promise<T> {
-  let over = false
-  t.teardown(() => (over = true))
-  for (;;) {
-    const answer = await ask()
-    if (accepted(answer)) return answer
-    if (over) throw new Error(`the test is over, last answer: ${JSON.stringify(answer)}`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
 }

@@ -132,3 +132,20 @@ test('a wrong key, no key, an empty store, and a broker that is killed', { skip 
   t.match(await textOf(page, 'utilisation', /12/), /12\.0 %/)
   t.strictSame(errors, [])
 })
+
+test('a page that is opened while the database is away shows what is live, and what waits', { skip }, async (t) => {
+  const broker = await startRole(t, 'broker', { env: { DATA_DIR: temporaryFolder(t) } })
+  const away = { STORE: 'influx2', INFLUXDB_URL: 'http://127.0.0.1:9', INFLUXDB_TOKEN: 'none', INFLUXDB_ORG: 'none' }
+  const api = await startRole(t, 'api', { env: { MSG_QUEUE_ADDR: broker.url, API_KEY: key, ...away } })
+  const { page } = await (await openBrowser(t)).page()
+  await page.goto(`${api.url}/#key=${key}`)
+  t.match(await textOf(page, 'troubles', /store is down/), /^The store is down\. .*ECONNREFUSED/)
+  await textOf(page, 'link', /Live$/)
+  t.equal(await page.getByTestId('sum-stored').textContent(), '–', 'what is not known is no zero')
+  t.equal(await page.locator('.empty').count(), 0, 'nobody says that the store holds no GPU')
+
+  const body = JSON.stringify({ metric: 'DCGM_FI_DEV_GPU_UTIL', value: 41, hostname: 'node-1', gpu_id: '0' })
+  const headers = { 'x-api-key': key, 'content-type': 'application/json' }
+  t.equal((await fetch(`${api.url}/telemetry`, { method: 'POST', headers, body })).status, 200)
+  t.match(await textOf(page, 'utilisation', /41/), /41\.0 %/, 'a value needs no store to be seen')
+})

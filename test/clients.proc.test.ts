@@ -4,7 +4,6 @@
  */
 
 import { request as open, type IncomingMessage, type ServerResponse } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { EventSource } from 'eventsource'
 import { t as file, test, type Test } from 'tap'
 import { openBrowser } from './browser.ts'
@@ -12,6 +11,7 @@ import { listen } from './listen.ts'
 import { start, startRole, type Scope, type StartedRole } from './start.ts'
 import type { Started } from './started.ts'
 import { roleEngines, skipWithout, tools } from './tools.ts'
+import { until } from './until.ts'
 
 file.setTimeout(600_000)
 
@@ -330,15 +330,4 @@ async function outputOf(started: Started): Promise<string> {
   const { code } = await started.exited
   if (code !== 0) throw new Error(`${started.name}: status ${code}\n${started.tail()}`)
   return started.stdout.join('\n')
-}
-
-/** Asks until the answer is good. */
-async function until<T>(ask: () => Promise<T>, isGood: (answer: T) => boolean): Promise<T> {
-  const deadlineMs = performance.now() + waitMs
-  for (;;) {
-    const answer = await ask()
-    if (isGood(answer)) return answer
-    if (performance.now() > deadlineMs) throw new Error(`waited too long: ${JSON.stringify(answer)}`)
-    await sleep(50)
-  }
 }

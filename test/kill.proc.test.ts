@@ -15,7 +15,8 @@ import { t as thisFile, test } from 'tap'
 import { openStore } from '#store/open'
 import { sampleFiles } from '#streamer/fleet/sample'
 
-import { startRole, temporaryFolder, type Scope, type StartedRole } from './start.ts'
+import { startRole, temporaryFolder, type StartedRole } from './start.ts'
+import { until } from './until.ts'
 
 thisFile.setTimeout(600_000)
 
@@ -62,7 +63,7 @@ test('kill -9 of the broker, the collector and the streamer: the table is exact'
   const underWay = async (): Promise<void> => {
     const received = async (): Promise<number> => (await statusOf<CollectorStatus>(collector))?.received ?? 0
     const had = await received()
-    await until(t, received, (now) => now > had + rows / 50)
+    await until(received, (now) => now > had + rows / 50)
   }
 
   await underWay()
@@ -78,13 +79,11 @@ test('kill -9 of the broker, the collector and the streamer: the table is exact'
   streamer = await startStreamer()
 
   const read = await until(
-    t,
     () => statusOf<StreamerStatus>(streamer),
     (status) => status?.done === true,
   )
   t.match(read, { read: rows, dead: 0 })
   const settled = await until(
-    t,
     () => statusOf<CollectorStatus>(collector),
     (status) => {
       return status !== undefined && status.stored + status.not_reported >= rows
@@ -166,16 +165,4 @@ async function statusOf<Status>(role: StartedRole): Promise<Status | undefined> 
     (status) => status as Status,
     () => undefined,
   )
-}
-
-/** Asks again and again until the answer is accepted. The test's own time-out ends it. */
-async function until<T>(t: Scope, ask: () => Promise<T>, accepted: (answer: T) => boolean): Promise<T> {
-  let over = false
-  t.teardown(() => (over = true))
-  for (;;) {
-    const answer = await ask()
-    if (accepted(answer)) return answer
-    if (over) throw new Error(`the test is over, last answer: ${JSON.stringify(answer)}`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
 }

@@ -13,6 +13,7 @@ import { Client } from '#wire/client'
 import { fillUp, mounted, skipWithoutMounts as skip } from './disks.ts'
 import { influx1, influx2, influx3 } from './influx.ts'
 import { startPenstock, startRole, temporaryFolder, type Scope, type StartedRole } from './start.ts'
+import { until } from './until.ts'
 
 const isFull = process.env['PENSTOCK_TEST_FULL'] === '1'
 
@@ -164,15 +165,6 @@ async function settled(collector: StartedRole, load: Load): Promise<void> {
 /** Whether the store could be asked. */
 function hasTotals(status: Readonly<Record<string, unknown>>): boolean {
   return typeof status['received'] === 'number'
-}
-
-/** Asks again and again until the answer is accepted. The test's own time-out ends it. */
-async function until<T>(ask: () => Promise<T>, isAccepted: (answer: T) => boolean): Promise<T> {
-  for (;;) {
-    const answer = await ask()
-    if (isAccepted(answer)) return answer
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
 }
 
 /** What the store has not, or has otherwise; ten at most. */

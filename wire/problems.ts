@@ -72,7 +72,7 @@ export const problems = {
     'retry after the given seconds; MEMORY_BYTES sets its size',
   ),
   not_writable: kind(503, true, 'The broker cannot write now', 'retry after the given seconds'),
-  starting: kind(503, true, 'The broker is still recovering its logs', 'retry after the given seconds'),
+  starting: kind(503, true, 'Not ready yet', 'see detail; retry after the given seconds'),
   stopping: kind(503, true, 'The process is stopping', 'retry; another one answers'),
   draining: kind(503, true, 'The broker is being emptied', 'produce by the proxy, which knows another broker'),
   // Idempotent produce.

@@ -41,7 +41,7 @@ export function pingHeaders(version: string): Readonly<Record<string, string>> {
   return { 'x-influxdb-build': 'Penstock', 'x-influxdb-version': `1.8.0-penstock-${version}` }
 }
 
-const createDatabase = /^\s*CREATE\s+DATABASE\s+("(?:[^"\\]|\\.)+"|[A-Za-z_]\w*)\s*;?\s*$/i
+const createDatabase = /^\s*CREATE\s+DATABASE\s+("(?:[^"\\]|\\.)+"|[A-Za-z_]\w*)\s*(?:;\s*)?$/i
 
 /**
  * What a client of version 1 asks before it writes. There are no databases here, so there is nothing to make.

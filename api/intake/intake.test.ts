@@ -14,6 +14,16 @@ test('labels_raw as the sources write it', (t) => {
   t.end()
 })
 
+test('labels as long as a body may be are read, or refused, in one go', (t) => {
+  const n = 900_000
+  for (const wrong of [`a=${' '.repeat(n)}"`, `a${' '.repeat(n)}`, `a="${'"'.repeat(n)}x`, `a="${'\\'.repeat(n)}`]) {
+    t.equal(parseLabels(wrong), undefined)
+  }
+  t.same(parseLabels(`a=${' '.repeat(n)}1${' '.repeat(n)},b = ${' '.repeat(n)}"2"${' '.repeat(n)}`), { a: '1', b: '2' })
+  t.equal(Object.keys(parseLabels('a="b",'.repeat(n / 6)) ?? {}).length, 1)
+  t.end()
+})
+
 test('whatever labels hold, what was written is read', (t) => {
   const name = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,8}$/).filter((text) => text !== '__proto__')
   fc.assert(

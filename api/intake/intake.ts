@@ -41,6 +41,9 @@ function fallbackUuid({ hostname, gpu_id, device_id }: Input): string {
   return [hostname, gpu_id || device_id].filter(Boolean).join(':')
 }
 
+// Blanks are read in one place only: of 4,000 that could stand in three, each way of sharing them out was tried, for half a minute.
+const labelPattern = /^([A-Za-z_][\w.:/-]*)\s*=(?:\s*"((?:[^"\\]|\\.|"")*)"\s*|([^,"]*))(?:,\s*|$)/
+
 /**
  * Reads `app=ml-training,DCGM_FI_DRIVER_VERSION="535.129.03"`: pairs between commas; a value may stand in quotes, in which
  * `""` and `\"` are a quote (the sample files write the one, Prometheus the other).
@@ -51,7 +54,7 @@ export function parseLabels(text: string): Labels | undefined {
   const labels: Record<string, string> = {}
   let rest = text.trim()
   while (rest !== '') {
-    const match = /^([A-Za-z_][\w.:/-]*)\s*=\s*(?:"((?:[^"\\]|\\.|"")*)"|([^,"]*))\s*(?:,\s*|$)/.exec(rest)
+    const match = labelPattern.exec(rest)
     if (match === null) return undefined
     const [whole, name, quoted, bare] = match
     labels[name as string] = quoted === undefined ? (bare as string).trim() : quoted.replace(/\\(.)|""/g, unescape)

@@ -13,6 +13,13 @@ function only(text: string): Point {
   return point
 }
 
+test('a number as long as a body may be is refused in one go', (t) => {
+  for (const number of ['1', '1.', '.1']) {
+    t.match(read(`m a=${number}${'1'.repeat(900_000)}x`), [{ line: 1, wrong: /field/ }])
+  }
+  t.end()
+})
+
 test('lines as the documentation of InfluxDB has them', (t) => {
   t.match(only('myMeasurement,tag1=value1,tag2=value2 fieldKey="fieldValue" 1556813561098000000'), {
     measurement: 'myMeasurement',

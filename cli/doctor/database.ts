@@ -80,7 +80,7 @@ export async function lookAtInflux(place: InfluxPlace, signal: AbortSignal): Pro
     const identity = await detect(http, place)
     const engine =
       place.version === undefined || place.version === identity.version
-        ? ok(`InfluxDB ${identity.release} at ${where}; its DBRP mappings are not needed`)
+        ? ok(`InfluxDB ${identity.release} at ${where}${identity.version === 2 ? '; it needs no DBRP mapping' : ''}`)
         : problem(
             `InfluxDB ${identity.release} at ${where}, STORE=influx${place.version}`,
             `set STORE=influx${identity.version}, or auto`,

@@ -7,7 +7,7 @@ import { collectorSettings } from '#collector/settings'
 import { fetchOf } from '#lib/dial'
 import { httpSettings } from '#lib/http/settings'
 import { hostOf } from '#lib/service'
-import { commonSettings, setting, SettingsError } from '#lib/settings'
+import { commonSettings, setting, type Setting, SettingsError } from '#lib/settings'
 import { openTls } from '#lib/tls'
 import { proxySettings } from '#proxy/settings'
 import { embeddedPath } from '#store/open'
@@ -83,7 +83,8 @@ async function looksOf(wanted: Wanted & { readonly send: typeof fetch | undefine
   const isNamed = (...names: readonly Role[]): boolean => names.some((name) => roles.includes(name))
   const runs = (...names: readonly Role[]): boolean => roles.length === 0 || isNamed(...names)
   const tables = (Object.keys(roleTables) as Role[]).filter((name) => runs(name)).map((name) => roleTables[name])
-  const known = Object.values(roleTables).flatMap((table) => Object.values(table).map(({ name }) => name))
+  const rows = Object.values(roleTables).flatMap((table): Setting<unknown>[] => Object.values(table))
+  const secrets = new Map(rows.filter(({ secret }) => secret === true).map((row) => [row.name, row]))
 
   const { brokerIndex, topics } = brokerSettings
   const dataDir = config.value(commonSettings.dataDir)
@@ -102,12 +103,12 @@ async function looksOf(wanted: Wanted & { readonly send: typeof fetch | undefine
   return [
     {
       subject: 'settings',
-      run: () => lookAtSettings(config, tables, [...known, ...alsoKnown], contradictions(config, roles)),
+      run: () =>
+        lookAtSettings(config, tables, [...rows.map(({ name }) => name), ...alsoKnown], contradictions(config, roles)),
     },
     {
       subject: 'secrets',
-      run: () =>
-        lookAtFiles(config, [commonSettings.serviceToken, apiSettings.apiKeys, storeSettings.influxdbToken], nowMs),
+      run: () => lookAtFiles(config, [...secrets.values()], nowMs),
     },
     {
       subject: 'machine',
@@ -185,9 +186,7 @@ function brokerLooks(
     ...(asks
       ? [{ ...reach, url: config.value(msgQueueAddr), setting: 'MSG_QUEUE_ADDR', isGiven, isBehindProxy: false }]
       : []),
-    ...listed
-      .filter((url) => URL.canParse(url))
-      .map((url) => ({ ...reach, url, setting: 'BROKERS', isGiven: true, isBehindProxy: asks && isGiven })),
+    ...listed.map((url) => ({ ...reach, url, setting: 'BROKERS', isGiven: true, isBehindProxy: asks && isGiven })),
   ]
     .map((each): Look => ({ subject: 'broker', run: () => lookAtBroker(each, signal) }))
     .concat(

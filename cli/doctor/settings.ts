@@ -41,7 +41,7 @@ export function judgeNames(names: readonly string[], known: readonly string[]): 
     }
     if (isKnown.has(name) || name.length < bareCharactersMin) return []
     const meant = nearest(name, known, bareEditsMax)
-    return meant === undefined || isKnown.has(name)
+    return meant === undefined
       ? []
       : [warning(`${name} is no setting, and its name is close to one`, `did you mean ${meant}?`)]
   })

@@ -3,8 +3,9 @@
 import { commonSettings, setting } from '#lib/settings'
 import { type Account, accountsOf, findingsOf, readStoreSide } from '#store/accounts'
 import { openStore } from '#store/open'
-import { storePlace } from '#store/settings'
+import { isEmbedded, storePlace } from '#store/settings'
 import { command } from '../command.ts'
+import { storeDirOf } from './store_dir.ts'
 import { type Column, formatTable } from '../table.ts'
 import { brokerAliases, brokerSettings, brokerVariables, withBroker } from './broker.ts'
 
@@ -45,7 +46,8 @@ It changes nothing, and may run beside a pipeline that works. The status is 1 wh
   run: (settings, io) =>
     withBroker(settings, io, async (client) => {
       const { topics: figures = {} } = await client.status()
-      const store = await openStore(settings, { readOnly: true })
+      const dataDir = isEmbedded(settings) ? storeDirOf(settings.dataDir, io) : settings.dataDir
+      const store = await openStore({ ...settings, dataDir }, { readOnly: true })
       try {
         const { totals, rows } = await readStoreSide(store, true)
         const topics = await client.topics()

@@ -8,7 +8,7 @@ import { Problem } from '#wire/problems'
 import { didYouMean } from '../args.ts'
 import type { Io } from '../command.ts'
 
-/** Broker 0 of `penstock up`. */
+/** The proxy of `penstock up`. */
 const defaultAddress = 'http://127.0.0.1:8081'
 
 /** Every such tool's table begins with these. */
@@ -26,14 +26,7 @@ export const brokerSettings = {
 export const brokerAliases = { addr: 'msg-queue-addr' }
 
 /** The only variables that tools take from the environment: their other flags have names that others use, too. */
-export const brokerVariables = [
-  'MSG_QUEUE_ADDR',
-  'SERVICE_TOKEN',
-  'SERVICE_TOKEN_FILE',
-  'TLS_CA',
-  'TLS_CLIENT_CERT',
-  'TLS_CLIENT_KEY',
-]
+export const brokerVariables = ['MSG_QUEUE_ADDR', 'SERVICE_TOKEN', 'TLS_CA', 'TLS_CLIENT_CERT', 'TLS_CLIENT_KEY']
 
 /** How a broker is reached, as the settings say. @throws TlsError where a file of theirs cannot be used */
 export async function reachOf(
@@ -63,19 +56,25 @@ export async function withBroker<T>(
   }
 }
 
-/** An error, or in its place one that says what to do. @param flag and variable by which the address and the token are given */
+/**
+ * An error, or in its place one that says what to do. What did not come from the client is left as it is: a store that is away
+ * has the same words as a broker.
+ *
+ * @param flag and variable by which the address and the token are given
+ */
 export function explained(error: unknown, addr: string, flag = '--addr', variable = 'SERVICE_TOKEN'): unknown {
-  const code = networkCode(error)
-  const hint = code === undefined ? undefined : tlsHint(code, addr)
+  if (!(error instanceof Problem)) return error
+  const hint = tlsTrouble(error, addr)
   if (hint !== undefined) return new Error(hint, { cause: error })
+  const code = networkCode(error)
   if (code !== undefined && isNetwork.test(code)) {
     const what = `no broker answers at ${addr} (${code}): start one with penstock up, or give its address with ${flag}`
     return new Error(what, { cause: error })
   }
-  if (error instanceof Problem && error.code === 'unauthorized') {
+  if (error.code === 'unauthorized') {
     return new Error(`${addr} wants a token: set ${variable} to the one that it was started with`, { cause: error })
   }
-  if (error instanceof Problem && error.code === 'certificate_needed') {
+  if (error.code === 'certificate_needed') {
     const what = `${addr} wants a certificate: set TLS_CLIENT_CERT and TLS_CLIENT_KEY to one of an authority that it trusts`
     return new Error(what, { cause: error })
   }
@@ -83,7 +82,8 @@ export function explained(error: unknown, addr: string, flag = '--addr', variabl
 }
 
 /** What to do where a connection by TLS did not come about, or one without TLS where it should be by it. */
-function tlsHint(code: string, addr: string): string | undefined {
+export function tlsTrouble(error: unknown, addr: string): string | undefined {
+  const code = networkCode(error) ?? ''
   if (/^(SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER))/.test(code)) {
     return `${addr} shows a certificate that is not trusted here (${code}): set TLS_CA to the file of its authority`
   }

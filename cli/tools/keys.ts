@@ -2,11 +2,11 @@
 
 import type { KeyInfo } from '#api/contract'
 import { setting } from '#lib/settings'
-import { Problem } from '#wire/problems'
-import { Transport } from '#wire/transport'
+import type { Transport } from '#wire/transport'
 import { UsageError } from '../args.ts'
 import { command, type Io } from '../command.ts'
 import { formatTable, printable, type Column } from '../table.ts'
+import { explainedApi, reachSettings, reachVariables, transportTo } from './api.ts'
 
 const verbs = ['create', 'list', 'rotate', 'expire', 'revoke'] as const
 type Verb = (typeof verbs)[number]
@@ -57,7 +57,7 @@ it is made or rotated, on standard output; everything else is said on standard e
   penstock keys rotate 4hXqz0TnLm --grace 1h
 `,
   settings: {
-    apiUrl: setting.url('API_URL', { help: 'the API to talk to', default: 'http://127.0.0.1:8080' }),
+    ...reachSettings,
     apiKey: setting.secrets('API_KEY', {
       help: 'a key of the scope admin',
       pattern: /^[\x21-\x2b\x2d-\x7e]{8,512}$/,
@@ -65,14 +65,14 @@ it is made or rotated, on standard output; everything else is said on standard e
     }),
     ...own,
   },
-  reads: ['API_URL', 'API_KEY', 'API_KEY_FILE'],
+  reads: reachVariables,
   positionals: { min: 1, max: 2 },
   async run(settings, io, { positionals: [name = '', subject] }) {
     const verb = verbs.find((each) => each === name)
     if (verb === undefined) throw new UsageError([`want ${verbs.join(', ')}, not ${JSON.stringify(name)}`])
     checkUsage(verb, subject, settings)
-    const { apiUrl: url, apiKey: token } = settings
-    const api = new Transport({ url, token })
+    const { apiUrl: url, tlsCa, tlsClientCert, tlsClientKey } = settings
+    const api = await transportTo({ apiUrl: url, tlsCa, tlsClientCert, tlsClientKey }, settings.apiKey, io)
     try {
       if (verb === 'list') list(await allKeys(api), settings.json, io)
       else if (verb === 'create')
@@ -84,7 +84,11 @@ it is made or rotated, on standard output; everything else is said on standard e
       }
       return 0
     } catch (error) {
-      throw withAdvice(error, url)
+      throw explainedApi(
+        error,
+        url,
+        (detail) => `${url} wants a key of the scope admin: set API_KEY or API_KEY_FILE (${detail})`,
+      )
     }
   },
 })
@@ -165,16 +169,4 @@ function boundsText({ hosts, sites, topics }: KeyInfo): string {
 /** `2026-01-01T00:00Z`. */
 function dayOf(time: string | null): string | undefined {
   return time === null ? undefined : `${time.slice(0, 16)}Z`
-}
-
-function withAdvice(error: unknown, url: string): unknown {
-  if (!(error instanceof Problem)) return error
-  const { detail } = error.toJSON()
-  if (error.code === 'unauthorized') {
-    return new Error(`${url} wants a key of the scope admin: set API_KEY or API_KEY_FILE (${detail})`, { cause: error })
-  }
-  if (error.code !== 'unavailable' || error.cause === undefined) return new Error(detail, { cause: error })
-  return new Error(`no API answers at ${url}: start one, or give its address with --api-url (${detail})`, {
-    cause: error,
-  })
 }

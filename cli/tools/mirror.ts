@@ -54,7 +54,7 @@ A partition goes to one partition of the target, in order. The topics must be th
     tlsClientKey,
   },
   // The others have names that mean something else to the roles.
-  reads: ['FROM_TOKEN', 'FROM_TOKEN_FILE', 'TO_TOKEN', 'TO_TOKEN_FILE', 'TLS_CA', 'TLS_CLIENT_CERT', 'TLS_CLIENT_KEY'],
+  reads: ['FROM_TOKEN', 'TO_TOKEN', 'TLS_CA', 'TLS_CLIENT_CERT', 'TLS_CLIENT_KEY'],
   async run(settings, io) {
     const { from, to, topics, group, once } = settings
     if (from === undefined || to === undefined || topics.length === 0) {

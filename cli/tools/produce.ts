@@ -17,7 +17,8 @@ export const produce = command({
   about: `Sends records to a topic: the words behind its name, or the lines of standard input, a record a line
 (NDJSON, or any text). It ends when the broker has acknowledged all of them.
 `,
-  more: `  penstock produce telemetry '{"metric":"power","uuid":"GPU-1","time":"2026-01-01T00:00:00Z","value":412}'
+  more: `  penstock produce telemetry '{"metric":"DCGM_FI_DEV_POWER_USAGE","uuid":"GPU-1","hostname":"node-1","gpu_id":"0",
+    "time":"2026-01-01T00:00:00Z","value":412}'
   penstock produce notes --key rack-7 < notes.txt
 `,
   settings: {

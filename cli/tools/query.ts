@@ -6,7 +6,9 @@ import { isEmbedded, storePlace } from '#store/settings'
 import type { LatestRow } from '#store/store'
 import { UsageError } from '../args.ts'
 import { command } from '../command.ts'
+import { storeDirOf } from './store_dir.ts'
 import { formatTable, type Column } from '../table.ts'
+import { reachVariables } from './api.ts'
 import { apiSettings, queryApi, questions } from './query_api.ts'
 
 const settings = {
@@ -41,15 +43,16 @@ ${list}`,
 `,
   positionals: { max: 100 },
   settings,
-  reads: ['DATA_DIR', 'API_URL', 'API_KEY', ...Object.values(storePlace).map(({ name }) => name)],
-  async run({ host, gpu, metric, namespace, json, apiUrl, apiKey, format, ...place }, io, { positionals, flags }) {
+  reads: ['DATA_DIR', ...reachVariables, ...Object.values(storePlace).map(({ name }) => name)],
+  async run({ host, gpu, metric, namespace, json, ...place }, io, { positionals, flags }) {
     if (positionals.length > 0) {
       const filter = storeFilters.find((name) => flags[name] !== undefined)
-      if (filter === undefined) return queryApi({ apiUrl, apiKey, format }, positionals, io)
+      if (filter === undefined) return queryApi(place, positionals, io)
       const instead = filter === 'json' ? '--format json' : `${filter}=${flags[filter]} behind the question`
       throw new UsageError([`--${filter} is for the store: write ${instead}`])
     }
-    const store = await openStore(place, { readOnly: true })
+    const dataDir = isEmbedded(place) ? storeDirOf(place.dataDir, io) : place.dataDir
+    const store = await openStore({ ...place, dataDir }, { readOnly: true })
     try {
       const isUuid = gpu?.includes('-') === true
       const filter = { hostname: host, uuid: isUuid ? gpu : undefined, metric, namespace }
@@ -58,7 +61,7 @@ ${list}`,
       if (json) io.stdout.write(rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
       else if (rows.length > 0) io.stdout.write(formatTable(columnsFor(rows), rows))
       if (rows.length === 0)
-        io.stderr.write(`nothing in the store of ${isEmbedded(place) ? place.dataDir : place.influxdbUrl} fits\n`)
+        io.stderr.write(`nothing in the store of ${isEmbedded(place) ? dataDir : place.influxdbUrl} fits\n`)
       return 0
     } finally {
       await store.close()

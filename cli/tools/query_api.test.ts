@@ -1,6 +1,14 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'tap'
+import { openStore } from '#store/open'
 import { gpuRecord, transferRecord } from '#store/samples'
 import { testApi, testKey } from '#test/api'
+import { newAuthority } from '#test/certificates'
+import { temporaryFolder } from '#test/start'
+import { skipWithout, tools } from '#test/tools'
 import type { Io } from '../command.ts'
 import { query } from './query.ts'
 
@@ -51,4 +59,38 @@ test('what is wrong is said with what would be right', async (t) => {
   await t.rejects(run(['gpus/GPU-x'], env), /there is no GPU GPU-x/)
   await t.rejects(run(['gpus'], { API_URL: url }), /send a key.*; set API_KEY, or give one with --api-key/)
   await t.rejects(run(['gpus'], { API_URL: 'http://127.0.0.1:9' }), /no API answers at .*: start one with penstock up/)
+})
+
+test('where the demo alone was run its store is meant, and it is said', async (t) => {
+  const dataDir = temporaryFolder(t)
+  await t.rejects(run(['--data-dir', dataDir]), /there is no store/)
+  await (await openStore({ dataDir: join(dataDir, 'demo') })).close()
+  t.match(await run(['--data-dir', dataDir]), { code: 0, err: /has no store, this is the demo's: .*demo\n/ })
+  await (await openStore({ dataDir })).close()
+  t.notMatch((await run(['--data-dir', dataDir])).err, /demo/)
+})
+
+test('the key may stand in a file, as it does for the roles', async (t) => {
+  const { url } = await testApi(t, { nowMs, records })
+  const file = join(temporaryFolder(t), 'key')
+  writeFileSync(file, `${testKey}\n`)
+  t.match(await run(['fleet'], { API_URL: url, API_KEY_FILE: file }), { code: 0 })
+  t.match(await run(['fleet'], { API_URL: url, PENSTOCK_API_KEY_FILE: file }), { code: 0 })
+  await t.rejects(run(['fleet'], { API_URL: url, API_KEY_FILE: `${file}-not` }), /API_KEY_FILE: .*cannot be read/)
+})
+
+test('an API with a certificate of its own is trusted by TLS_CA', { skip: skipWithout(tools.openssl) }, async (t) => {
+  const authority = newAuthority(t, 'ours')
+  const { cert, key } = authority.sign(temporaryFolder(t), 'api')
+  const server = createServer({ cert: readFileSync(cert), key: readFileSync(key) }, (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{"as_of":"2025-07-18T20:43:00Z","gpus":7}')
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const env = { API_URL: `https://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  await t.rejects(run(['fleet'], env), /shows a certificate that is not trusted here .*: set TLS_CA to the file/)
+  t.match(await run(['fleet'], { ...env, TLS_CA: authority.path }), { code: 0, out: /^gpus +7$/m })
 })

@@ -1,32 +1,22 @@
 /** `penstock query PATH`: any question of the API, for a person or a script. */
 
 import { contract } from '#api/contract'
-import { setting } from '#lib/settings'
-import { Problem } from '#wire/problems'
-import { Transport } from '#wire/transport'
+import { setting, type Settings } from '#lib/settings'
 import { didYouMean, UsageError } from '../args.ts'
 import type { Io } from '../command.ts'
 import { answerText, moreOf } from './answer.ts'
-
-/** The API of `penstock up`. */
-const defaultUrl = 'http://127.0.0.1:8080'
+import { explainedApi, reachSettings, transportTo } from './api.ts'
 
 const prefix = '/api/v1/'
 
 export const apiSettings = {
-  apiUrl: setting.url('API_URL', { help: 'where the API is', default: defaultUrl }),
+  ...reachSettings,
   apiKey: setting.text('API_KEY', { help: 'a key of it, where it wants one', secret: true }),
   format: setting.choice('FORMAT', {
     help: 'how the API answers: a table with charts, or as it sends it',
     values: ['table', 'json', 'csv', 'ndjson'],
     default: 'table',
   }),
-}
-
-interface ApiPlace {
-  readonly apiUrl: string
-  readonly apiKey: string | undefined
-  readonly format: 'table' | 'json' | 'csv' | 'ndjson'
 }
 
 const types = { table: 'application/json', json: 'application/json', csv: 'text/csv', ndjson: 'application/x-ndjson' }
@@ -44,7 +34,7 @@ export const questions: readonly { readonly path: string; readonly summary: stri
  * @throws UsageError for a path that there is not; Error that says what to do when there is no API, or it wants a key
  */
 export async function queryApi(
-  { apiUrl, apiKey, format }: ApiPlace,
+  { apiKey, format, ...reach }: Settings<typeof apiSettings>,
   words: readonly string[],
   io: Io,
 ): Promise<number> {
@@ -53,7 +43,7 @@ export async function queryApi(
   const given = new URLSearchParams(parameters.map(parameterOf))
   const search = given.size === 0 ? '' : `?${given.toString()}`
   // Of several keys, as the API itself is given them, any will do.
-  const transport = new Transport({ url: apiUrl, token: apiKey?.split(',', 1)[0] })
+  const transport = await transportTo(reach, apiKey?.split(',', 1)[0], io)
   try {
     const answer = await transport.open(`${prefix}${question}${search}`, {
       headers: { accept: types[format] },
@@ -63,7 +53,8 @@ export async function queryApi(
     else io.stdout.write(ended(await answer.text()))
     return 0
   } catch (error) {
-    throw explained(error, apiUrl)
+    const { apiUrl } = reach
+    throw explainedApi(error, apiUrl, (detail) => `${apiUrl}: ${detail}; set API_KEY, or give one with --api-key`)
   }
 }
 
@@ -99,17 +90,4 @@ function parameterOf(word: string): [name: string, value: string] {
 
 function ended(text: string): string {
   return text === '' || text.endsWith('\n') ? text : `${text}\n`
-}
-
-function explained(error: unknown, url: string): unknown {
-  if (!(error instanceof Problem)) return error
-  if (error.code === 'unauthorized') {
-    return new Error(`${url}: ${error.toJSON().detail}; set API_KEY, or give one with --api-key`, { cause: error })
-  }
-  if (error.code === 'unavailable' && error.cause !== undefined) {
-    return new Error(`no API answers at ${url}: start one with penstock up, or give its address with --api-url`, {
-      cause: error,
-    })
-  }
-  return new Error(error.toJSON().detail, { cause: error })
 }

@@ -4,6 +4,7 @@ import { commonSettings } from '#lib/settings'
 import { backUp, checkStore, reportOf, type TableReport, vacuum } from '#store/embedded/care'
 import { embeddedPath } from '#store/open'
 import { command, commandOf } from '../command.ts'
+import { storeDirOf } from './store_dir.ts'
 import { type Column, formatBytes, formatNumber, formatTable } from '../table.ts'
 
 const settings = { dataDir: commonSettings.dataDir }
@@ -25,7 +26,7 @@ is a sample. Reads the whole file, also beside a collector that writes to it.
   settings,
   reads,
   async run({ dataDir }, io) {
-    const { tables, fileBytes, freeBytes, samples } = reportOf(embeddedPath(dataDir))
+    const { tables, fileBytes, freeBytes, samples } = reportOf(embeddedPath(storeDirOf(dataDir, io)))
     io.stdout.write(formatTable(columns, tables))
     io.stdout.write(
       `\n${formatBytes(fileBytes)}, ${formatBytes(freeBytes)} of it free, ${formatNumber(samples)} samples, ` +
@@ -43,7 +44,7 @@ it. Ends with status 1 if something is damaged, a line each.
   settings,
   reads,
   async run({ dataDir }, io) {
-    const path = embeddedPath(dataDir)
+    const path = embeddedPath(storeDirOf(dataDir, io))
     const { troubles, blocks, samples } = checkStore(path)
     io.stdout.write(troubles.map((trouble) => `${trouble}\n`).join(''))
     if (troubles.length > 0) return 1
@@ -62,7 +63,7 @@ stop the collector and put the file in the place of DATA_DIR/store/penstock.db.
   reads,
   positionals: { min: 1, max: 1 },
   async run({ dataDir }, io, { positionals: [file = ''] }) {
-    backUp(embeddedPath(dataDir), file)
+    backUp(embeddedPath(storeDirOf(dataDir, io)), file)
     io.stdout.write(`copied to ${file}\n`)
     return 0
   },
@@ -76,7 +77,7 @@ takes as much space again until it is done.
   settings,
   reads,
   async run({ dataDir }, io) {
-    const path = embeddedPath(dataDir)
+    const path = embeddedPath(storeDirOf(dataDir, io))
     const before = reportOf(path).fileBytes
     vacuum(path)
     io.stdout.write(`${formatBytes(before)} before, ${formatBytes(reportOf(path).fileBytes)} now\n`)

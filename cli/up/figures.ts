@@ -20,6 +20,12 @@ export interface Figures {
   readonly collector: CollectorFigures
 }
 
+/** What is known while the collector cannot ask its store what it has. */
+export interface Waiting extends Omit<Figures, 'collector'> {
+  /** What keeps it, in its own words. */
+  readonly trouble: string
+}
+
 /** Where the roles listen. A streamer that is not started yet has no address. */
 export interface Addresses {
   readonly streamer: string | undefined
@@ -39,16 +45,16 @@ export async function readFigures(
   { streamer, proxy, collector }: Addresses,
   token: string | undefined,
   signal: AbortSignal,
-): Promise<Figures | undefined> {
+): Promise<Figures | Waiting | undefined> {
   const status = <T>(url: string) => getJson<T>(`${url}/status`, token, signal)
   try {
-    const figures = {
+    const others = {
       streamer: streamer === undefined ? undefined : await status<StreamerFigures>(streamer),
       broker: await status<BrokerFigures>(proxy),
-      collector: await status<CollectorFigures>(collector),
     }
-    // While its store is away a collector does not know what it has.
-    return typeof figures.collector.received === 'number' ? figures : undefined
+    const told = await status<CollectorFigures & Pick<CollectorStatus, 'trouble'>>(collector)
+    if (typeof told.received === 'number') return { ...others, collector: told }
+    return { ...others, trouble: told.trouble ?? 'the store is being opened' }
   } catch {
     return undefined
   }

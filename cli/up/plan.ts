@@ -2,6 +2,7 @@
 
 import { join, resolve } from 'node:path'
 import { fileSettingOf, flagOf, readSettings, SettingsError, type SettingTable } from '#lib/settings'
+import { demoDirOf } from '../demo.ts'
 import { notTaken, roleTables, type UpSettings } from './settings.ts'
 import type { Route } from './settled.ts'
 
@@ -62,8 +63,7 @@ export function planOf(settings: UpSettings, env: Variables, flags: Variables, n
   }
   if (demo && csv.length > 0) wrong.push('--demo with --csv: want one of them')
 
-  // A demo must never end up among real values.
-  const dataDir = demo ? join(settings.dataDir, 'demo') : settings.dataDir
+  const dataDir = demo ? demoDirOf(settings.dataDir) : settings.dataDir
   const portOf = (role: keyof typeof offsets, index: number) => String(port === 0 ? 0 : port + offsets[role] + index)
   const shared = { HOST: settings.host, STOP_GRACE: `${settings.stopGraceMs}ms`, DATA_DIR: dataDir }
   const plan = (name: string, role: RolePlan['role'], own: Record<string, string>, index = 0): RolePlan => {

@@ -3,7 +3,7 @@
 import type { Counts } from '#store/store'
 import { formatNumber } from '../table.ts'
 import type { SourceStatus } from '#wire/status'
-import { lagOf, type Figures } from './figures.ts'
+import { lagOf, type Figures, type Waiting } from './figures.ts'
 import type { Route } from './settled.ts'
 
 /** Over how long the rate is taken: long enough to stand still, short enough to follow. */
@@ -30,6 +30,13 @@ export class ProgressText {
       `${formatNumber(Math.round(this.#rate(received, nowMs)))} rows/s`,
     ]
     return parts.join(', ')
+  }
+
+  /** While nobody can say what is stored. */
+  waiting({ streamer, broker, trouble }: Waiting): string {
+    const { topics, group } = this.#route
+    const read = `read ${formatNumber(streamer?.read ?? 0)}${shareOf(streamer?.sources ?? [])}`
+    return `${read}, lag ${formatNumber(lagOf(broker, topics, group))}, nothing is stored now: ${trouble}`
   }
 
   #rate(rows: number, nowMs: number): number {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { noCounts, type Counts } from '#store/store'
 import type { Figures } from './figures.ts'
+import { ProgressText } from './progress_text.ts'
 import { isSettled, settledLine } from './settled.ts'
 
 const route = { topics: ['telemetry', 'transfers'], group: 'collector' }
@@ -59,4 +60,10 @@ test('the line always adds up', async () => {
       assert.equal(count('read') + count('of these from elsewhere'), sum, said)
     }),
   )
+})
+
+test('while the store is away the progress says so, and how far the rest is', async (t) => {
+  const { collector: _, ...others } = figures({ lag: 7 })
+  const text = new ProgressText(route).waiting({ ...others, trouble: 'the store: no answer' })
+  t.equal(text, 'read 10, lag 7, nothing is stored now: the store: no answer')
 })

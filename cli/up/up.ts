@@ -6,7 +6,7 @@ import { version } from '#lib/version'
 import type { Io } from '../command.ts'
 import { Progress } from '../progress.ts'
 import { accountOf, openAccount, readAccounts, writeAccounts, type Accounts } from './accounts.ts'
-import { readFigures, type Addresses, type Figures } from './figures.ts'
+import { readFigures, type Addresses, type Figures, type Waiting } from './figures.ts'
 import { Lock } from './lock.ts'
 import { LogLines } from './log_lines.ts'
 import { planOf, type Plan, type RolePlan } from './plan.ts'
@@ -32,7 +32,14 @@ const extraGraceMs = 5_000
  */
 export async function up(settings: UpSettings, io: Io, flags: Readonly<Record<string, string>>): Promise<number> {
   const plan = planOf(settings, io.env, flags, randomBytes(24).toString('base64url'))
-  const names = [...plan.brokers, plan.collector, plan.streamer].map(({ name }) => name)
+  const roles = [
+    ...plan.brokers,
+    plan.proxy,
+    plan.collector,
+    plan.streamer,
+    ...(plan.api === undefined ? [] : [plan.api]),
+  ]
+  const names = roles.map(({ name }) => name)
   const lines = new LogLines(io.stderr, [...names, 'up'])
   const progress = new Progress(io.stderr, (text) => lines.own('up', text, 'info'))
   const note = (text: string, level: 'info' | 'warn' | 'error' = 'info') => progress.print(lines.own('up', text, level))
@@ -124,7 +131,7 @@ class Run {
     if (accounts.open === sources) return accounts
     for (let polls = 0; ; polls++) {
       const figures = await this.#read(addresses, signal)
-      if (figures !== undefined && isDrained(figures, route)) {
+      if (figures !== undefined && !('trouble' in figures) && isDrained(figures, route)) {
         const opened = openAccount(accounts, sources, figures.collector)
         writeAccounts(dataDir, opened)
         return opened
@@ -139,6 +146,10 @@ class Run {
     for (;;) {
       const figures = await this.#read(addresses, signal)
       if (figures?.streamer === undefined) continue
+      if ('trouble' in figures) {
+        this.#progress.update(text.waiting(figures))
+        continue
+      }
       const account = accountOf(accounts, sources, figures.collector)
       if (demo || !isSettled(figures, route)) {
         this.#settledLine = ''
@@ -161,7 +172,7 @@ class Run {
   }
 
   /** What the roles say, after the pause between two looks. */
-  async #read(addresses: Addresses, signal: AbortSignal): Promise<Figures | undefined> {
+  async #read(addresses: Addresses, signal: AbortSignal): Promise<Figures | Waiting | undefined> {
     signal.throwIfAborted()
     await sleep(pollMs, undefined, { signal }).catch(() => signal.throwIfAborted())
     const figures = await readFigures(addresses, this.#settings.serviceToken?.current, signal)

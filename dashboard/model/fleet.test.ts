@@ -81,6 +81,13 @@ test('the slices of a GPU are told apart, and a GPU that the list never had is t
   const members = fleet.members
   fleet.take([recordOf({ slice: '1' }, 'used', nowMs, 1), recordOf({ slice: '2' }, 'used', nowMs, 2)])
   t.strictSame(fleet.all().map(labelOf), ['node-1:0/1', 'node-1:0/2'])
+  fleet.replace(
+    listOf([
+      { host: '', uuid: 'GPU-x' },
+      { index: '', uuid: 'GPU-y', slice: '1' },
+    ]),
+  )
+  t.strictSame(fleet.all().map(labelOf), ['GPU-x', 'node-1:GPU-y/1'], 'a GPU without a place is not nameless')
   t.ok(fleet.members > members, 'the map must be laid out anew')
   t.end()
 })

@@ -182,7 +182,8 @@ export function isStale(gpu: GpuState, nowMs: number): boolean {
   return nowMs - gpu.lastSeenMs > Math.max(staleAfterMsMin, staleIntervals * (gpu.intervalMs ?? 0))
 }
 
-/** `mtv5-dgx1-hgpu-031:5`, with its slice where it is one. */
-export function labelOf(gpu: GpuState): string {
-  return `${gpu.hostname}:${gpu.index}${gpu.slice === '' ? '' : `/${gpu.slice}`}`
+/** `mtv5-dgx1-hgpu-031:5`, with its slice where it is one; what the source did not name is told by the uuid. */
+export function labelOf({ hostname, index, slice, uuid }: GpuState): string {
+  const place = hostname === '' ? uuid : `${hostname}:${index === '' ? uuid : index}`
+  return slice === '' ? place : `${place}/${slice}`
 }

@@ -18,6 +18,15 @@ function fleetOf(hosts: number, perHost: number) {
   return gpusOf(samples)
 }
 
+test('GPUs whose source named no host have a row that says so, and shorten no name less', (t) => {
+  const { labels } = gridOf([...fleetOf(2, 1), ...gpusOf([{ host: '' }])], 600)
+  t.strictSame(
+    labels.map(({ text }) => text),
+    ['no host', '001', '002'],
+  )
+  t.end()
+})
+
 test('every GPU has a cell of its own inside the width, and is found there', (t) => {
   const sizes = fc.record({
     hosts: fc.integer({ min: 1, max: 60 }),

@@ -48,7 +48,12 @@ export function hasRoomForText({ width, height }: Pick<Cell, 'width' | 'height'>
 
 export function gridOf(gpus: readonly GpuState[], width: number): Grid {
   const hosts = [...Map.groupBy(gpus, ({ hostname }) => hostname)].sort(([a], [b]) => natural.compare(a, b))
-  const names = shortNames(hosts.map(([hostname]) => hostname))
+  const named = hosts.filter(([hostname]) => hostname !== '')
+  const names = [
+    // An empty name sorts before all others.
+    ...(named.length < hosts.length ? ['no host'] : []),
+    ...shortNames(named.map(([hostname]) => hostname)),
+  ]
   const slots = Math.max(1, ...hosts.map(([, own]) => slotsOf(own)))
   const labelWidth = Math.ceil(Math.max(1, ...names.map(({ length }) => length)) * sizes.character) + 8
   const { columns, rows, cellHeight } = shapeOf(

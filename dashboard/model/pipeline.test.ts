@@ -83,6 +83,21 @@ test('the API reaching no broker is said once: by the broker, where that is know
   t.end()
 })
 
+test('a store that is away is one trouble: the collector that waits for it is none', (t) => {
+  const { collector, store } = pipelineOf()
+  const away = { state: 'down', error: 'ECONNREFUSED' } as const
+  const waits = {
+    ...(collector as NonNullable<typeof collector>),
+    state: 'starting',
+    error: 'the store: ECONNREFUSED',
+  } as const
+  t.strictSame(titles({ pipeline: pipelineOf({ store: { ...store, ...away }, collector: waits }) }), [
+    'The store is down',
+  ])
+  t.strictSame(titles({ pipeline: pipelineOf({ collector: waits }) }), ['The collector is starting'])
+  t.end()
+})
+
 test('a source that cannot be read, and a group that is behind', (t) => {
   const source = { name: '/data/metrics.csv', rows: 0, dead: 0, bytes: 0, size: 10, done: false, error: 'no header' }
   const streamer = { state: 'up', error: null, read: 0, sent: 0, dead: 0, done: false, sources: [source] } as const

@@ -84,7 +84,9 @@ function partTroubles({ proxy, brokers, streamer, collector, store, topics }: Pi
   }
   say('proxy', 'The proxy', proxy, 'Nothing reaches the brokers until it is back.')
   say('streamer', 'The streamer', streamer, 'It goes on at its checkpoint.')
-  say('collector', 'The collector', collector, 'The brokers keep what it has not stored.')
+  // One that waits for the store is as well as it can be.
+  if (collector?.state !== 'starting' || store.state === 'up')
+    say('collector', 'The collector', collector, 'The brokers keep what it has not stored.')
   say('store', 'The store', store, 'The brokers keep what it cannot take.')
   for (const { name, error } of streamer?.sources ?? []) {
     if (error !== null) troubles.push(bad(`source ${name}`, `${shortSource(name)} cannot be read on`, error))

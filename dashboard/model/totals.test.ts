@@ -22,6 +22,12 @@ test('what is not reported takes no part, and is not zero', (t) => {
   t.end()
 })
 
+test('GPUs without a host count as GPUs, and make no host', (t) => {
+  const { gpus, hosts, gpusPerHost } = totals([{ index: '0' }, { index: '1' }, { host: '', uuid: 'GPU-x' }])
+  t.strictSame({ gpus, hosts, gpusPerHost }, { gpus: 3, hosts: 1, gpusPerHost: [2, 2] })
+  t.end()
+})
+
 test('a fleet without values has no sums', (t) => {
   const { power, utilisation, totalMib, hottest, newestMs } = totals([])
   t.strictSame([power.value, utilisation.value, totalMib, hottest, newestMs], [null, null, null, undefined, undefined])

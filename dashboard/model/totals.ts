@@ -46,6 +46,7 @@ export function totalsOf(all: readonly GpuState[], nowMs: number): Totals {
     if (celsius !== null && celsius > (hottest?.celsius ?? -Infinity)) hottest = { gpu, celsius }
   }
   const byHost = Map.groupBy(all, ({ hostname }) => hostname)
+  byHost.delete('')
   const perHost = [...byHost.values()].map((own) => new Set(own.map(({ uuid }) => uuid)).size)
   const powers = powerByDevice(gpus)
   return {

@@ -30,6 +30,11 @@ export function isOverloaded(error: unknown): boolean {
   return error instanceof Problem && error.code === 'overloaded'
 }
 
+/** Whether the API itself said no, rather than nobody, or a gateway before it. */
+export function isAnswer(error: unknown): boolean {
+  return error instanceof Problem && error.cause === undefined && 'retry_after_s' in error.extra
+}
+
 /** What a person is told of what went wrong. */
 export function reasonOf(error: unknown): string {
   if (error instanceof Problem) return error.cause === undefined ? error.toJSON().detail : 'no connection'

@@ -19,15 +19,17 @@ export function PipelinePanel({ state }: { state: State }) {
   }
   const { streamer, proxy, brokers, collector, store, totals, topics } = pipeline
   const progress = progressOf(pipeline)
+  // While it is away its account is not known, and no zero.
+  const isTold = store.error === null
   return (
     <section class="card pipeline" aria-labelledby="pipeline-title" data-testid="pipeline">
       <div class="head">
         <h2 id="pipeline-title">Pipeline</h2>
         <dl class="sums">
-          <Sum name="stored" value={totals.stored} />
+          <Sum name="stored" value={isTold ? totals.stored : undefined} />
           <Sum name="pending" value={totals.pending} />
           <Sum name="lag" value={totals.lag} />
-          <Sum name="dead" value={totals.dead} isBad={totals.dead > 0} />
+          <Sum name="dead" value={isTold ? totals.dead : undefined} isBad={totals.dead > 0} />
         </dl>
       </div>
       <ol class="flow">
@@ -62,9 +64,13 @@ export function PipelinePanel({ state }: { state: State }) {
           </Part>
         )}
         <Part name="Store" part={store}>
-          {format.count(store.stored)} values
-          <br />
-          {format.count(store.not_reported)} not reported
+          {isTold && (
+            <>
+              {format.count(store.stored)} values
+              <br />
+              {format.count(store.not_reported)} not reported
+            </>
+          )}
           {store.bytes !== null && `, ${format.bytes(store.bytes)}`}
         </Part>
       </ol>
@@ -94,11 +100,11 @@ function Part({ name, part, children }: PartProps) {
   )
 }
 
-function Sum({ name, value, isBad = false }: { name: string; value: number; isBad?: boolean }) {
+function Sum({ name, value, isBad = false }: { name: string; value: number | undefined; isBad?: boolean }) {
   return (
     <div class={isBad ? 'bad' : ''}>
       <dt>{name}</dt>
-      <dd data-testid={`sum-${name}`}>{format.count(value)}</dd>
+      <dd data-testid={`sum-${name}`}>{value === undefined ? '–' : format.count(value)}</dd>
     </div>
   )
 }

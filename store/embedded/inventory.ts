@@ -1,24 +1,12 @@
 /** What there is: the newest value of each series, and who they belong to. */
 
 import type { DatabaseSync } from 'node:sqlite'
+import { noGpu } from '../attributes.ts'
 import type { GpuAttributes, GpuFilter, GpuRow, HostRow, LatestFilter, LatestRow, NamespaceRow } from '../store.ts'
 import { type Directory, type ListedGpu, remembering } from './directory.ts'
 import { timeOf } from './instants.ts'
 import { prepared } from './kept.ts'
 import type { Labels } from '#telemetry/record'
-
-/** Of a series that belongs to no GPU. */
-const noGpu: ListedGpu['attributes'] = {
-  uuid: '',
-  gpu_i_id: '',
-  hostname: '',
-  gpu_id: '',
-  device_id: '',
-  model_name: '',
-  container: '',
-  pod: '',
-  namespace: '',
-}
 
 /** Up to this share of the GPUs, looking up the series of each is faster than reading those of all. */
 const fewShare = 1 / 8

@@ -4,10 +4,10 @@
  */
 
 import type { DatabaseSync } from 'node:sqlite'
+import { gpuLabels, isSeriesLabel, sightedAttributes } from '../attributes.ts'
 import type { LedgerRow } from '../store.ts'
 import { type Holder, noHolder, readHolders } from './owners.ts'
 import type { GpuRecord, Labels, MetricRecord } from '#telemetry/record'
-import { seriesLabels } from '#telemetry/identity'
 
 /** A value of a series, as the writer handles it: all but transfers. */
 export type PointRecord = GpuRecord | MetricRecord
@@ -126,19 +126,8 @@ export function gpuKey(record: Pick<GpuRecord, 'uuid' | 'gpu_i_id'>): string {
   return `${record.uuid}\0${record.gpu_i_id ?? ''}`
 }
 
-/** The columns of `gpus` that a sighting sets, besides the labels. */
-export const attributeColumns = [
-  'hostname',
-  'gpu_id',
-  'device_id',
-  'model_name',
-  'container',
-  'pod',
-  'namespace',
-] as const
-
-/** What a sighting says of a GPU: {@link attributeColumns}, and the labels that make no series of their own. */
-export type Attributes = Readonly<Record<(typeof attributeColumns)[number], string>> & { readonly labels: Labels }
+/** What a sighting says of a GPU: {@link sightedAttributes}, and the labels that make no series of their own. */
+export type Attributes = Readonly<Record<(typeof sightedAttributes)[number], string>> & { readonly labels: Labels }
 
 export function attributesOf(record: GpuRecord): Attributes {
   const { hostname, gpu_id, device_id, model_name, container, pod, namespace } = record
@@ -171,25 +160,13 @@ function hasLabels(given: Labels, known: Labels): boolean {
   return missing === 0
 }
 
-/** In the order of {@link attributeColumns}, the labels behind them. */
+/** In the order of {@link sightedAttributes}, the labels behind them. */
 export function attributeValues(attributes: Attributes): string[] {
-  return [...attributeColumns.map((name) => attributes[name]), JSON.stringify(attributes.labels)]
+  return [...sightedAttributes.map((name) => attributes[name]), JSON.stringify(attributes.labels)]
 }
 
 function storedAttributes(row: Record<string, string>): Attributes {
   return { ...(row as unknown as Attributes), labels: JSON.parse(row.labels as string) as Labels }
-}
-
-/** The labels that describe the GPU; those that make a series of its own describe the series. Sorted by name. */
-function gpuLabels(labels: Labels): Labels {
-  const names = Object.keys(labels).filter((name) => !isSeriesLabel(name))
-  return Object.fromEntries(names.sort().map((name) => [name, labels[name] as string]))
-}
-
-const namesOfSeries: ReadonlySet<string> = new Set(seriesLabels)
-
-export function isSeriesLabel(name: string): boolean {
-  return namesOfSeries.has(name)
 }
 
 export function isNewer(s: number, ns: number, than: { readonly s: number; readonly ns: number }): boolean {

@@ -1,7 +1,7 @@
 /** Who had a GPU when: changes as `store/owners.ts` makes them, a row each. */
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { changesBy, intervalsOf, nobody, type OwnerChange, ownerOf, withChanges } from '../owners.ts'
+import { changesBy, intervalsOf, isOwnerOf, nobody, type OwnerChange, ownerOf, withChanges } from '../owners.ts'
 import type { Owner, OwnerQuery, OwnerRow } from '../store.ts'
 import { instantOf, momentOf } from './instants.ts'
 import { Where } from './where.ts'
@@ -38,7 +38,7 @@ export class OwnerWriter {
   sight(gpu: { readonly id: number; readonly holder: Holder }, record: GpuRecord, s: number, ns: number): void {
     const { holder } = gpu
     const isInOrder = s > holder.ownerS || (s === holder.ownerS && ns >= holder.ownerNs)
-    if (!isInOrder || !isOf(holder.owner, record)) this.#change(gpu.id, holder, record, s, ns)
+    if (!isInOrder || !isOwnerOf(holder.owner, record)) this.#change(gpu.id, holder, record, s, ns)
     if (s > holder.seenS || (s === holder.seenS && ns > holder.seenNs)) {
       holder.seenS = s
       holder.seenNs = ns
@@ -66,17 +66,6 @@ export class OwnerWriter {
     const { s: ownerS, ns: ownerNs } = momentOf(newest.at)
     Object.assign(holder, { owner: newest.owner, ownerS, ownerNs })
   }
-}
-
-/** What `isSameOwner` says of the record's owner, without making one. */
-function isOf(owner: Owner, { namespace, pod, container, labels }: GpuRecord): boolean {
-  return (
-    owner.namespace === namespace &&
-    owner.pod === pod &&
-    owner.container === container &&
-    owner.hpc_job === (labels['hpc_job'] ?? '') &&
-    owner.user === (labels['user'] ?? '')
-  )
 }
 
 /** The changes of each GPU, or of one, by time. */

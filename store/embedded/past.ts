@@ -1,6 +1,7 @@
 /** The newest row of each series at a moment in the past. */
 
 import type { DatabaseSync } from 'node:sqlite'
+import { gpuAttributes } from '../attributes.ts'
 import { latestAt, ownersAt } from '../past.ts'
 import { type GpuAttributes, type LatestFilter, type LatestRow, lookBackMs } from '../store.ts'
 import { BlockReader, sealedHours } from './blocks.ts'
@@ -54,24 +55,12 @@ function attributesOf(row: GpuAttributes): GpuAttributes {
   return { uuid, gpu_i_id, hostname, gpu_id, device_id, model_name, container, pod, namespace }
 }
 
-const columns = [
-  'uuid',
-  'gpu_i_id',
-  'hostname',
-  'gpu_id',
-  'device_id',
-  'model_name',
-  'container',
-  'pod',
-  'namespace',
-] as const satisfies (keyof GpuAttributes)[]
-
 /** In the order of every list, without those that the namespace leaves out: whose they were then is told later. */
 function seriesOf(db: DatabaseSync, { hostname, uuid, metric }: LatestFilter): SeriesRow[] {
   const where = new Where().equal('g.hostname', hostname).equal('g.uuid', uuid).equal('sr.metric', metric)
   const rows = db.prepare(`
     SELECT sr.id, sr.gpu, sr.metric, sr.labels, l.first_s, l.first_ns, l.s, l.ns, l.value,
-      ${columns.map((name) => `coalesce(g.${name}, '') AS ${name}`).join(', ')}
+      ${gpuAttributes.map((name) => `coalesce(g.${name}, '') AS ${name}`).join(', ')}
     FROM series sr JOIN latest l ON l.series = sr.id LEFT JOIN gpus g ON g.id = sr.gpu
     ${where.sql} ORDER BY ${gpuOrder}, sr.metric, sr.key
   `)

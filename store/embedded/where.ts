@@ -1,4 +1,5 @@
 import type { SQLInputValue } from 'node:sqlite'
+import { gpuAttributes } from '../attributes.ts'
 import type { Moment } from './instants.ts'
 
 /** Conditions joined by AND, with their values; what is `undefined` is no condition. */
@@ -39,19 +40,7 @@ export class Where {
 export type Row = Record<string, string | number | null>
 
 /** The columns of `gpus g` that say what a GPU is. */
-export const gpuTexts = [
-  'uuid',
-  'gpu_i_id',
-  'hostname',
-  'gpu_id',
-  'device_id',
-  'model_name',
-  'container',
-  'pod',
-  'namespace',
-]
-  .map((name) => `g.${name}`)
-  .join(', ')
+export const gpuTexts = gpuAttributes.map((name) => `g.${name}`).join(', ')
 
 /** By host, then by the number that the index is. */
 export const gpuOrder =

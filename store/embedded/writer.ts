@@ -6,18 +6,17 @@
 
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { type RefusedRecord, RefusedRecords } from '../errors.ts'
+import { isSeriesLabel, sightedAttributes } from '../attributes.ts'
 import { addCounts, type BatchPart, type Counts, type LedgerRow, noCounts, type WriteBatch } from '../store.ts'
 import {
   addGpu,
   addSeries,
-  attributeColumns,
   attributesOf,
   attributeValues,
   type GpuState,
   gpuKey,
   hasAttributes,
   isNewer,
-  isSeriesLabel,
   type Known,
   logKey,
   plainSeries,
@@ -83,7 +82,7 @@ export class Writer {
     this.#owners = new OwnerWriter(db)
     this.#trimmer = new Trimmer(db)
     this.#insertSeries = db.prepare('INSERT INTO series (id, key, metric, gpu, labels) VALUES (?, ?, ?, ?, ?)')
-    const columns = attributeColumns.join(', ')
+    const columns = sightedAttributes.join(', ')
     this.#insertGpu = db.prepare(
       `INSERT INTO gpus (id, uuid, gpu_i_id, ${columns}, labels) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )

@@ -1,25 +1,14 @@
 /** The inventory: what the newest sighting of each GPU said, and whose it was when. */
 
-import { intervalsOf, type OwnerChange } from '../owners.ts'
+import { gpuLabels, sightedAttributes } from '../attributes.ts'
+import { intervalsOf, type OwnerChange, ownerFields } from '../owners.ts'
 import type { GpuAttributes, Owner, OwnerQuery, OwnerRow } from '../store.ts'
-import { seriesLabels } from '#telemetry/identity'
 import type { GpuRecord, Labels } from '#telemetry/record'
 import { formatTime, type Instant } from '#telemetry/time'
 import { instantOf, oneOf, rowsOf, type Series, where } from './influxql.ts'
 import { headOf, stringField, type Tags, tagText, textOfTag, timeDigits } from './lines.ts'
 import { type GpuState, newGpu, ownersMax, type Sightings } from './memory.ts'
 import type { Server } from './server.ts'
-
-const attributeFields = [
-  'hostname',
-  'gpu_id',
-  'device_id',
-  'model_name',
-  'container',
-  'pod',
-  'namespace',
-] as const satisfies (keyof GpuRecord)[]
-const ownerFields = ['namespace', 'pod', 'container', 'hpc_job', 'user'] as const satisfies (keyof Owner)[]
 
 /** A GPU as its newest sighting said. */
 export interface Gpu extends GpuAttributes {
@@ -35,19 +24,12 @@ function attributesOf(record: GpuRecord): string {
 
 /** Whether two records say the same of a GPU, told by their texts and by their labels being one object; false where not sure. */
 function isAlike(a: GpuRecord, b: GpuRecord): boolean {
-  return a.labels === b.labels && attributeFields.every((name) => a[name] === b[name])
+  return a.labels === b.labels && sightedAttributes.every((name) => a[name] === b[name])
 }
 
-function fieldsOf(gpu: Pick<Gpu, (typeof attributeFields)[number] | 'labels'>): string {
-  const texts = attributeFields.map((name) => `${name}=${stringField(gpu[name])}`)
+function fieldsOf(gpu: Pick<Gpu, (typeof sightedAttributes)[number] | 'labels'>): string {
+  const texts = sightedAttributes.map((name) => `${name}=${stringField(gpu[name])}`)
   return `${texts.join()},labels=${stringField(JSON.stringify(gpu.labels))}`
-}
-
-/** The labels that describe the GPU; those that make a series of its own describe the series. Sorted by name. */
-function gpuLabels(labels: Labels): Labels {
-  const isOfSeries = (name: string): boolean => (seriesLabels as readonly string[]).includes(name)
-  const names = Object.keys(labels).filter((name) => !isOfSeries(name))
-  return Object.fromEntries(names.sort().map((name) => [name, labels[name] as string]))
 }
 
 /** The lines that a batch's sightings of a GPU ask for; its attributes where they changed. */
@@ -96,7 +78,7 @@ function ofUuids(uuids: readonly string[] | undefined): string | undefined {
 function gpusOf(series: readonly Series[]): Gpu[] {
   const gpus = series.map((one) => {
     const [cells = {}] = rowsOf(one)
-    const texts = Object.fromEntries(attributeFields.map((name) => [name, String(cells[name] ?? '')]))
+    const texts = Object.fromEntries(sightedAttributes.map((name) => [name, String(cells[name] ?? '')]))
     const labels = JSON.parse(String(cells['labels'] ?? '{}')) as Labels
     return {
       ...gpuOf(one.tags),

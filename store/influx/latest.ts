@@ -1,5 +1,6 @@
 /** The reads of the newest and the first rows: the newest values, and who is there. */
 
+import { noGpu } from '../attributes.ts'
 import { gpusAt, latestAt, ownersAt } from '../past.ts'
 import { lookBackMs } from '../store.ts'
 import type { GpuFilter, GpuRow, HostRow, LatestFilter, LatestRow, NamespaceRow } from '../store.ts'
@@ -12,19 +13,6 @@ import { gpuKeyOf, isBefore } from './memory.ts'
 import { type Databases, measurements } from './schema.ts'
 import type { Server } from './server.ts'
 import { readTexts } from './texts.ts'
-
-/** Of a series that belongs to no GPU. */
-const noGpu = {
-  uuid: '',
-  gpu_i_id: '',
-  hostname: '',
-  gpu_id: '',
-  device_id: '',
-  model_name: '',
-  container: '',
-  pod: '',
-  namespace: '',
-}
 
 interface Row {
   readonly kind: (typeof measurements)[number]

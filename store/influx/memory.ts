@@ -4,8 +4,7 @@
  */
 
 import type { Row } from './rows.ts'
-import { changesBy, nobody, type OwnerChange, ownerOf, withChanges } from '../owners.ts'
-import type { Owner } from '../store.ts'
+import { changesBy, isOwnerOf, nobody, type OwnerChange, ownerOf, withChanges } from '../owners.ts'
 import type { GpuRecord, MetricRecord } from '#telemetry/record'
 import type { Instant } from '#telemetry/time'
 import { gpuSeriesKey, metricSeriesKey } from '#telemetry/identity'
@@ -139,8 +138,8 @@ export class Sightings {
     const holder = this.#owners.at(-1)
     const isNewest = this.seen === undefined || !isBefore(at, this.seen)
     // Nearly all: a newer sighting of the same owner.
-    const isSame = isNewest && holder !== undefined && !isBefore(at, holder.at) && isOwner(holder.owner, record)
-    const isNobody = isNewest && holder === undefined && isOwner(nobody, record)
+    const isSame = isNewest && holder !== undefined && !isBefore(at, holder.at) && isOwnerOf(holder.owner, record)
+    const isNobody = isNewest && holder === undefined && isOwnerOf(nobody, record)
     if (!isSame && !isNobody) {
       const changes = changesBy(this.#owners, { at, owner: ownerOf(record) }, this.seen)
       if (changes.length > 0) this.#owners = withChanges(this.#owners, changes)
@@ -160,15 +159,4 @@ export class Sightings {
     if (this.#owners.length > ownersMax) state.isWhole = false
     state.owners = this.#owners.slice(-ownersMax)
   }
-}
-
-/** `isSameOwner` without an object a record. */
-function isOwner(owner: Owner, { namespace, pod, container, labels }: GpuRecord): boolean {
-  return (
-    owner.namespace === namespace &&
-    owner.pod === pod &&
-    owner.container === container &&
-    owner.hpc_job === (labels['hpc_job'] ?? '') &&
-    owner.user === (labels['user'] ?? '')
-  )
 }

@@ -18,8 +18,8 @@ const carriageReturn = 0x0d
 /** Longer rows are faults: without a bound a quote that never closes would be held in memory to the end of the file. */
 export const rowBytesMax = 1 << 20
 
-/** Columns beyond these are counted, and not kept. */
-const fieldsMax = 512
+/** Columns beyond these are counted, and not kept: where they are is not known, so a header may not have more. */
+export const fieldsMax = 512
 
 /** How a field was written, so that its text can be had from its bytes. */
 const plain = 0

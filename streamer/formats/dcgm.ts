@@ -4,7 +4,7 @@
  */
 
 import { isUtf8 } from 'node:buffer'
-import { implausible, isRefused, readRecord, type GpuRecord } from '#telemetry/record'
+import { describe, implausible, isRefused, readRecord, type GpuRecord } from '#telemetry/record'
 import { parseValue, withoutSentinel } from '#telemetry/value'
 import { findColumns, type Columns } from './columns.ts'
 import type { CsvReader, RowShape } from './csv.ts'
@@ -104,12 +104,12 @@ export class DcgmMapper implements Mapper {
     if ('refused' in template) return template
     const time = this.timeOf(row)
     if (time === undefined)
-      return { refused: `timestamp is "${row.text(this.time)}": want RFC 3339 or seconds since 1970` }
+      return { refused: `timestamp is ${describe(row.text(this.time))}: want RFC 3339 or seconds since 1970` }
     const givenValue = row.text(this.value)
     // Told apart once: what is plain needs no second look, and its text is the record's.
     const isPlain = plainNumber.test(givenValue)
     const value = isPlain ? withoutSentinel(Number(givenValue)) : parseValue(givenValue)
-    if (value === undefined) return { refused: `value is "${givenValue.slice(0, 60)}": want a number` }
+    if (value === undefined) return { refused: `value is ${describe(givenValue)}: want a number` }
     const refused = value === null ? undefined : implausible(template.metric, value)
     if (refused !== undefined) return { refused }
     const text = isPlain && value !== null ? givenValue : String(value)
@@ -194,7 +194,7 @@ function gpuRecord(row: CsvReader, columns: DcgmColumns): GpuRecord | { readonly
   const givenLabels = text(columns.labels)
   const parsed = parseLabels(givenLabels)
   if (parsed === undefined) {
-    return { refused: `labels are "${givenLabels.slice(0, 60)}": want name="value",name="value"` }
+    return { refused: `labels are ${describe(givenLabels)}: want name="value",name="value"` }
   }
   const byName = new Map<string, string>()
   const labels: Record<string, string> = {}

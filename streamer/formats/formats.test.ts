@@ -256,6 +256,22 @@ test('a rich transfer log keeps its ids, ends and errors', async (t) => {
   ])
 })
 
+test('a reason quotes the beginning of a field, however long it is', async (t) => {
+  const long = 'x'.repeat(100_000)
+  const texts = [
+    `${header}${row(long)}`,
+    `${header}${row('1', { time: long })}`,
+    `${plainLog}${long},,1,1,1,ok,A\n`,
+    `${plainLog}2025-07-18T20:42:34Z,1,${long},1,1,ok,A\n`,
+    `${plainLog}2025-07-18T20:42:34Z,1,1,${long},1,ok,A\n`,
+  ]
+  for (const text of texts) {
+    const [dead] = read(text).dead
+    t.match(dead?.reason, /is "x{60}…": want /)
+    t.ok(dead !== undefined && dead.reason.length < 200)
+  }
+})
+
 test('a header that no format knows is refused with what would be right', async (t) => {
   t.match(formatOf(['a', 'b']), { refused: /the header is "a,b": want a DCGM export .* or a transfer log/ })
   t.match(formatOf(['timestamp', 'metric_name', 'uuid']), { refused: /it lacks value to be a DCGM export/ })

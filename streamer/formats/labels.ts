@@ -9,7 +9,7 @@ export function parseLabels(text: string): Map<string, string> | undefined {
   pair.lastIndex = 0
   while (pair.lastIndex < inner.length) {
     const match = pair.exec(inner)
-    if (match === null) return inner.slice(0).trim() === '' ? labels : undefined
+    if (match === null) return inner.trim() === '' ? labels : undefined
     labels.set(match[1] as string, unescape(match[2] as string))
   }
   return labels

@@ -5,7 +5,7 @@
 
 import { isUtf8 } from 'node:buffer'
 import { hash } from 'node:crypto'
-import { isRefused, readRecord, type TransferRecord } from '#telemetry/record'
+import { describe, isRefused, readRecord, type TransferRecord } from '#telemetry/record'
 import { sourceTime } from '#telemetry/time'
 import { parseValue } from '#telemetry/value'
 import { findColumns, type Columns } from './columns.ts'
@@ -84,11 +84,11 @@ export class TransferMapper implements Mapper {
     const unix = text(columns.unix)
     const given = unix !== '' && !zone.test(iso) ? unix : iso
     const time = this.times.read(given)
-    if (time === undefined) return { refused: `time is "${given}": want RFC 3339 or seconds since 1970` }
+    if (time === undefined) return { refused: `time is ${describe(given)}: want RFC 3339 or seconds since 1970` }
     const bytes = parseValue(text(columns.bytes))
-    if (bytes === undefined) return { refused: `bytes is "${text(columns.bytes)}": want a number` }
+    if (bytes === undefined) return { refused: `bytes is ${describe(text(columns.bytes))}: want a number` }
     const seconds = parseValue(text(columns.duration))
-    if (seconds === undefined) return { refused: `duration is "${text(columns.duration)}": want seconds` }
+    if (seconds === undefined) return { refused: `duration is ${describe(text(columns.duration))}: want seconds` }
     const attempt = text(columns.attempt)
     const final = text(columns.final).toLowerCase()
     const started = text(columns.started)

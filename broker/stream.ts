@@ -1,8 +1,8 @@
 /**
  * One consume stream: takes work from its session, reads the log, writes slices of it to the socket.
  *
- * One read is under way at a time, and nothing is read while the socket is behind: what a slow consumer costs is bounded
- * by one read and the socket's buffer.
+ * Nothing is sent while the socket is behind, and no more than the next two pieces are read: what a slow consumer costs is bounded
+ * by three reads and the socket's buffer, and what one costs that takes nothing by one.
  */
 
 import type { Sink } from '#lib/http/http'
@@ -10,6 +10,7 @@ import { formatLogHead } from '#wire/frames'
 import type { Offset, Partition } from '#wire/ids'
 import { formatEvent } from '#wire/sse'
 
+import { StreamReads } from './ahead.ts'
 import { deliver, tellLost, type Gap } from './delivery.ts'
 import { eventsOf } from './log/framing.ts'
 import type { Work } from './groups/group.ts'
@@ -17,9 +18,6 @@ import type { Log } from './log/log.ts'
 import type { StoredBatch } from './log/types.ts'
 import type { Chunk } from './log/ring.ts'
 import type { Session } from './groups/session.ts'
-
-/** Bytes of the log that one turn of a stream sends. */
-const turnBytes = 256 * 1024
 
 const LF = 10
 const heartbeat = Buffer.from(': heartbeat\n\n')
@@ -36,6 +34,7 @@ export class ConsumeStream {
   /** What stands next in this stream, as its reader knows: behind the last record, the last gap or the last head line of each log. */
   readonly #next = new Map<Partition, Offset>()
   readonly #onSent: (records: number, log: Log) => void
+  readonly #reads: StreamReads
   /** Chunks of the ring that the socket still reads. */
   readonly #held = new Set<Chunk>()
   /** What the next write of this turn begins with. */
@@ -51,6 +50,7 @@ export class ConsumeStream {
   constructor(sink: Sink, logs: readonly Log[], onSent: (records: number, log: Log) => void) {
     this.#sink = sink
     this.#logs = new Map(logs.map((log) => [log.partition, log]))
+    this.#reads = new StreamReads(this.#logs)
     this.#onSent = onSent
     sink.onDrain(() => {
       this.#release()
@@ -104,6 +104,7 @@ export class ConsumeStream {
   beat(): Sink | undefined {
     const pending = this.#sink.pendingBytes
     this.#stuckBeats = pending > 0 && pending === this.#pendingAtBeat ? this.#stuckBeats + 1 : 0
+    if (this.#stuckBeats > 0) this.#reads.forget()
     this.#pendingAtBeat = pending
     if (this.#stuckBeats >= stuckBeatsMax) {
       this.cut('slow', `${pending} bytes were sent, and nothing of them was read for 20 s`)
@@ -140,11 +141,13 @@ export class ConsumeStream {
     if (this.#closed) return
     this.#closed = true
     // What it holds it keeps: the socket may still be sending. The ring leaves that memory to it when it comes round.
+    this.#reads.close()
     this.#session?.close()
   }
 
-  /** The socket has taken everything: none of its bytes is in the ring any more. */
+  /** The socket has taken everything: none of its bytes is in the ring or in a window any more. */
   #release(): void {
+    this.#reads.release()
     for (const chunk of this.#held) chunk.readers.delete(this)
     this.#held.clear()
   }
@@ -153,14 +156,13 @@ export class ConsumeStream {
     while (this.#woken) {
       this.#woken = false
       while (!this.#closed && this.#sink.pendingBytes === 0) {
-        const work = session.next()
-        if (work === undefined) break
-        const log = this.#logs.get(work.partition) as Log
+        const turn = this.#reads.next(session)
+        if (turn === undefined) break
+        const { work, log, end } = turn
         // Not awaited when it came from memory: a turn of the event loop a batch is most of the cost at the tail.
-        const { end } = log
-        const read = log.read(work.from, turnBytes)
-        const batches = Array.isArray(read) ? (read as readonly StoredBatch[]) : await read
+        const batches = Array.isArray(turn.batches) ? (turn.batches as readonly StoredBatch[]) : await turn.batches
         if (!deliver(session, work, batches, end, (...sent) => this.#send(session, log, ...sent))) this.#woken = true
+        this.#reads.delivered()
         this.#flush()
         // Those who were woken together take one piece each.
         if (session.takesTurns) await Promise.resolve()
@@ -221,11 +223,7 @@ export class ConsumeStream {
   #put(view: Buffer, chunk?: Chunk): void {
     const before = this.#gathered
     if (chunk !== undefined) this.#held.add(chunk)
-    if (
-      chunk !== undefined &&
-      before?.buffer === view.buffer &&
-      before.byteOffset + before.length === view.byteOffset
-    ) {
+    if (before?.buffer === view.buffer && before.byteOffset + before.length === view.byteOffset) {
       this.#gathered = Buffer.from(view.buffer, before.byteOffset, before.length + view.length)
       return
     }

@@ -5,7 +5,7 @@ import type { Offset } from '#wire/ids'
 import { SseParser } from '#wire/sse'
 
 import type { Disk } from '../disk/disk.ts'
-import { nextGoodBatch, readSegmentHead, SparseIndex, WindowReader } from '../log/segment.ts'
+import { nextGoodBatch, readSegmentHead, scanMemory, SparseIndex, WindowReader } from '../log/segment.ts'
 import { readTrailer } from '../log/trailer.ts'
 import { firstOf } from './log.ts'
 
@@ -69,7 +69,7 @@ async function* dumpSegment(
     const size = trailer?.bytes ?? whole
     const start = (await readSegmentHead(path, file))?.bytes ?? 0
     const indexed = SparseIndex.of(trailer?.index ?? []).positionOf(from)
-    const reader = new WindowReader(file, size)
+    const reader = new WindowReader(file, scanMemory(size))
     let position = Math.max(indexed ?? start, start)
     // In the middle of a file it is not known what should come first.
     let next: number | undefined = position === start ? expected : undefined

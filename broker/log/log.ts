@@ -22,6 +22,7 @@ import { Segments, type SegmentFigures } from './segments.ts'
 import { Tail } from './tail.ts'
 import type { Appended, Durability, LogOptions, NotWritten, Numbered, StoredBatch } from './types.ts'
 import { folderName } from './types.ts'
+import { ownMemory, type ReadMemory } from './windows.ts'
 
 const modes: Readonly<Record<Durability, CommitMode>> = { fsync: 'sync', disk: 'write', memory: 'lazy' }
 
@@ -66,8 +67,7 @@ export class Log {
     report: (problem: string) => void,
   ): Promise<Log> {
     const producers = new Producers()
-    const showsUnsynced = options.durability !== 'fsync'
-    const holeReason = showsUnsynced ? 'unclean_stop' : 'damaged'
+    const holeReason = options.durability === 'fsync' ? 'damaged' : 'unclean_stop'
     const recovered = await recover(disk, folder, head, producers, holeReason, report)
     // Also where the durability is `fsync` now: it may have been another when the files were written.
     const reservation = await Reservation.open(disk, folder, options.reserveRecords)
@@ -219,9 +219,10 @@ export class Log {
    * The first batch may begin before `from` (when `from` is in its middle) or after it (when records are lost).
    *
    * @param bytesMax stop after the batch that reaches this
+   * @param fill says into which memory the files are read; without it, what is read has memory of its own
    * @returns at least one batch; none when `from` is at the end, or when nothing is left before it
    */
-  read(from: Offset, bytesMax: number): readonly StoredBatch[] | Promise<readonly StoredBatch[]> {
+  read(from: Offset, bytesMax: number, fill = ownMemory): readonly StoredBatch[] | Promise<readonly StoredBatch[]> {
     if (from >= this.#end) return []
     const batches: StoredBatch[] = []
     let [at, bytes] = [from, 0]
@@ -232,7 +233,8 @@ export class Log {
       bytes += batch.view.length
       at = batch.next
     }
-    return batches.length > 0 ? batches : this.#readFiles(from, bytesMax)
+    if (batches.length > 0) return batches
+    return fill(this.#ring.windows, (most, memory) => this.#readFiles(from, most ?? bytesMax, memory))
   }
 
   /** The offset of the first record appended at or after a time, or the end. */
@@ -306,10 +308,10 @@ export class Log {
     return { first, count: written === undefined ? 0 : count, duplicate: true, done }
   }
 
-  async #readFiles(from: Offset, bytesMax: number): Promise<readonly StoredBatch[]> {
+  async #readFiles(from: Offset, bytesMax: number, memory?: ReadMemory): Promise<readonly StoredBatch[]> {
     for (;;) {
       const { next: written } = this.#segments
-      const batches = await this.#segments.read(from, this.#end, bytesMax)
+      const batches = await this.#segments.read(from, this.#end, bytesMax, memory)
       if (batches.length > 0) return batches
       // Behind the files, over a hole or damage, there may be batches that were in memory alone.
       const at = Math.max(from, written)

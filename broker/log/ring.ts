@@ -6,6 +6,8 @@
  * to that reader.
  */
 
+import { Windows } from './windows.ts'
+
 /** Fresh pages cost four times the copying, so chunks are large and used again instead of allocated a request. */
 const chunkBytesMax = 4 << 20
 const chunkBytesMin = 64 << 10
@@ -46,6 +48,8 @@ export interface Spilling {
 
 /** The chunks of one broker. */
 export class ChunkRing {
+  /** For the readers who are further behind than the ring. */
+  readonly windows = new Windows()
   readonly #bytesMax: number
   readonly #chunkBytes: number
   readonly #chunks: Chunk[] = []

@@ -19,7 +19,8 @@ import { claimedBytes, headBytesMax, readBatch, type FoundBatch } from './framin
 /** How far apart the entries of a sparse index are, in bytes of the file. */
 export const indexStepBytes = 64 * 1024
 
-const windowBytes = 1 << 20
+/** What a scan reads at one time. */
+const scanBytes = 1 << 20
 
 /** What is remembered of 10,000 producers with the longest names is less. */
 const headLineBytesMax = 4 << 20
@@ -57,6 +58,27 @@ export class SparseIndex {
   /** The position of the closest batch noted at or before the offset; `undefined` when none is. */
   positionOf(offset: Offset): number | undefined {
     return this.#positions[countBelow(this.#offsets, offset + 1) - 1]
+  }
+
+  /**
+   * Where a read of whole batches ends that begins at a position and is to bring about so many bytes: before the last batch noted
+   * that far, or behind the first one where that is longer.
+   *
+   * @param size where the batches of the file end
+   */
+  endOfRead(position: number, bytes: number, size: number): number {
+    if (position + bytes >= size) return size
+    const place = countBelow(this.#positions, position + bytes + 1)
+    const before = this.#positions[place - 1]
+    // Of a file without an index nothing is known.
+    if (before === undefined) return position + bytes
+    return before > position ? before : (this.#positions[place] ?? size)
+  }
+
+  /** The first offset of the batch noted at a position; `undefined` when none is. */
+  offsetAt(position: number): Offset | undefined {
+    const place = countBelow(this.#positions, position)
+    return this.#positions[place] === position ? (this.#offsets[place] as Offset) : undefined
   }
 
   /** When the closest batch noted at or before the offset was appended; `undefined` when none is. */
@@ -133,7 +155,7 @@ export async function scanSegment(
   remembered: (producers: ProducerStates) => void = () => {},
 ): Promise<Scanned | undefined> {
   const size = await file.size()
-  const reader = new WindowReader(file, size)
+  const reader = new WindowReader(file, scanMemory(size))
   const damaged: Damage[] = []
   const own = await readHead(path, reader, size)
   const head = own?.head ?? expected
@@ -192,7 +214,7 @@ export function formatSegmentHead(head: LogHead, producers: ProducerStates): Buf
 /** Reads the first lines of a segment file; `undefined` when the first is not whole. Throws {@link ForeignSegment}. */
 export async function readSegmentHead(path: string, file: DiskFile): Promise<SegmentHead | undefined> {
   const size = await file.size()
-  return readHead(path, new WindowReader(file, Math.min(size, 512)), size)
+  return readHead(path, new WindowReader(file, scanMemory(Math.min(size, 512))), size)
 }
 
 async function readHead(path: string, reader: WindowReader, size: number): Promise<SegmentHead | undefined> {
@@ -264,33 +286,38 @@ export async function nextGoodBatch(
   return undefined
 }
 
+/** Memory to scan a file of a size with: a small file gets a small window. */
+export function scanMemory(size: number): Buffer {
+  return Buffer.allocUnsafeSlow(Math.min(scanBytes, Math.max(size, 512)))
+}
+
 /** Reads batches of a file one behind the other through a window that grows to the largest batch. */
 export class WindowReader {
   readonly #file: DiskFile
-  #buffer: Buffer
-  #filled = 0
+  #memory: Buffer
   /** Where the window starts in the file. */
-  start = 0
+  #start = 0
+  #bytes: Buffer
 
-  /** @param size how much there is to read, in bytes: a small file gets a small window */
-  constructor(file: DiskFile, size: number) {
+  /** @param memory is read into; a larger one takes its place when a batch does not fit, and this one is left alone then */
+  constructor(file: DiskFile, memory: Buffer) {
     this.#file = file
-    this.#buffer = Buffer.allocUnsafeSlow(Math.min(windowBytes, Math.max(size, 512)))
+    this.#memory = memory
+    this.#bytes = memory.subarray(0, 0)
   }
 
-  /** What the window holds. Valid until the next call. */
+  /** What the window holds. The next call of {@link at} or {@link batchAt} may read into the same memory. */
   get bytes(): Buffer {
-    return this.#buffer.subarray(0, this.#filled)
+    return this.#bytes
   }
 
   /** The batch at a position of a file that ends at `size`; the batch's own positions are in {@link bytes}. */
   async batchAt(position: number, size: number): Promise<FoundBatch | 'bad'> {
     let tried = 0
     for (;;) {
-      const bytes = await this.at(position, Math.min(Math.max(tried, 1), size - position))
-      const batch = readBatch(bytes, 0)
-      if (batch === 'bad') return 'bad'
-      if (!('needed' in batch)) return shifted(batch, position - this.start)
+      await this.#cover(position, Math.min(Math.max(tried, 1), size - position))
+      const batch = readBatch(this.#bytes, position - this.#start)
+      if (batch === 'bad' || !('needed' in batch)) return batch
       // What is left of the file is too short: the batch is cut off, or its header lies.
       if (tried >= size - position) return 'bad'
       if (batch.needed <= tried) return 'bad'
@@ -298,24 +325,31 @@ export class WindowReader {
     }
   }
 
+  /** The batch at a position, without a read; `undefined` where the window does not hold the whole of it. */
+  wholeAt(position: number): FoundBatch | 'bad' | undefined {
+    if (position < this.#start || position >= this.#start + this.#bytes.length) return undefined
+    const batch = readBatch(this.#bytes, position - this.#start)
+    return batch === 'bad' || !('needed' in batch) ? batch : undefined
+  }
+
   /** The window from a position on: at least `needed` bytes, fewer only at the end of the file. */
   async at(position: number, needed: number): Promise<Buffer> {
-    if (position < this.start || position + needed > this.start + this.#filled) await this.#fill(position, needed)
-    return this.bytes.subarray(position - this.start)
+    await this.#cover(position, needed)
+    return this.#bytes.subarray(position - this.#start)
   }
 
-  async #fill(position: number, needed: number): Promise<void> {
-    if (needed > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#buffer.length))
-    this.start = position
-    this.#filled = 0
-    while (this.#filled < this.#buffer.length) {
-      const count = await this.#file.read(this.#buffer.subarray(this.#filled), position + this.#filled)
+  async #cover(position: number, needed: number): Promise<void> {
+    if (position >= this.#start && position + needed <= this.#start + this.#bytes.length) return
+    if (needed > this.#memory.length) this.#memory = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#memory.length))
+    let filled = 0
+    // Should a read fail, nothing is known of what stands there now.
+    this.#bytes = this.#memory.subarray(0, 0)
+    this.#start = position
+    while (filled < this.#memory.length) {
+      const count = await this.#file.read(this.#memory.subarray(filled), position + filled)
       if (count === 0) break
-      this.#filled += count
+      filled += count
     }
+    this.#bytes = this.#memory.subarray(0, filled)
   }
-}
-
-function shifted(batch: FoundBatch, by: number): FoundBatch {
-  return { head: batch.head, at: batch.at + by, events: batch.events + by, end: batch.end + by }
 }

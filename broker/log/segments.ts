@@ -13,9 +13,11 @@ import { SyncFailed, syncOnce } from './commit.ts'
 import type { FoundBatch } from './framing.ts'
 import type { StoredBatch } from './types.ts'
 import type { ProducerStates } from './producers.ts'
+import { SegmentReads } from './reading.ts'
 import type { Recovered, Segment } from './recovery.ts'
-import { formatSegmentHead, nextGoodBatch, SparseIndex, WindowReader } from './segment.ts'
-import { formatTrailer, readTrailer } from './trailer.ts'
+import { formatSegmentHead, SparseIndex } from './segment.ts'
+import { formatTrailer } from './trailer.ts'
+import type { ReadMemory } from './windows.ts'
 
 /** A file of a log, as retention and the tools see it. */
 export type SegmentFigures = Readonly<Pick<Segment, 'first' | 'next' | 'records' | 'bytes' | 'lastMs' | 'sealed'>>
@@ -28,29 +30,14 @@ export interface PlacedBatch {
   readonly bytes: number
 }
 
-/** What is read behind the bytes that are asked for: the end of a usual batch, so that there need be no second read for it. */
-const windowSpareBytes = 64 * 1024
-
-/** A file that is open to be read. */
-interface ReadFile {
-  readonly segment: Segment
-  readonly file: Promise<DiskFile>
-  /** Reads that are under way. */
-  users: number
-}
-
 export class Segments {
   readonly #disk: Disk
   readonly #folder: string
   readonly #head: Omit<LogHead, 'firstOffset'>
   readonly #segmentBytesMax: number
   readonly #producers: () => ProducerStates
-  readonly #report: (problem: string) => void
   readonly #segments: Segment[]
-  /** Reads that are under way, and where. */
-  readonly #reads = new Map<Promise<unknown>, Segment>()
-  /** The file that was read last. */
-  #readFile: ReadFile | undefined
+  readonly #reads: SegmentReads
   #activeFile: DiskFile | undefined
   #next: Offset
 
@@ -70,7 +57,7 @@ export class Segments {
     this.#next = recovered.next
     this.#segmentBytesMax = segmentBytesMax
     this.#producers = producers
-    this.#report = report
+    this.#reads = new SegmentReads(disk, report)
   }
 
   get first(): Offset {
@@ -147,10 +134,7 @@ export class Segments {
       const [dropped] = this.#segments.splice(0, 1) as [Segment]
       records += dropped.records
       dropped.dropped = true
-      const reads = [...this.#reads].filter(([, segment]) => segment === dropped)
-      await Promise.allSettled(reads.map(([read]) => read))
-      // Or the disk would not be free of it.
-      if (this.#readFile?.segment === dropped) await this.#forgetReadFile()
+      await this.#reads.leave(dropped)
       await this.#disk.remove(dropped.path)
       // One by one: a crash must not leave a hole between older and newer files.
       await this.#disk.syncFolder(this.#folder)
@@ -162,17 +146,17 @@ export class Segments {
    * Batches from the files, from the one that holds `from` (or the next one there is) up to `end`.
    *
    * @param bytesMax stop after the batch that reaches this
+   * @param memory what the batches may be views of; else they have memory of their own
    */
-  async read(from: Offset, end: Offset, bytesMax: number): Promise<readonly StoredBatch[]> {
+  async read(from: Offset, end: Offset, bytesMax: number, memory?: ReadMemory): Promise<readonly StoredBatch[]> {
     // Looked up by its offset each time: segments may be dropped while another is read.
     for (let at = from; ;) {
       const segment = this.#segmentFrom(at)
       if (segment === undefined) return []
       const { next } = segment
-      const position = (await this.#indexOf(segment)).positionOf(from) ?? segment.start
-      const batches = await this.#readSegment(segment, position, end, bytesMax, (batch) => {
-        return batch.head.firstOffset + batch.head.count > from
-      })
+      const position = (await this.#reads.indexOf(segment)).positionOf(from) ?? segment.start
+      const isFirst = ({ head }: FoundBatch): boolean => head.firstOffset + head.count > from
+      const batches = await this.#reads.batchesOf(segment, { position, end, bytesMax, isFirst, memory })
       if (batches.length > 0) return batches
       at = next
     }
@@ -188,8 +172,10 @@ export class Segments {
   /** The first record appended at or after a time, among those before `end`. */
   async offsetAt(timeMs: number, end: Offset): Promise<Offset> {
     for (const segment of this.#segments.filter(({ lastMs }) => lastMs >= timeMs)) {
-      const position = (await this.#indexOf(segment)).positionBefore(timeMs) ?? segment.start
-      const [batch] = await this.#readSegment(segment, position, end, 1, (found) => found.head.appendMs >= timeMs)
+      const position = (await this.#reads.indexOf(segment)).positionBefore(timeMs) ?? segment.start
+      const isFirst = ({ head }: FoundBatch): boolean => head.appendMs >= timeMs
+      const wanted = { position, end, bytesMax: 1, isFirst, memory: undefined }
+      const [batch] = await this.#reads.batchesOf(segment, wanted)
       if (batch !== undefined) return batch.first
     }
     return end
@@ -212,8 +198,7 @@ export class Segments {
 
   /** Closes the files as they are. */
   async abandon(): Promise<void> {
-    while (this.#reads.size > 0) await Promise.allSettled(this.#reads.keys())
-    await this.#forgetReadFile()
+    await this.#reads.close()
     await this.#leaveActive()
   }
 
@@ -234,89 +219,6 @@ export class Segments {
     }
     const segment = this.#segments[low]
     return segment !== undefined && segment.next <= offset ? this.#segments[low + 1] : segment
-  }
-
-  async #indexOf(segment: Segment): Promise<SparseIndex> {
-    if (segment.index !== undefined) return segment.index
-    const trailer = await this.#reading(segment, async (file) => readTrailer(file, await file.size()))
-    // Without one it has gone bad since the start: the segment is read from its beginning.
-    return (segment.index ??= SparseIndex.of(trailer?.index ?? []))
-  }
-
-  /** Reads in a file, which a stop and a removal wait for; `undefined` where it is removed already. */
-  async #reading<T>(segment: Segment, read: (file: DiskFile) => Promise<T>): Promise<T | undefined> {
-    if (segment.dropped) return undefined
-    const run = this.#withFile(segment, read)
-    this.#reads.set(run, segment)
-    return run.finally(() => this.#reads.delete(run))
-  }
-
-  /**
-   * The file stays open for the next read, until one of another file begins: who lags reads on where it was, and what the kernel
-   * has read ahead on a descriptor it forgets with it. With the smaller windows, 1.16 to 1.4 times the records of before
-   * (`npm run bench -- broker consume-disk`, in turns).
-   */
-  async #withFile<T>(segment: Segment, read: (file: DiskFile) => Promise<T>): Promise<T> {
-    let own = this.#readFile
-    if (own?.segment !== segment) {
-      const before = own
-      own = this.#readFile = { segment, file: this.#disk.open(segment.path), users: 0 }
-      if (before?.users === 0) void closeOf(before)
-    }
-    own.users++
-    try {
-      return await read(await own.file)
-    } catch (error) {
-      // It may be the file: the next read opens it anew.
-      if (this.#readFile === own) this.#readFile = undefined
-      throw error
-    } finally {
-      own.users--
-      if (own.users === 0 && this.#readFile !== own) await closeOf(own)
-    }
-  }
-
-  /** No read is under way. */
-  async #forgetReadFile(): Promise<void> {
-    const own = this.#readFile
-    this.#readFile = undefined
-    if (own?.users === 0) await closeOf(own)
-  }
-
-  async #readSegment(
-    segment: Segment,
-    from: number,
-    end: Offset,
-    bytesMax: number,
-    wanted: (batch: FoundBatch) => boolean,
-  ): Promise<StoredBatch[]> {
-    const read = await this.#reading(segment, async (file) => {
-      const batches: StoredBatch[] = []
-      const size = segment.bytes
-      const reader = new WindowReader(file, Math.min(size - from, bytesMax + windowSpareBytes))
-      let bytes = 0
-      let next: number = segment.first
-      let position = from
-      while (position < size && bytes < bytesMax) {
-        const batch = await reader.batchAt(position, size)
-        if (batch === 'bad') {
-          this.#report(`${segment.path} is damaged at byte ${position}`)
-          position = (await nextGoodBatch(reader, position, next, size))?.position ?? size
-          continue
-        }
-        next = batch.head.firstOffset + batch.head.count
-        if (next > end) break
-        if (wanted(batch) || batches.length > 0) {
-          // A copy: the window is used again for the next batch.
-          const view = Buffer.from(reader.bytes.subarray(batch.at, batch.end))
-          batches.push({ first: batch.head.firstOffset, next: next as Offset, view, chunk: undefined })
-          bytes += view.length
-        }
-        position += batch.end - batch.at
-      }
-      return batches
-    })
-    return read ?? []
   }
 
   /** Seals the active segment, if there is one, and begins the next. */
@@ -388,13 +290,8 @@ export class Segments {
   }
 
   async #unseal(active: Segment, file: DiskFile): Promise<void> {
-    await this.#indexOf(active)
+    await this.#reads.indexOf(active)
     await file.truncate(active.bytes)
     active.sealed = false
   }
-}
-
-/** Nothing was written by it, so that nothing is lost where it cannot be closed; and what was not opened need not be. */
-async function closeOf({ file }: ReadFile): Promise<void> {
-  await file.then((opened) => opened.close()).catch(() => {})
 }

@@ -8,6 +8,7 @@ import zlib from 'node:zlib'
 
 import { deadSuffix, type Offset } from '#wire/ids'
 
+import { StreamReads } from '../ahead.ts'
 import type { Disk, DiskFile } from '../disk/disk.ts'
 import { Journal } from '../groups/journal.ts'
 import { LogProgress } from '../groups/progress.ts'
@@ -125,6 +126,16 @@ export const breaks: Readonly<Record<string, Break>> = {
           return Array.isArray(batches) ? log.read((from + 1) as Offset, bytesMax) : batches
         },
       }),
+  },
+  window: {
+    what: 'a window over the files is lent again while a socket still refers to it',
+    install() {
+      const real = StreamReads.prototype.delivered
+      return replaced(StreamReads.prototype, 'delivered', function (this: StreamReads) {
+        real.call(this)
+        this.release()
+      })
+    },
   },
   'early-visible': {
     what: 'readers see a batch before it is durable',

@@ -57,6 +57,8 @@ export interface Endpoint {
   readonly etag?: true
   /** For clients of InfluxDB, of this version: they carry keys and read refusals in ways of their own. */
   readonly influx?: 'v1' | 'v2'
+  /** It asks the store: while that has more to answer than it can, it may be refused (`overloaded`). */
+  readonly queued?: true
   /** The answer is an endless event stream, and `answer` is the data of its events. */
   readonly events?: true
   /** Of an answer that is a text; left out: JSON. */

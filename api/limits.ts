@@ -1,6 +1,6 @@
 /**
  * What one client may make the API hold, wait for or do, each bound with what happens at it. Those that an operator may need
- * otherwise are settings (`settings.ts`): RATE_LIMIT, STREAM_BYTES, QUERY_SERIES_MAX, QUERY_POINTS_MAX, QUERY_RANGE_MAX.
+ * otherwise are settings (`settings.ts`): RATE_LIMIT, STREAM_BYTES, and those that begin with QUERY_.
  */
 export interface ApiLimits {
   /** A body over this is a 413 `body_too_large`; what is left of it is not read. */

@@ -1,7 +1,7 @@
 /** What the API serves, put together: the handlers of the contract, the live stream, and what needs no key. */
 
 import { randomBytes } from 'node:crypto'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { matcher } from '#lib/auth'
 import { systemClock } from '#lib/clock'
@@ -36,6 +36,7 @@ import { Inventory } from './ask/inventory.ts'
 import { StoreReader } from './ask/reader.ts'
 import { levelHandlers } from './handlers/levels.ts'
 import { metricHandlers } from './handlers/metrics.ts'
+import { openAdmissions } from './reading/admissions.ts'
 import { readHandlers, readSettingsOf } from './reading/answers.ts'
 import { shareReads } from './reading/share.ts'
 import { ReadingThread } from './reading/thread.ts'
@@ -76,7 +77,10 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
   const fetch = await dial(undefined)
   const reader = new StoreReader(settings)
   const inventory = new Inventory(reader, settings.staleAfterMs, setImmediate)
-  const { readers, deaths } = apiFigures(metrics)
+  const figures = apiFigures(metrics)
+  const { readers, deaths } = figures
+  const around = { clock: systemClock, metrics, figures, nextTurn: setImmediate }
+  const admissions = openAdmissions(settings, around)
   const thread = new ReadingThread(readSettingsOf(settings), { log, clock: systemClock, deaths })
   const watch = new PipelineWatch(settings, reader, dial)
   const live = new Live(randomBytes(4).toString('hex'), settings.streamBytes)
@@ -111,7 +115,7 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
     wrongKeyLimit: settings.wrongKeyLimit,
     wallMs,
     handlers: {
-      ...shareReads(readHandlers(reader, inventory, settings), thread, unbound),
+      ...shareReads(readHandlers(reader, inventory, settings), thread, admissions, unbound),
       ...metricHandlers,
       ...levelHandlers(log),
       getPipeline: ({ nowMs }) => watch.read(nowMs),
@@ -166,7 +170,11 @@ export async function openApiParts(settings: ApiSettings, surroundings: ApiSurro
       keyTopic.stop()
       feed.stop()
       for (const sink of sinks.keys()) sink.end()
-      await Promise.all([reader.close(), thread.end(settings.stopGraceMs)])
+      // Who was let in is answered, as long as there is time.
+      const untilMs = systemClock.monotonicMs() + settings.stopGraceMs
+      const ended = Promise.all(Object.values(admissions).map((each) => each.end()))
+      await Promise.race([ended, sleep(settings.stopGraceMs, undefined, { ref: false })])
+      await Promise.all([reader.close(), thread.end(Math.max(0, untilMs - systemClock.monotonicMs()))])
     },
   }
 }

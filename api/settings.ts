@@ -111,6 +111,24 @@ export const apiSettings = {
     min: '1m',
     max: '36500d',
   }),
+  queryRunningMax: setting.integer('QUERY_RUNNING_MAX', {
+    help: 'questions that are asked of the store at one time, by each of the two threads that ask it',
+    default: '8',
+    min: 1,
+    max: 1_000,
+  }),
+  queryWaitingMax: setting.integer('QUERY_WAITING_MAX', {
+    help: 'questions that wait for their turn, for each of the two threads; further ones get a 503',
+    default: '256',
+    min: 1,
+    max: 100_000,
+  }),
+  queryWaitMs: setting.duration('QUERY_WAIT_MAX', {
+    help: 'how long a question waits for its turn before it gets a 503',
+    default: '5s',
+    min: '10ms',
+    max: '10m',
+  }),
   streamBytes: setting.bytes('STREAM_BYTES', {
     help: 'how much of the live stream is kept for readers that are slow or come back',
     default: '16MiB',

@@ -23,10 +23,12 @@ import { nodeDisk, openNodeDisk } from './disk/node.ts'
 import { FilePool } from './disk/pool.ts'
 import { whyUnusable } from './disk/unusable.ts'
 import { createFigures, type Figures } from './figures.ts'
+import { youngBytesFor, YoungGeneration } from './heap.ts'
 import { FolderLock } from './lock.ts'
 import type { GivenOptions } from './options.ts'
 import { brokerRoutes, describeBroker, type Engine } from './routes.ts'
 import type { BrokerSettings } from './settings.ts'
+import { sumOf } from './waiting.ts'
 
 /** A lease ends within a second of its deadline. */
 const tickMs = 250
@@ -63,6 +65,8 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
   const figures = createFigures(metrics)
   const tracer = openTracer(settings, { log, metrics })
   let engine: Engine | undefined
+  const young = new YoungGeneration()
+  young.hold()
   const broken = Promise.withResolvers<Error>()
   const opened = (): Engine => {
     if (engine === undefined) throw new Problem('starting', 'the logs are being recovered', { retry_after_s: 1 })
@@ -102,6 +106,7 @@ async function runAlone(settings: BrokerSettings, signal: AbortSignal): Promise<
   const tick = setInterval(() => broker.tick(), tickMs)
   let isTending = false
   const tend = setInterval(() => {
+    young.tend(youngBytesFor(sumOf(broker.topics, ({ logs }) => logs.length)))
     // What a slow disk takes long for must not pile up.
     if (isTending) return
     isTending = true

@@ -79,7 +79,7 @@ export const brokerSettings = {
     max: 100_000_000,
   }),
   memoryBytes: setting.bytes('MEMORY_BYTES', {
-    help: 'newest records kept in memory, over all partitions',
+    help: 'newest records kept in memory, over all partitions; less 6KiB a partition for itself, at most half',
     default: '256MiB',
     min: '8MiB',
     max: '64GiB',

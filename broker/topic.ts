@@ -60,6 +60,8 @@ export class Topic {
   readonly #context: TopicContext
   readonly #folder: string
   readonly #readers = new Set<TopicReader>()
+  /** One for all logs. */
+  readonly #wake = (): void => this.groups.wake()
   #turn = 0
   #closed = false
 
@@ -156,7 +158,7 @@ export class Topic {
   }
 
   #watch(log: Log): void {
-    log.onVisible(() => this.groups.wake())
+    log.onVisible(this.#wake)
   }
 }
 
@@ -177,13 +179,14 @@ async function openLogs(
     turn,
     onBroken: (error) => context.onBroken(error),
   }
+  const report = (text: string): void => context.report(text)
   const opened: Log[] = []
   const missing = Array.from({ length: Math.max(0, partitions - from) }, (_, place) => (from + place) as Partition)
   try {
     return await parallel(missing, logsAtOnce, async (partition) => {
       const head = { logId: context.newLogId(), topic, broker, partition }
       const path = `${folder}/partition-${partition}`
-      const log = await Log.open(disk, path, head, options, ring, (text) => context.report(text))
+      const log = await Log.open(disk, path, head, options, ring, report)
       opened.push(log)
       return log
     })

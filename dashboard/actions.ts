@@ -101,7 +101,13 @@ export class Actions {
     this.#session?.end()
     const session = new Session(this.#store, this.#world, key)
     this.#session = session
-    this.#store.set({ phase: 'starting', link: { state: 'connecting' }, upstream: undefined, pipelineError: undefined })
+    this.#store.set({
+      phase: 'starting',
+      link: { state: 'connecting' },
+      upstream: undefined,
+      pipelineError: undefined,
+      isOverloaded: false,
+    })
     void session.run().then(() => this.#closed(session, key))
   }
 

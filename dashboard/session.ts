@@ -3,12 +3,13 @@
 import type { Api } from '#api/client'
 import type { Pipeline } from '#api/contract'
 import type { Sleep } from '#wire/retry'
+import { retryAfterMs } from '#wire/transport'
 import { metricNames, quantities, type Focus } from './model/metrics.ts'
 import { Outages } from './model/outages.ts'
 import { flowBetween, troublesOf } from './model/pipeline.ts'
 import { pointsOf, ranges, windowS } from './model/series.ts'
 import { isStale } from './model/fleet.ts'
-import { type Fetch, isAnswer, isForbidden, isWrongKey, openApi, reasonOf } from './net/api.ts'
+import { type Fetch, isAnswer, isForbidden, isOverloaded, isWrongKey, openApi, reasonOf } from './net/api.ts'
 import { Poll } from './net/poll.ts'
 import { follow } from './net/stream.ts'
 import type { Store } from './state.ts'
@@ -61,6 +62,8 @@ export class Session {
   readonly #outages = new Outages()
   #wanted: { gpu: string; focus: Focus }[] = []
   #asking = 0
+  /** Questions that the API had no time for when they were last asked. */
+  readonly #refusals = new Set<string>()
 
   constructor(store: Store, world: World, key: string | undefined) {
     this.#store = store
@@ -68,11 +71,12 @@ export class Session {
     this.#api = openApi(world.fetch, world.origin, key)
     // While there is nothing yet, whoever waits for the first value does not want to wait a minute.
     this.#list = this.#poll(
+      'list',
       () => (store.state.isListed && store.state.fleet.size > 0 ? listMs : emptyMs),
       (signal) => this.#askList(signal),
     )
-    this.#pipeline = this.#poll(pipelineMs, (signal) => this.#askPipeline(signal))
-    this.#chart = this.#poll(chartMs, (signal) => this.#askChart(signal))
+    this.#pipeline = this.#poll('pipeline', pipelineMs, (signal) => this.#askPipeline(signal))
+    this.#chart = this.#poll('chart', chartMs, (signal) => this.#askChart(signal))
   }
 
   /** Resolves when it is over. */
@@ -83,8 +87,8 @@ export class Session {
       this.#list,
       this.#pipeline,
       this.#chart,
-      this.#poll(sitesMs, (signal) => this.#askSites(signal)),
-      this.#poll(fleetHistoryMs, (signal) => this.#askFleetHistory(signal)),
+      this.#poll('sites', sitesMs, (signal) => this.#askSites(signal)),
+      this.#poll('history', fleetHistoryMs, (signal) => this.#askFleetHistory(signal)),
     ]
     await Promise.all([...polls.map((poll) => poll.run()), this.#follow()])
   }
@@ -116,27 +120,48 @@ export class Session {
     while (!signal.aborted) {
       try {
         await this.#askList(signal)
+        this.#hadTime('list', true)
         return
       } catch (error) {
         // A key that may not even list the GPUs is of no use here; later, one that may not see everything is.
         if (isForbidden(error)) this.#askForKey(error)
         this.#refused(error)
         if (signal.aborted) return
-        if (isAnswer(error)) {
+        if (isOverloaded(error)) this.#hadTime('list', false)
+        else if (isAnswer(error)) {
           // The key is good, and what the list is read from is away: the pipeline says so, and the stream goes on without it.
           this.#store.set({ phase: 'open' })
           return
-        }
-        this.#tell({ pipelineError: reasonOf(error) })
-        await this.#world.sleep(firstMs, signal).catch(() => {})
+        } else this.#tell({ pipelineError: reasonOf(error) })
+        await this.#world.sleep(Math.max(firstMs, leaveMs(error)), signal).catch(() => {})
       }
     }
   }
 
-  #poll(everyMs: number | (() => number), task: (signal: AbortSignal) => Promise<void>): Poll {
+  #poll(name: string, everyMs: number | (() => number), task: (signal: AbortSignal) => Promise<void>): Poll {
     const { sleep, isHidden } = this.#world
-    const guarded = (signal: AbortSignal) => task(signal).catch((error: unknown) => this.#refused(error))
-    return new Poll(guarded, { everyMs, signal: this.#end.signal, sleep, isHidden })
+    let pauseMs = 0
+    const guarded = async (signal: AbortSignal) => {
+      pauseMs = 0
+      try {
+        await task(signal)
+        this.#hadTime(name, true)
+      } catch (error) {
+        pauseMs = leaveMs(error)
+        this.#hadTime(name, !isOverloaded(error))
+        this.#refused(error)
+      }
+    }
+    const waitMs = () => Math.max(typeof everyMs === 'number' ? everyMs : everyMs(), pauseMs)
+    return new Poll(guarded, { everyMs: waitMs, signal: this.#end.signal, sleep, isHidden })
+  }
+
+  /** Whether the API had time for a question, or was asked too much. */
+  #hadTime(name: string, had: boolean): void {
+    if (had) this.#refusals.delete(name)
+    else this.#refusals.add(name)
+    const isNow = this.#refusals.size > 0
+    if (isNow !== this.#store.state.isOverloaded && !this.#end.signal.aborted) this.#tell({ isOverloaded: isNow })
   }
 
   /** A wrong key ends the session and brings the form back; anything else passes. */
@@ -234,6 +259,11 @@ export class Session {
         this.#store.set({})
       } catch (error) {
         this.#refused(error)
+        if (!isOverloaded(error)) continue
+        // Else its row would stay without one; what is wished meanwhile goes first.
+        this.#histories.delete(`${gpu} ${focus}`)
+        await this.#world.sleep(leaveMs(error), this.#end.signal).catch(() => {})
+        this.#wanted.push(next)
       }
     }
     this.#asking--
@@ -285,4 +315,9 @@ export class Session {
   #heard(asOf: Pipeline['as_of']): void {
     this.#offsetMs = Date.parse(asOf) - this.#world.wallMs()
   }
+}
+
+/** How long the API asks to be left in peace. */
+function leaveMs(error: unknown): number {
+  return retryAfterMs(error) || 0
 }

@@ -32,6 +32,8 @@ export interface State {
   readonly fleetVersion: number
   readonly pipeline: Pipeline | undefined
   readonly pipelineError: string | undefined
+  /** The API refuses questions, because it has more to answer than it can. */
+  readonly isOverloaded: boolean
   readonly flow: Flow
   readonly sites: readonly Site[] | undefined
   readonly fleetHistory: Readonly<Record<'power' | 'utilisation', readonly Point[]>>
@@ -59,6 +61,7 @@ export function firstState(nowMs: number): State {
     fleetVersion: 0,
     pipeline: undefined,
     pipelineError: undefined,
+    isOverloaded: false,
     flow: { produced: undefined, settled: undefined },
     sites: undefined,
     fleetHistory: { power: [], utilisation: [] },

@@ -1,6 +1,6 @@
 /**
- * Clients that are not ours read in a group and acknowledge, over a real broker with a token: curl, the `eventsource` package, a
- * browser's own EventSource, Python's requests.
+ * Clients that are not ours read in a group and acknowledge, over a real broker with a token, on each HTTP engine: curl, the
+ * `eventsource` package, a browser's own EventSource, Python's requests.
  */
 
 import { request as open, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -10,7 +10,7 @@ import { openBrowser } from './browser.ts'
 import { listen } from './listen.ts'
 import { start, startRole, type Scope, type StartedRole } from './start.ts'
 import type { Started } from './started.ts'
-import { skipWithout, tools } from './tools.ts'
+import { roleEngines, skipWithout, tools } from './tools.ts'
 import { until } from './until.ts'
 
 file.setTimeout(600_000)
@@ -23,6 +23,8 @@ const authorization = `Bearer ${token}`
 /** One name for all connections of a test: the second takes over from the first, also where that is not seen to be gone. */
 const consume = '/consume?topic=telemetry&group=g&consumer=reader'
 const ack = '/ack?topic=telemetry&group=g'
+
+type Engine = Pick<ReturnType<typeof roleEngines>[number], 'env' | 'under'>
 
 /** A record as a client has it. */
 interface Got {
@@ -38,130 +40,150 @@ interface Client {
   ack(body: object): Promise<unknown>
 }
 
-test('curl reads and acknowledges', { skip: skipWithout(tools.curl) }, async (t) => {
-  const broker = await startBroker(t)
-  let reader: Started | undefined
-  await readsOnce(t, broker, {
-    async read(count) {
-      await reader?.kill()
-      const curl = start(t, 'curl', ['-sSN', '-H', `Authorization: ${authorization}`, broker.url + consume])
-      reader = curl
-      await curl.waitFor(() => eventsIn(curl.stdout).length >= count)
-      return eventsIn(curl.stdout)
-    },
-    ack: async (body) => JSON.parse(await curlPost(t, broker, ack, body)),
+for (const { engine, skip, ...on } of roleEngines()) {
+  test(`${engine}: curl reads and acknowledges`, { skip: skip || skipWithout(tools.curl) }, async (t) => {
+    const broker = await startBroker(t, on)
+    let reader: Started | undefined
+    await readsOnce(t, broker, {
+      async read(count) {
+        await reader?.kill()
+        const curl = start(t, 'curl', ['-sSN', '-H', `Authorization: ${authorization}`, broker.url + consume])
+        reader = curl
+        await curl.waitFor(() => eventsIn(curl.stdout).length >= count)
+        return eventsIn(curl.stdout)
+      },
+      ack: async (body) => JSON.parse(await curlPost(t, broker, ack, body)),
+    })
   })
-})
 
-test('the eventsource package reads and acknowledges', async (t) => {
-  const broker = await startBroker(t)
-  let source: EventSource | undefined
-  t.teardown(() => source?.close())
-  await readsOnce(t, broker, {
-    async read(count) {
-      source?.close()
-      const opened = new EventSource(broker.url + consume, {
-        fetch: (address, init) => fetch(address, { ...init, headers: { ...init.headers, authorization } }),
-      })
-      source = opened
-      const got: Got[] = []
-      await new Promise<void>((resolve, reject) => {
-        opened.addEventListener('error', ({ code, message }) => reject(new Error(`${code}: ${message}`)))
-        opened.addEventListener('message', ({ lastEventId, data }) => {
-          got.push({ id: lastEventId, data: String(data) })
-          if (got.length === count) resolve()
+  test(`${engine}: the eventsource package reads and acknowledges`, { skip }, async (t) => {
+    const broker = await startBroker(t, on)
+    let source: EventSource | undefined
+    t.teardown(() => source?.close())
+    await readsOnce(t, broker, {
+      async read(count) {
+        source?.close()
+        const opened = new EventSource(broker.url + consume, {
+          fetch: (address, init) => fetch(address, { ...init, headers: { ...init.headers, authorization } }),
         })
+        source = opened
+        const got: Got[] = []
+        await new Promise<void>((resolve, reject) => {
+          opened.addEventListener('error', ({ code, message }) => reject(new Error(`${code}: ${message}`)))
+          opened.addEventListener('message', ({ lastEventId, data }) => {
+            got.push({ id: lastEventId, data: String(data) })
+            if (got.length === count) resolve()
+          })
+        })
+        return got
+      },
+      async ack(body) {
+        const answer = await fetch(broker.url + ack, {
+          method: 'POST',
+          headers: { authorization },
+          body: JSON.stringify(body),
+        })
+        return answer.json()
+      },
+    })
+  })
+
+  test(
+    `${engine}: a browser's EventSource reads and acknowledges`,
+    { skip: skip || skipWithout(tools.chromium) },
+    async (t) => {
+      const broker = await startBroker(t, on)
+      const origin = await listen(t, (request, response) => servePage(broker, request, response))
+      const { page, errors } = await (await openBrowser(t)).page()
+      await page.goto(origin)
+      const records = () => page.evaluate<readonly Got[]>('records')
+      await readsOnce(t, broker, {
+        async read(count) {
+          await page.evaluate(`read(${JSON.stringify(consume)})`)
+          return until(records, ({ length }) => length >= count)
+        },
+        ack: (body) => page.evaluate(`acknowledge(${JSON.stringify(ack)}, ${JSON.stringify(body)})`),
       })
-      return got
+      t.strictSame(errors, [])
     },
-    async ack(body) {
-      const answer = await fetch(broker.url + ack, {
-        method: 'POST',
-        headers: { authorization },
-        body: JSON.stringify(body),
-      })
-      return answer.json()
-    },
-  })
-})
-
-test("a browser's EventSource reads and acknowledges", { skip: skipWithout(tools.chromium) }, async (t) => {
-  const broker = await startBroker(t)
-  const origin = await listen(t, (request, response) => servePage(broker, request, response))
-  const { page, errors } = await (await openBrowser(t)).page()
-  await page.goto(origin)
-  const records = () => page.evaluate<readonly Got[]>('records')
-  await readsOnce(t, broker, {
-    async read(count) {
-      await page.evaluate(`read(${JSON.stringify(consume)})`)
-      return until(records, ({ length }) => length >= count)
-    },
-    ack: (body) => page.evaluate(`acknowledge(${JSON.stringify(ack)}, ${JSON.stringify(body)})`),
-  })
-  t.strictSame(errors, [])
-})
-
-test("Python's requests read by line, and acknowledge", { skip: skipWithout(tools.requests) }, async (t) => {
-  const broker = await startBroker(t)
-  let reader: Started | undefined
-  await readsOnce(t, broker, {
-    async read(count) {
-      await reader?.kill()
-      const python = start(t, 'python3', ['-c', pythonReader, broker.url + consume, token])
-      reader = python
-      await python.waitFor(() => python.stdout.length >= count)
-      return python.stdout.map((line) => JSON.parse(line) as Got)
-    },
-    ack: async (body) =>
-      JSON.parse(await outputOf(start(t, 'python3', ['-c', pythonAck, broker.url + ack, token, JSON.stringify(body)]))),
-  })
-})
-
-test('curl pulls some records at a time, and acknowledges', { skip: skipWithout(tools.curl) }, async (t) => {
-  const broker = await startBroker(t)
-  const sent = await produceSome(broker)
-  const pull = (waitMs: number): Started => {
-    const address = `${broker.url}/consume?topic=telemetry&group=work&max=2&wait_ms=${waitMs}`
-    const headers = ['-H', `Authorization: ${authorization}`, '-H', 'Accept: application/x-ndjson']
-    return start(t, 'curl', ['-sS', '--fail-with-body', ...headers, address])
-  }
-  const recordsOf = async (curl: Started): Promise<unknown[]> =>
-    (await outputOf(curl))
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line))
-
-  const got: unknown[] = []
-  while (got.length < sent.length) {
-    const some = await recordsOf(pull(1000))
-    t.ok(some.length > 0 && some.length <= 2, 'no pull is empty or holds more than it asks for')
-    if (some.length === 0) break
-    got.push(...some)
-  }
-  const wanted = sent.map(({ id, data }) => ({ id, attempt: 1, data }))
-  t.strictSame((got as Got[]).toSorted(byId), wanted)
-  t.strictSame(await recordsOf(pull(0)), [], 'what is in flight is not given again')
-
-  const address = '/ack?topic=telemetry&group=work'
-  const ids = sent.map(({ id }) => id)
-  t.strictSame(JSON.parse(await curlPost(t, broker, address, { ids })), { acknowledged: ids.length })
-  t.match(await broker.status(), statusOf('work'))
-
-  const waiting = pull(60_000)
-  await until(
-    () => broker.status(),
-    (status) => consumersOf(status, 'work') === 1,
   )
-  const [next] = await produce(broker, 0, 'application/json', '{"n":"next"}')
-  t.strictSame(await recordsOf(waiting), [{ ...next, attempt: 1, data: '{"n":"next"}' }], 'a pull waits for a record')
-  t.strictSame(JSON.parse(await curlPost(t, broker, address, { id: next?.id })), { acknowledged: 1 })
-  t.match(await broker.status(), statusOf('work'))
-})
+
+  test(
+    `${engine}: Python's requests read by line, and acknowledge`,
+    { skip: skip || skipWithout(tools.requests) },
+    async (t) => {
+      const broker = await startBroker(t, on)
+      let reader: Started | undefined
+      await readsOnce(t, broker, {
+        async read(count) {
+          await reader?.kill()
+          const python = start(t, 'python3', ['-c', pythonReader, broker.url + consume, token])
+          reader = python
+          await python.waitFor(() => python.stdout.length >= count)
+          return python.stdout.map((line) => JSON.parse(line) as Got)
+        },
+        ack: async (body) =>
+          JSON.parse(
+            await outputOf(start(t, 'python3', ['-c', pythonAck, broker.url + ack, token, JSON.stringify(body)])),
+          ),
+      })
+    },
+  )
+
+  test(
+    `${engine}: curl pulls some records at a time, and acknowledges`,
+    { skip: skip || skipWithout(tools.curl) },
+    async (t) => {
+      const broker = await startBroker(t, on)
+      const sent = await produceSome(broker)
+      const pull = (waitMs: number): Started => {
+        const address = `${broker.url}/consume?topic=telemetry&group=work&max=2&wait_ms=${waitMs}`
+        const headers = ['-H', `Authorization: ${authorization}`, '-H', 'Accept: application/x-ndjson']
+        return start(t, 'curl', ['-sS', '--fail-with-body', ...headers, address])
+      }
+      const recordsOf = async (curl: Started): Promise<unknown[]> =>
+        (await outputOf(curl))
+          .split('\n')
+          .filter((line) => line !== '')
+          .map((line) => JSON.parse(line))
+
+      const got: unknown[] = []
+      while (got.length < sent.length) {
+        const some = await recordsOf(pull(1000))
+        t.ok(some.length > 0 && some.length <= 2, 'no pull is empty or holds more than it asks for')
+        if (some.length === 0) break
+        got.push(...some)
+      }
+      const wanted = sent.map(({ id, data }) => ({ id, attempt: 1, data }))
+      t.strictSame((got as Got[]).toSorted(byId), wanted)
+      t.strictSame(await recordsOf(pull(0)), [], 'what is in flight is not given again')
+
+      const address = '/ack?topic=telemetry&group=work'
+      const ids = sent.map(({ id }) => id)
+      t.strictSame(JSON.parse(await curlPost(t, broker, address, { ids })), { acknowledged: ids.length })
+      t.match(await broker.status(), statusOf('work'))
+
+      const waiting = pull(60_000)
+      await until(
+        () => broker.status(),
+        (status) => consumersOf(status, 'work') === 1,
+      )
+      const [next] = await produce(broker, 0, 'application/json', '{"n":"next"}')
+      t.strictSame(
+        await recordsOf(waiting),
+        [{ ...next, attempt: 1, data: '{"n":"next"}' }],
+        'a pull waits for a record',
+      )
+      t.strictSame(JSON.parse(await curlPost(t, broker, address, { id: next?.id })), { acknowledged: 1 })
+      t.match(await broker.status(), statusOf('work'))
+    },
+  )
+}
 
 /** Two logs; and nothing comes again for being late, on however slow a machine. */
-function startBroker(t: Scope): Promise<StartedRole> {
-  const env = { TOPICS: 'telemetry:partitions=2', SERVICE_TOKEN: token, VISIBILITY_TIMEOUT: '10m' }
-  return startRole(t, 'broker', { env })
+function startBroker(t: Scope, { under, env: ofEngine }: Engine): Promise<StartedRole> {
+  const env = { ...ofEngine, TOPICS: 'telemetry:partitions=2', SERVICE_TOKEN: token, VISIBILITY_TIMEOUT: '10m' }
+  return startRole(t, 'broker', { env, under })
 }
 
 /** The client reads all and acknowledges it; when it comes again, it is given what is new and nothing else. */

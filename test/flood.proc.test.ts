@@ -7,19 +7,18 @@ import { readFileSync } from 'node:fs'
 import { test } from 'tap'
 import { flood } from './flood.ts'
 import { startRole } from './start.ts'
-import { skipWithout, tools, underUws } from './tools.ts'
+import { roleEngines } from './tools.ts'
 
 const requests = Number(process.env['PENSTOCK_FLOOD'] ?? (process.env['PENSTOCK_TEST_FULL'] === '1' ? 40_000 : 8_000))
 const connections = 32
 const growthMax = 64 * 1024 * 1024
 
-for (const engine of ['node', 'uws'] as const) {
-  const skip = engine === 'uws' ? skipWithout(tools.uws) : false
+for (const { engine, skip, under, env } of roleEngines()) {
   test(`${engine}: a flood of hostile requests`, { skip, timeout: 1_000_000 }, async (t) => {
     const broker = await startRole(t, 'broker', {
-      under: engine === 'uws' ? underUws() : [],
+      under,
       env: {
-        HTTP_ENGINE: engine,
+        ...env,
         TOPICS: 'telemetry:partitions=2:durability=disk:max_bytes=1MiB',
         MAX_RECORD_BYTES: '1KiB',
         MEMORY_BYTES: '32MiB',

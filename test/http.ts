@@ -158,6 +158,11 @@ export class RawClient {
     return size === 1 && bytes[0] === LF ? this.chunk() : bytes
   }
 
+  /** What comes up to these bytes, with them, framing and all. */
+  bytesUntil(mark: string): Promise<Buffer> {
+    return this.#until(mark)
+  }
+
   /** What comes, as it comes, until the connection ends. */
   async *rest(): AsyncGenerator<Buffer, void, void> {
     const first = this.#rest

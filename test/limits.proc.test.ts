@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { t as file, test } from 'tap'
 import { RawClient } from './http.ts'
 import { startRole, type Scope, type StartedRole } from './start.ts'
-import { skipWithout, tools, underUws } from './tools.ts'
+import { roleEngines } from './tools.ts'
 
 const isFull = process.env['PENSTOCK_TEST_FULL'] === '1'
 
@@ -12,12 +12,11 @@ file.setTimeout(200_000)
 
 const consume = '/consume?topic=telemetry&group=g&consumer='
 
-for (const engine of ['node', 'uws'] as const) {
-  const skip = engine === 'uws' ? skipWithout(tools.uws) : false
+for (const { engine, skip, under, env: ofEngine } of roleEngines()) {
   const broker = (t: Scope, env: Readonly<Record<string, string>>): Promise<StartedRole> =>
     startRole(t, 'broker', {
-      under: engine === 'uws' ? underUws() : [],
-      env: { HTTP_ENGINE: engine, TOPICS: 'telemetry:partitions=1:durability=disk', MEMORY_BYTES: '64MiB', ...env },
+      under,
+      env: { ...ofEngine, TOPICS: 'telemetry:partitions=1:durability=disk', MEMORY_BYTES: '64MiB', ...env },
     })
 
   test(`${engine}: one connection more than MAX_CONNECTIONS is a 429, and cut`, { skip }, async (t) => {
@@ -75,6 +74,9 @@ for (const engine of ['node', 'uws'] as const) {
     const idle = new RawClient(t, port)
     await idle.send('GET', '/health')
     await idle.answer()
+    let idleEnd = 'clean'
+    idle.socket.on('error', ({ message }) => (idleEnd = message))
+    idle.socket.on('data', () => (idleEnd = 'with words'))
     const idleSinceMs = performance.now()
     const idleClosed = idle.closed.then(() => (performance.now() - idleSinceMs) / 1_000)
     const stalled = new RawClient(t, port)
@@ -107,6 +109,7 @@ for (const engine of ['node', 'uws'] as const) {
     if (engine === 'uws') {
       const idleS = await idleClosed
       t.ok(idleS > 20 && idleS < 45, `an idle connection is closed after ${idleS} s`)
+      t.equal(idleEnd, 'clean')
     }
   })
 }

@@ -100,6 +100,10 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
     may: ['problems', 'timers'],
     why: 'the thread that reads: what is said where it dies, and how long it may take to end',
   },
+  'api/reading/admission.ts': {
+    may: ['problems', 'timers'],
+    why: 'refuses what is more than can be answered, and what has waited too long',
+  },
   'api/reading/messages.ts': { may: ['problems'], why: 'problems cross between threads as what they are' },
   'api/reading/entry.ts': { may: ['timers'], why: 'the other thread: lets others be answered between two pieces' },
   'api/server/server.ts': {

@@ -61,6 +61,19 @@ export function underUws(): string[] {
   return uwsLoads() ? [] : ['bash', join(root, '.ci/debian-13'), 'run']
 }
 
+/**
+ * The HTTP engines, for tests of a role that depend on them: the rest goes into the start of the role. Where uWebSockets.js does
+ * not load the role runs in Debian 13.
+ */
+export function roleEngines() {
+  return (['node', 'uws'] as const).map((engine) => ({
+    engine,
+    env: { HTTP_ENGINE: engine },
+    under: engine === 'uws' ? underUws() : [],
+    skip: engine === 'uws' ? skipWithout(tools.uws) : false,
+  }))
+}
+
 /** The three by .ci/kubernetes. */
 export const helmPath = join(cache, 'helm-3.22.0/helm')
 export const kubeconformPath = join(cache, 'kubeconform-0.8.0/kubeconform')
@@ -132,7 +145,7 @@ export const tools = {
   uws: {
     name: 'uWebSockets.js (npm run engine), or a system that it loads on (.ci/debian-13)',
     isThere: () => uwsLoads() || (existsSync(uwsFolder) && existsSync(debian13Path)),
-    skipped: 'the second HTTP engine (lib/http/uws.proc.test.ts, test/flood.proc.test.ts, test/limits.proc.test.ts)',
+    skipped: 'the second HTTP engine (lib/http/uws.proc.test.ts; clients, disk, flood and limits in test)',
   },
   helm: {
     name: 'helm 3.22.0 (.ci/kubernetes)',

@@ -104,6 +104,7 @@ export const problems = {
   key_ended: kind(409, false, 'The key works no more', 'make another one'),
   too_many_connections: kind(429, true, 'Too many connections', 'retry after the given seconds, on fewer connections'),
   rate_limited: kind(429, true, 'Too many requests', 'retry after the given seconds'),
+  overloaded: kind(503, true, 'More is asked than can be answered', 'retry after the given seconds; see detail'),
   // What went wrong on our side.
   unavailable: kind(503, true, 'A part behind this one does not answer', 'retry after the given seconds'),
   internal: kind(500, true, 'An error of ours', 'see the log of the process under the request id'),

@@ -15,6 +15,7 @@ export const fleetEndpoints = {
     summary: 'Hosts with what their GPUs are doing',
     query: closed({ limit: Type.Optional(limit(10_000, 10_000, 'Hosts')), cursor: Type.Optional(cursor) }),
     answer: fleet.hostList,
+    queued: true,
     rows: { of: 'hosts' },
   },
   listNamespaces: {
@@ -25,6 +26,7 @@ export const fleetEndpoints = {
     summary: 'Namespaces with their GPUs and pods',
     query: closed({}),
     answer: fleet.namespaceList,
+    queued: true,
     rows: { of: 'namespaces' },
   },
   getFleet: {
@@ -35,6 +37,7 @@ export const fleetEndpoints = {
     summary: 'Totals of the whole fleet',
     query: closed({}),
     answer: fleet.fleet,
+    queued: true,
   },
   getFleetHistory: {
     method: 'GET',
@@ -51,6 +54,7 @@ export const fleetEndpoints = {
       window: Type.Optional(duration('Default: a 90th of the range, 1 s at least')),
     }),
     answer: fleet.fleetHistory,
+    queued: true,
     rows: { of: 'values', with: ['metric', 'unit', 'fn'] },
     problems: ['unknown_metric'],
   },

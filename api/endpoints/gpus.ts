@@ -29,6 +29,7 @@ export const gpusEndpoints = {
       cursor: Type.Optional(cursor),
     }),
     answer: gpus.gpuList,
+    queued: true,
     rows: { of: 'gpus' },
   },
   getGpu: {
@@ -40,6 +41,7 @@ export const gpusEndpoints = {
     params: gpuParams,
     query: closed({ at: Type.Optional(when('A moment in the past, as in the list')) }),
     answer: gpus.gpuDetail,
+    queued: true,
     problems: ['unknown_gpu', 'ambiguous_gpu'],
   },
   getGpuTelemetry: {
@@ -70,6 +72,7 @@ export const gpusEndpoints = {
       cursor: Type.Optional(name('Of the page before, with the other parameters as they were')),
     }),
     answer: gpus.telemetry,
+    queued: true,
     rows: { of: 'series', each: 'values', columns: ['time', 'metric', 'labels', 'value', 'unit', 'fn'] },
     problems: ['unknown_gpu', 'ambiguous_gpu', 'unknown_metric'],
   },

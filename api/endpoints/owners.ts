@@ -24,6 +24,7 @@ export const ownersEndpoints = {
       cursor: Type.Optional(name('Of the page before, with the other parameters as they were')),
     }),
     answer: owners.occupantList,
+    queued: true,
     problems: ['unknown_gpu', 'ambiguous_gpu'],
   },
   getUsage: {
@@ -56,5 +57,6 @@ export const ownersEndpoints = {
       cursor: Type.Optional(name('Of the page before, with the other parameters as they were')),
     }),
     answer: owners.usage,
+    queued: true,
   },
 } as const satisfies Record<string, Endpoint>

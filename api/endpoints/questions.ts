@@ -57,6 +57,7 @@ export const questionsEndpoints = {
       cursor: Type.Optional(name('Of the page before, with the other parameters as they were')),
     }),
     answer: questions.answer,
+    queued: true,
     problems: ['unknown_metric'],
   },
   getTop: {
@@ -75,6 +76,7 @@ export const questionsEndpoints = {
       n: Type.Optional(limit(1_000, 10, 'Groups')),
     }),
     answer: questions.top,
+    queued: true,
     problems: ['unknown_metric'],
   },
 } as const satisfies Record<string, Endpoint>

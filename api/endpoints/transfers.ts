@@ -22,6 +22,7 @@ export const transfersEndpoints = {
       cursor: Type.Optional(cursor),
     }),
     answer: transfers.transferList,
+    queued: true,
     rows: { of: 'transfers' },
   },
   listSites: {
@@ -32,6 +33,7 @@ export const transfersEndpoints = {
     summary: 'Sites with what they transferred',
     query: closed({}),
     answer: transfers.siteList,
+    queued: true,
     rows: { of: 'sites' },
   },
 } as const satisfies Record<string, Endpoint>

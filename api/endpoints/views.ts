@@ -20,6 +20,7 @@ export const viewsEndpoints = {
       '`authorization`.',
     query: closed({}),
     answer: views.exposition,
+    queued: true,
     media: expositionType,
   },
   listModels: {
@@ -30,6 +31,7 @@ export const viewsEndpoints = {
     summary: 'Models of GPUs: how many, where, with how much memory, and what they are doing',
     query: closed({}),
     answer: views.modelList,
+    queued: true,
   },
   getFreshness: {
     method: 'GET',
@@ -46,6 +48,7 @@ export const viewsEndpoints = {
       cursor: Type.Optional(name('Of the page before')),
     }),
     answer: views.freshnessList,
+    queued: true,
   },
   getLink: {
     method: 'GET',
@@ -63,6 +66,7 @@ export const viewsEndpoints = {
       window: Type.Optional(duration('Default: a 90th of the range, 1 s at least')),
     }),
     answer: links.link,
+    queued: true,
   },
   listTransferErrors: {
     method: 'GET',
@@ -83,5 +87,6 @@ export const viewsEndpoints = {
       cursor: Type.Optional(name('Of the page before')),
     }),
     answer: links.transferErrorList,
+    queued: true,
   },
 } as const satisfies Record<string, Endpoint>

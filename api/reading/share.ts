@@ -5,6 +5,7 @@ import { packLike, restored } from '../ask/shared.ts'
 import type { Call, Handler } from '../call.ts'
 import type { AnswerOf, GpuList } from '../contract.ts'
 import type { Bounds } from '../keys/bounds.ts'
+import type { Admissions } from './admissions.ts'
 import { Ahead } from './ahead.ts'
 import type { ReadHandlers, ReadOperation } from './answers.ts'
 import type { ReadingThread } from './thread.ts'
@@ -27,13 +28,25 @@ const metricsGuess = 20
  *
  * @param unbound what the list for all is asked by
  */
-export function shareReads(own: ReadHandlers, thread: ReadingThread, unbound: Bounds): ReadHandlers {
+export function shareReads(
+  own: ReadHandlers,
+  thread: ReadingThread,
+  admissions: Admissions,
+  unbound: Bounds,
+): ReadHandlers {
   const inThread =
     <Name extends ReadOperation>(name: Name): Handler<Name> =>
     async (call) =>
-      restored(await thread.ask(name, call)) as AnswerOf<Name>
+      restored(await admissions.reading.ask(() => thread.ask(name, call), call.signal)) as AnswerOf<Name>
+  const inTurn =
+    <Name extends Here>(name: Name): Handler<Name> =>
+    (call) => {
+      const handle = own[name] as unknown as Handler<Name>
+      return admissions.http.ask(() => handle(call), call.signal)
+    }
   const names = (Object.keys(own) as ReadOperation[]).filter((name) => !here.some((one) => one === name))
   const others = Object.fromEntries(names.map((name) => [name, inThread(name)])) as Omit<ReadHandlers, Here>
+  // One at a time, for all who ask: it waits behind nobody.
   const list = new Ahead<GpuList>(async (nowMs, before) => {
     const all = restored(await thread.ask('listGpus', { params: {}, query: {}, nowMs, bounds: unbound })) as GpuList
     // Whoever comes first would else wait until it is compressed.
@@ -41,14 +54,18 @@ export function shareReads(own: ReadHandlers, thread: ReadingThread, unbound: Bo
     return all
   })
   const longTelemetry = inThread('getGpuTelemetry')
+  const telemetry = inTurn('getGpuTelemetry')
   return {
-    ...own,
     ...others,
+    getGpu: inTurn('getGpu'),
+    listOccupants: inTurn('listOccupants'),
     listGpus(call) {
       const isEverything = Object.values(call.query).every((value) => value === undefined)
-      return isEverything && call.bounds.hosts === undefined ? list.get(call.nowMs) : others.listGpus(call)
+      return isEverything && call.bounds.hosts === undefined
+        ? admissions.reading.share(() => list.get(call.nowMs))
+        : others.listGpus(call)
     },
-    getGpuTelemetry: (call) => (isLong(call) ? longTelemetry(call) : own.getGpuTelemetry(call)),
+    getGpuTelemetry: async (call) => (isLong(call) ? longTelemetry(call) : telemetry(call)),
   }
 }
 

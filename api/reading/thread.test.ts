@@ -8,6 +8,8 @@ import { embeddedPath } from '#store/open'
 import { gpuRecord, transferRecord } from '#store/samples'
 import { type TestApi, testApi } from '#test/api'
 import { Inventory } from '../ask/inventory.ts'
+import { contract } from '../contract.ts'
+import type { Endpoint } from '../endpoint.ts'
 import { StoreReader } from '../ask/reader.ts'
 import { Bounds, unboundOf } from '../keys/bounds.ts'
 import { readHandlers, readSettingsOf } from './answers.ts'
@@ -60,6 +62,15 @@ test('it answers what the thread that speaks HTTP would, byte by byte', async (t
 
 const textOf = (answer: unknown) =>
   typeof answer === 'string' ? answer : Buffer.isBuffer(answer) ? answer.toString() : JSON.stringify(answer)
+
+test('the contract says of each question to the store that it may be refused', (t) => {
+  const settings = readSettingsOf(readSettings(apiSettings, { env: {} }))
+  const reader = new StoreReader(settings)
+  const asking = readHandlers(reader, new Inventory(reader, settings.staleAfterMs, setImmediate), settings)
+  const queued = Object.entries<Endpoint>(contract).filter(([, row]) => row.queued === true)
+  t.same(queued.map(([name]) => name).toSorted(), Object.keys(asking).toSorted())
+  t.end()
+})
 
 test('a long range of one GPU is read there, a day is not', async (t) => {
   const { thread, json } = await testApi(t, { records, nowMs })

@@ -35,6 +35,15 @@ test('every route of the contract is an operation, under an id of its own', (t) 
   t.end()
 })
 
+test('a route that may be refused for want of a turn says so, and when to come again; no other does', (t) => {
+  for (const [operationId, row] of Object.entries<Endpoint>(contract)) {
+    const { responses } = file['paths'][row.path][row.method.toLowerCase()]
+    t.equal(responses['503'].description.includes('`overloaded`'), row.queued === true, operationId)
+    t.ok(responses['503'].headers['Retry-After'])
+  }
+  t.end()
+})
+
 test('every reference leads somewhere, and every component is used', (t) => {
   const text = JSON.stringify(file)
   const used = new Set([...text.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map((match) => String(match[1])))

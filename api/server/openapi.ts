@@ -116,9 +116,20 @@ function requestOf(row: Endpoint, components: Json): Json {
   return { requestBody: { required: !kinds.includes('form'), content } }
 }
 
+/** Refusals that say when to come again. */
+const isForLater = (status: number) => status === 429 || status === 503
+
+const laterHeaders = {
+  'Retry-After': { description: 'Seconds after which to ask again', schema: { type: 'integer', minimum: 1 } },
+}
+
 /** By status, the titles of what it may mean. */
-function problemsOf({ body, rows, influx, problems: own = [] }: Endpoint, components: Json): Json {
-  const implied = [...(rows === undefined ? [] : ['not_acceptable']), ...(body === undefined ? [] : bodyProblems)]
+function problemsOf({ body, rows, influx, queued, problems: own = [] }: Endpoint, components: Json): Json {
+  const implied = [
+    ...(rows === undefined ? [] : ['not_acceptable']),
+    ...(body === undefined ? [] : bodyProblems),
+    ...(queued === true ? ['overloaded'] : []),
+  ]
   const codes = new Set([...commonProblems, ...implied, ...own]) as Set<ProblemCode>
   const byStatus = Map.groupBy(codes, (code) => problems[code].status)
   const media = influx === undefined ? 'application/problem+json' : 'application/json'
@@ -126,7 +137,7 @@ function problemsOf({ body, rows, influx, problems: own = [] }: Endpoint, compon
   return Object.fromEntries(
     [...byStatus].map(([status, given]) => {
       const description = given.map((code) => `${problems[code].title} (\`${code}\`)`).join('; ')
-      return [status, { description, content }]
+      return [status, { description, ...(isForLater(status) ? { headers: laterHeaders } : {}), content }]
     }),
   )
 }

@@ -67,7 +67,7 @@ async function* dumpSegment(
     const whole = await file.size()
     const trailer = await readTrailer(file, whole)
     const size = trailer?.bytes ?? whole
-    const start = (await readSegmentHead(path, file))?.bytes ?? 0
+    const start = (await readSegmentHead(path, file, whole))?.bytes ?? 0
     const indexed = SparseIndex.of(trailer?.index ?? []).positionOf(from)
     const reader = new WindowReader(file, scanMemory(size))
     let position = Math.max(indexed ?? start, start)

@@ -1,6 +1,6 @@
 /** The real disk: {@link Disk} over `node:fs`. */
 
-import { fdatasync, writev, writevSync } from 'node:fs'
+import * as callbacks from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
@@ -8,8 +8,16 @@ import { promisify } from 'node:util'
 import type { Disk, DiskFile } from './disk.ts'
 import { InlineWrites } from './inline.ts'
 
-const writeViews = promisify(writev)
-const syncData = promisify(fdatasync)
+// Plain descriptors, and the callback API: a FileHandle is an event emitter with a part of its own in C++, some KB a file that
+// is open, and its calls take a wrapper object and a turn more (decision 181).
+const openFile = promisify(callbacks.open)
+const closeFile = promisify(callbacks.close)
+const statFile = promisify(callbacks.fstat)
+const readFile = promisify(callbacks.read)
+const writeViews = promisify(callbacks.writev)
+const truncateFile = promisify(callbacks.ftruncate)
+const syncFile = promisify(callbacks.fsync)
+const syncData = promisify(callbacks.fdatasync)
 
 const threadsAlone = new InlineWrites(
   0,
@@ -46,20 +54,20 @@ export function openNodeDisk(inline = threadsAlone): Disk {
 
     async open(path) {
       // Not 'a+': on Linux an appending descriptor ignores the position of a write, and the log says where it writes.
-      const handle = await fs.open(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o640)
-      return new NodeFile(handle, inline)
+      const fd = await openFile(path, callbacks.constants.O_RDWR | callbacks.constants.O_CREAT, 0o640)
+      return new NodeFile(fd, inline)
     },
 
     rename: (from, to) => fs.rename(from, to),
 
-    remove: (path) => fs.rm(path),
+    remove: (path) => fs.unlink(path),
 
     async syncFolder(folder) {
-      const handle = await fs.open(folder, 'r')
+      const fd = await openFile(folder, 'r')
       try {
-        await inline.beside(() => handle.sync())
+        await inline.beside(() => syncFile(fd))
       } finally {
-        await handle.close()
+        await closeFile(fd)
       }
     },
 
@@ -75,39 +83,60 @@ export function openNodeDisk(inline = threadsAlone): Disk {
 export const nodeDisk = openNodeDisk()
 
 class NodeFile implements DiskFile {
-  readonly #handle: fs.FileHandle
+  /** -1 once it is closed. */
+  #fd: number
   readonly #inline: InlineWrites
+  /** That are under way: a descriptor that is closed under a call may be another file's when the call gets to it. */
+  #calls = 0
+  #idle: (() => void) | undefined
 
-  constructor(handle: fs.FileHandle, inline: InlineWrites) {
-    this.#handle = handle
+  constructor(fd: number, inline: InlineWrites) {
+    this.#fd = fd
     this.#inline = inline
   }
 
-  async size(): Promise<number> {
-    return (await this.#handle.stat()).size
+  size(): Promise<number> {
+    return this.#call(async (fd) => (await statFile(fd)).size)
   }
 
-  async read(into: Uint8Array, position: number): Promise<number> {
-    return (await this.#handle.read(into, 0, into.length, position)).bytesRead
+  read(into: Uint8Array, position: number): Promise<number> {
+    return this.#call(async (fd) => (await readFile(fd, into, 0, into.length, position)).bytesRead)
   }
 
   async write(views: readonly Uint8Array[], position: number): Promise<number> {
-    const { fd } = this.#handle
-    const written = this.#inline.tryWrite(views, () => writevSync(fd, views, position))
+    const written = this.#inline.tryWrite(views, () => callbacks.writevSync(this.#open, views, position))
     if (written !== undefined) return written
-    // `writev` of the callback API: the promise of a FileHandle costs a wrapper object and a turn more.
-    return (await writeViews(fd, views as Uint8Array[], position)).bytesWritten
+    return this.#call(async (fd) => (await writeViews(fd, views as Uint8Array[], position)).bytesWritten)
   }
 
   sync(): Promise<void> {
-    return this.#inline.beside(() => syncData(this.#handle.fd))
+    return this.#call((fd) => this.#inline.beside(() => syncData(fd)))
   }
 
   truncate(bytes: number): Promise<void> {
-    return this.#handle.truncate(bytes)
+    return this.#call((fd) => truncateFile(fd, bytes))
   }
 
-  close(): Promise<void> {
-    return this.#handle.close()
+  async close(): Promise<void> {
+    const fd = this.#fd
+    if (fd === -1) return
+    this.#fd = -1
+    if (this.#calls > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+    await closeFile(fd)
+  }
+
+  get #open(): number {
+    if (this.#fd === -1) throw Object.assign(new Error('EBADF: the file is closed'), { code: 'EBADF' })
+    return this.#fd
+  }
+
+  async #call<T>(work: (fd: number) => Promise<T>): Promise<T> {
+    const fd = this.#open
+    this.#calls++
+    try {
+      return await work(fd)
+    } finally {
+      if (--this.#calls === 0) this.#idle?.()
+    }
   }
 }

@@ -27,7 +27,7 @@ export class FilePool implements Disk {
   /** Counts the calls that have ended. */
   #ended = 0
   /** The handles that their owners have not closed, by path. */
-  readonly #handles = new Map<string, Set<PooledFile>>()
+  readonly #handles = new Map<string, readonly PooledFile[]>()
   /** Names change one at a time. */
   #naming = Promise.resolve()
 
@@ -58,7 +58,7 @@ export class FilePool implements Disk {
     // Before it is opened, so that a change of names meanwhile knows of it.
     this.#enrol(handle)
     try {
-      await handle.size()
+      await handle.open()
     } catch (error) {
       this.#strike(handle)
       throw error
@@ -93,7 +93,7 @@ export class FilePool implements Disk {
     change: () => Promise<void>,
   ): Promise<void> {
     await earlier
-    const handlesOf = (path: string | undefined) => [...(this.#handles.get(path ?? '') ?? [])]
+    const handlesOf = (path: string | undefined) => this.#handles.get(path ?? '') ?? []
     const lost = handlesOf(to)
     const held = new Set([...handlesOf(from), ...lost])
     try {
@@ -116,14 +116,13 @@ export class FilePool implements Disk {
   }
 
   #enrol(handle: PooledFile): void {
-    const same = this.#handles.get(handle.path)
-    if (same === undefined) this.#handles.set(handle.path, new Set([handle]))
-    else same.add(handle)
+    this.#handles.set(handle.path, (this.#handles.get(handle.path) ?? []).concat(handle))
   }
 
   #strike(handle: PooledFile): void {
-    const same = this.#handles.get(handle.path)
-    if (same?.delete(handle) && same.size === 0) this.#handles.delete(handle.path)
+    const others = this.#handles.get(handle.path)?.filter((each) => each !== handle) ?? []
+    if (others.length === 0) this.#handles.delete(handle.path)
+    else this.#handles.set(handle.path, others)
   }
 
   /** What its handles need of the pool. */

@@ -53,6 +53,11 @@ export class PooledFile implements DiskFile {
     return this.#held !== undefined
   }
 
+  /** Opens the file; the other calls do it too. */
+  open(): Promise<void> {
+    return this.#call(async () => {})
+  }
+
   size(): Promise<number> {
     return this.#call((file) => file.size())
   }

@@ -42,8 +42,8 @@ export class Log {
   readonly #reservation: Reservation
   readonly #holes: Holes
   readonly #report: (problem: string) => void
-  readonly #listeners = new Set<() => void>()
-  readonly #unregister: () => void
+  /** Copied when it changes: of ten thousand logs most have the one of their topic. */
+  #listeners: readonly (() => void)[] = []
   /** Appended and not visible. */
   #pending: Pending[] = []
   #next: Offset
@@ -70,8 +70,8 @@ export class Log {
     const holeReason = options.durability === 'fsync' ? 'damaged' : 'unclean_stop'
     const recovered = await recover(disk, folder, head, producers, holeReason, report)
     // Also where the durability is `fsync` now: it may have been another when the files were written.
-    const reservation = await Reservation.open(disk, folder, options.reserveRecords)
-    const segments = new Segments(disk, folder, recovered, options.segmentBytesMax, () => producers.states, report)
+    const reservation = await Reservation.open(disk, folder, recovered.names, options.reserveRecords)
+    const segments = new Segments(disk, folder, recovered, options.segmentBytesMax, producers, report)
     const log = new Log(segments, recovered, options, ring, producers, reservation, report)
     const { leftOff } = reservation
     if (leftOff !== undefined && leftOff > log.#next) {
@@ -120,7 +120,7 @@ export class Log {
       modes[options.durability],
       options.turn,
     )
-    this.#unregister = options.durability === 'memory' ? ring.register(this) : () => {}
+    ring.join(this, options.durability === 'memory')
   }
 
   /** The offset of the oldest record that is kept. */
@@ -249,8 +249,8 @@ export class Log {
 
   /** Calls back each time that more is visible. Returns what ends it. */
   onVisible(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    this.#listeners = this.#listeners.concat(listener)
+    return () => (this.#listeners = this.#listeners.filter((each) => each !== listener))
   }
 
   /** The next record gets at least this offset. To be called before the first append. */
@@ -285,8 +285,8 @@ export class Log {
 
   /** Writes what is not written, seals the files and closes them. Nothing may be appended any more. */
   async close(): Promise<void> {
+    if (!this.#closed) this.#ring.leave(this)
     this.#closed = true
-    this.#unregister()
     while (this.#reserving !== undefined) await this.#reserving
     await this.#queue.idle()
     this.#queue.flush()
@@ -361,7 +361,7 @@ export class Log {
       for (const { first, next } of entries) this.#unwritten -= next - first
       return
     }
-    this.#pending.splice(0, entries.length)
+    this.#pending = this.#pending.slice(entries.length)
     this.#show(entries)
   }
 

@@ -42,6 +42,8 @@ export interface Recovered {
   /** The offset after the last record; of a log without files, 0. */
   readonly next: Offset
   readonly lastAppendMs: number
+  /** What stood in the folder. */
+  readonly names: readonly string[]
 }
 
 /** How much of a file is copied at a time. */
@@ -67,12 +69,13 @@ export async function recover(
   holeReason: Hole['reason'],
   report: (problem: string) => void,
 ): Promise<Recovered> {
-  await disk.makeFolder(folder)
   const all = await disk.list(folder)
+  if (all.length === 0) await disk.makeFolder(folder)
   // A rewrite that a crash cut off: the file that it was made from is still there.
   for (const name of all.filter((each) => /^\d{20}\.log\.new$/.test(each))) await disk.remove(`${folder}/${name}`)
   const names = all.filter((name) => /^\d{20}\.log$/.test(name))
-  const found = { head, segments: [] as Segment[], holes: [] as Hole[], next: 0 as Offset, lastAppendMs: 0 }
+  const [segments, holes]: [Segment[], Hole[]] = [[], []]
+  const found = { head, segments, holes, next: 0 as Offset, lastAppendMs: 0, names: all }
   for (const [at, name] of names.entries()) {
     const path = `${folder}/${name}`
     const expected = { ...found.head, firstOffset: Number(name.slice(0, 20)) as Offset }
@@ -177,8 +180,9 @@ async function openSegment(
 
 /** A file with a sound trailer is believed: its batches are verified when they are read. */
 async function openSealed(path: string, file: DiskFile, producers: Producers): Promise<Opened | undefined> {
-  const trailer = await readTrailer(file, await file.size())
-  const own = trailer === undefined ? undefined : await readSegmentHead(path, file)
+  const size = await file.size()
+  const trailer = await readTrailer(file, size)
+  const own = trailer === undefined ? undefined : await readSegmentHead(path, file, size)
   if (trailer === undefined || own === undefined || own.head.firstOffset !== trailer.first) return undefined
   producers.restore(trailer.producers)
   const { first, next, records, batches, firstMs, lastMs, bytes } = trailer

@@ -25,10 +25,11 @@ export class Reservation {
   /**
    * Reads what an earlier run left.
    *
+   * @param names what stands in the folder
    * @param ahead how many records beyond the end are reserved at once
    */
-  static async open(disk: Disk, folder: string, ahead: number): Promise<Reservation> {
-    if (!(await disk.list(folder)).includes(fileName)) return new Reservation(disk, folder, ahead, 0, false)
+  static async open(disk: Disk, folder: string, names: readonly string[], ahead: number): Promise<Reservation> {
+    if (!names.includes(fileName)) return new Reservation(disk, folder, ahead, 0, false)
     const text = (await readWhole(disk, `${folder}/${fileName}`)).toString('latin1')
     const next = Number(/^\{"next":(\d{1,16})\}\n$/.exec(text)?.[1])
     if (!Number.isSafeInteger(next)) {

@@ -12,6 +12,12 @@ import { Windows } from './windows.ts'
 const chunkBytesMax = 4 << 20
 const chunkBytesMin = 64 << 10
 
+/**
+ * What a log takes beside its batches: its objects, its open file, and the room that the heap needs around them. Measured as what
+ * a process with 10,000 partitions has resident more than one with 1 (decision 181).
+ */
+export const logBytes = 6 << 10
+
 /** One piece of the ring. */
 export class Chunk {
   readonly bytes: Buffer
@@ -54,10 +60,13 @@ export class ChunkRing {
   readonly #chunkBytes: number
   readonly #chunks: Chunk[] = []
   readonly #spilling = new Set<Spilling>()
+  #logs = 0
   #bytes = 0
   #serial = 0
 
-  /** @param bytesMax what all chunks may hold together (`MEMORY_BYTES`); one batch that is larger still finds room */
+  /**
+   * @param bytesMax what all chunks and all logs may hold together (`MEMORY_BYTES`); one batch that is larger still finds room
+   */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
     this.#chunkBytes = Math.max(chunkBytesMin, Math.min(chunkBytesMax, Math.floor(bytesMax / 16)))
@@ -80,16 +89,31 @@ export class ChunkRing {
     room.chunk.unwritten++
   }
 
-  /** A log that is asked to write what it keeps back, before the ring comes round to it. */
-  register(log: Spilling): () => void {
-    this.#spilling.add(log)
-    return () => this.#spilling.delete(log)
+  /**
+   * Counts a log in, until it {@link leave}s.
+   *
+   * @param keepsBack it is asked to write what it keeps back, before the ring comes round to it
+   */
+  join(log: Spilling, keepsBack: boolean): void {
+    this.#logs++
+    if (keepsBack) this.#spilling.add(log)
+  }
+
+  leave(log: Spilling): void {
+    this.#logs--
+    this.#spilling.delete(log)
+  }
+
+  /** What the chunks may hold together: what the logs leave of it, in whole chunks, and never less than half. */
+  get bytesMax(): number {
+    const taken = Math.floor((this.#logs * logBytes) / this.#chunkBytes) * this.#chunkBytes
+    return Math.max(Math.floor(this.#bytesMax / 2), this.#bytesMax - taken)
   }
 
   #advance(needed: number): Chunk | undefined {
     const size = Math.max(this.#chunkBytes, needed)
     let spare: Buffer | undefined
-    while (this.#bytes + size > this.#bytesMax && this.#chunks.length > 0) {
+    while (this.#bytes + size > this.bytesMax && this.#chunks.length > 0) {
       const oldest = this.#chunks[0] as Chunk
       if (oldest.unwritten > 0) {
         this.#askToSpill(oldest.serial)
@@ -106,7 +130,7 @@ export class ChunkRing {
     this.#bytes += size
     // Half a ring ahead, so that it is written by the time that the ring has come round.
     const half = this.#chunks[this.#chunks.length >>> 1] as Chunk
-    if (this.#bytes > this.#bytesMax / 2) this.#askToSpill(half.serial)
+    if (this.#bytes > this.bytesMax / 2) this.#askToSpill(half.serial)
     return chunk
   }
 

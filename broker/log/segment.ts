@@ -29,10 +29,8 @@ const batchStart = Buffer.from('\n: batch ')
 
 /** Where some batches of a segment start, and when they were appended: enough to begin reading near any record. */
 export class SparseIndex {
-  readonly #offsets: number[] = []
-  readonly #times: number[] = []
-  readonly #positions: number[] = []
-  #lastPosition = -Infinity
+  /** A row behind the other, `[offset, ms, position]`: three arrays take three times the bytes where there are few rows. */
+  #rows: number[] = []
 
   /** The index that a trailer kept. */
   static of(rows: IndexRows): SparseIndex {
@@ -43,21 +41,25 @@ export class SparseIndex {
 
   /** For a trailer. */
   get rows(): IndexRows {
-    return this.#offsets.map((offset, at) => [offset, this.#times[at] as number, this.#positions[at] as number])
+    const rows: [number, number, number][] = []
+    for (let at = 0; at < this.#rows.length; at += rowLength) {
+      rows.push(this.#rows.slice(at, at + rowLength) as [number, number, number])
+    }
+    return rows
   }
 
   /** Notes a batch, unless one close before it is noted. Offsets rise, times do not fall. */
   add(firstOffset: Offset, appendMs: number, position: number): void {
-    if (position - this.#lastPosition < indexStepBytes) return
-    this.#offsets.push(firstOffset)
-    this.#times.push(appendMs)
-    this.#positions.push(position)
-    this.#lastPosition = position
+    const last = this.#rows.at(-1)
+    if (last !== undefined && position - last < indexStepBytes) return
+    // The first row without the room that V8 leaves behind what is pushed: most logs of ten thousand have no second one.
+    if (last === undefined) this.#rows = [firstOffset, appendMs, position]
+    else this.#rows.push(firstOffset, appendMs, position)
   }
 
   /** The position of the closest batch noted at or before the offset; `undefined` when none is. */
   positionOf(offset: Offset): number | undefined {
-    return this.#positions[countBelow(this.#offsets, offset + 1) - 1]
+    return this.#rows[lastBelow(this.#rows, offsetColumn, offset + 1) + positionColumn]
   }
 
   /**
@@ -68,40 +70,42 @@ export class SparseIndex {
    */
   endOfRead(position: number, bytes: number, size: number): number {
     if (position + bytes >= size) return size
-    const place = countBelow(this.#positions, position + bytes + 1)
-    const before = this.#positions[place - 1]
+    const row = lastBelow(this.#rows, positionColumn, position + bytes + 1)
+    const before = this.#rows[row + positionColumn]
     // Of a file without an index nothing is known.
     if (before === undefined) return position + bytes
-    return before > position ? before : (this.#positions[place] ?? size)
+    return before > position ? before : (this.#rows[row + rowLength + positionColumn] ?? size)
   }
 
   /** The first offset of the batch noted at a position; `undefined` when none is. */
   offsetAt(position: number): Offset | undefined {
-    const place = countBelow(this.#positions, position)
-    return this.#positions[place] === position ? (this.#offsets[place] as Offset) : undefined
+    const row = lastBelow(this.#rows, positionColumn, position) + rowLength
+    return this.#rows[row + positionColumn] === position ? (this.#rows[row + offsetColumn] as Offset) : undefined
   }
 
   /** When the closest batch noted at or before the offset was appended; `undefined` when none is. */
   timeOf(offset: Offset): number | undefined {
-    return this.#times[countBelow(this.#offsets, offset + 1) - 1]
+    return this.#rows[lastBelow(this.#rows, offsetColumn, offset + 1) + timeColumn]
   }
 
   /** The position of the last batch noted that was appended before a time; `undefined` when none was. */
   positionBefore(timeMs: number): number | undefined {
-    return this.#positions[countBelow(this.#times, timeMs) - 1]
+    return this.#rows[lastBelow(this.#rows, timeColumn, timeMs) + positionColumn]
   }
 }
 
-/** How many of the rising numbers are below a bound. */
-function countBelow(numbers: readonly number[], bound: number): number {
+const [offsetColumn, timeColumn, positionColumn, rowLength] = [0, 1, 2, 3]
+
+/** Where the last row begins whose number in a rising column is below a bound; before the first row when none is. */
+function lastBelow(rows: readonly number[], column: number, bound: number): number {
   let low = 0
-  let high = numbers.length
+  let high = rows.length / rowLength
   while (low < high) {
     const middle = (low + high) >>> 1
-    if ((numbers[middle] as number) < bound) low = middle + 1
+    if ((rows[middle * rowLength + column] as number) < bound) low = middle + 1
     else high = middle
   }
-  return low
+  return (low - 1) * rowLength
 }
 
 /** Bytes that hold no good batch, and the records that stood there. */
@@ -212,8 +216,7 @@ export function formatSegmentHead(head: LogHead, producers: ProducerStates): Buf
 }
 
 /** Reads the first lines of a segment file; `undefined` when the first is not whole. Throws {@link ForeignSegment}. */
-export async function readSegmentHead(path: string, file: DiskFile): Promise<SegmentHead | undefined> {
-  const size = await file.size()
+export function readSegmentHead(path: string, file: DiskFile, size: number): Promise<SegmentHead | undefined> {
   return readHead(path, new WindowReader(file, scanMemory(Math.min(size, 512))), size)
 }
 

@@ -12,7 +12,7 @@ import { writeFully, type Disk, type DiskFile } from '../disk/disk.ts'
 import { SyncFailed, syncOnce } from './commit.ts'
 import type { FoundBatch } from './framing.ts'
 import type { StoredBatch } from './types.ts'
-import type { ProducerStates } from './producers.ts'
+import type { Producers } from './producers.ts'
 import { SegmentReads } from './reading.ts'
 import type { Recovered, Segment } from './recovery.ts'
 import { formatSegmentHead, SparseIndex } from './segment.ts'
@@ -35,8 +35,8 @@ export class Segments {
   readonly #folder: string
   readonly #head: Omit<LogHead, 'firstOffset'>
   readonly #segmentBytesMax: number
-  readonly #producers: () => ProducerStates
-  readonly #segments: Segment[]
+  readonly #producers: Pick<Producers, 'states'>
+  #segments: Segment[]
   readonly #reads: SegmentReads
   #activeFile: DiskFile | undefined
   #next: Offset
@@ -47,13 +47,13 @@ export class Segments {
     folder: string,
     recovered: Recovered,
     segmentBytesMax: number,
-    producers: () => ProducerStates,
+    producers: Pick<Producers, 'states'>,
     report: (problem: string) => void,
   ) {
     this.#disk = disk
     this.#folder = folder
     this.#head = recovered.head
-    this.#segments = recovered.segments
+    this.#segments = recovered.segments.slice()
     this.#next = recovered.next
     this.#segmentBytesMax = segmentBytesMax
     this.#producers = producers
@@ -231,7 +231,7 @@ export class Segments {
     await this.#leaveActive()
     const first = this.#next
     const path = `${this.#folder}/${String(first).padStart(20, '0')}.log`
-    const lines = formatSegmentHead({ ...this.#head, firstOffset: first }, this.#producers())
+    const lines = formatSegmentHead({ ...this.#head, firstOffset: first }, this.#producers.states)
     const file = await this.#disk.open(path)
     try {
       await file.truncate(0)
@@ -259,7 +259,7 @@ export class Segments {
       dropped: false,
       index: new SparseIndex(),
     }
-    this.#segments.push(segment)
+    this.#segments = this.#segments.concat(segment)
     return segment
   }
 
@@ -275,7 +275,7 @@ export class Segments {
       firstMs,
       lastMs,
       index: index?.rows ?? [],
-      producers: this.#producers(),
+      producers: this.#producers.states,
     })
     // Before there is a trailer: one that stands behind pages which failed to be synced would have them believed.
     await syncOnce(file)

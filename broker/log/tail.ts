@@ -1,7 +1,8 @@
 /**
  * The newest batches of one log in memory: readers at its end are served from here and never touch the disk.
  *
- * In typed arrays: a batch costs 28 bytes of index, so that a ring full of small batches does not fill the heap.
+ * In typed arrays: a batch costs 28 bytes of index, so that a ring full of small batches does not fill the heap. A log that has
+ * none in memory has no arrays either: five of them, however small, take a KB, and of ten thousand logs most are idle.
  */
 
 import type { Offset } from '#wire/ids'
@@ -17,13 +18,17 @@ export interface MemoryBatch {
   readonly chunk: Chunk
 }
 
-/** The newest batches of one log, in order. A circular buffer whose capacity is a power of two. */
+const capacityMin = 4
+const noFirsts = new Float64Array(0)
+const noNumbers = new Uint32Array(0)
+
+/** The newest batches of one log, in order. A circular buffer whose capacity is a power of two, or 0. */
 export class Tail {
-  #firsts = new Float64Array(4)
-  #counts = new Uint32Array(4)
-  #starts = new Uint32Array(4)
-  #ends = new Uint32Array(4)
-  #chunks: (Chunk | undefined)[] = [undefined, undefined, undefined, undefined]
+  #firsts = noFirsts
+  #counts = noNumbers
+  #starts = noNumbers
+  #ends = noNumbers
+  #chunks: (Chunk | undefined)[] = []
   #head = 0
   #length = 0
 
@@ -75,6 +80,11 @@ export class Tail {
       this.#head = this.#slot(1)
       this.#length--
     }
+    if (this.#length > 0) return
+    this.#firsts = noFirsts
+    this.#counts = this.#starts = this.#ends = noNumbers
+    this.#chunks = []
+    this.#head = 0
   }
 
   #slot(place: number): number {
@@ -83,7 +93,7 @@ export class Tail {
 
   #grow(): void {
     const order = Array.from({ length: this.#length }, (_, place) => this.#slot(place))
-    const capacity = 2 * this.#firsts.length
+    const capacity = Math.max(capacityMin, 2 * this.#firsts.length)
     this.#firsts = grown(new Float64Array(capacity), this.#firsts, order)
     this.#counts = grown(new Uint32Array(capacity), this.#counts, order)
     this.#starts = grown(new Uint32Array(capacity), this.#starts, order)

@@ -47,6 +47,9 @@ const sealedBytes = sealedStart.length + 16 + 1 + 8 + 1
 /** A trailer holds 4,000 rows of index and 10,000 producers with long names; more is not one of ours. */
 const trailerBytesMax = 16 << 20
 
+/** What is read of the end at once: most trailers are shorter, and take no second read. */
+const guessBytes = 1024
+
 /** The lines that seal a segment. */
 export function formatTrailer(trailer: Trailer): Buffer {
   const { first, next, records, batches, bytes, firstMs, lastMs, index, producers } = trailer
@@ -72,11 +75,12 @@ export function formatTrailer(trailer: Trailer): Buffer {
  */
 export async function readTrailer(file: DiskFile, size: number): Promise<Trailer | undefined> {
   if (size < sealedBytes) return undefined
-  const last = await readRange(file, size - sealedBytes, size)
-  const match = /^: sealed (\d{16}) ([0-9a-f]{8})\n$/.exec(last.toString('latin1'))
+  const guessed = Math.max(0, size - guessBytes)
+  const end = await readRange(file, guessed, size)
+  const match = /^: sealed (\d{16}) ([0-9a-f]{8})\n$/.exec(end.toString('latin1', end.length - sealedBytes))
   const start = Number(match?.[1])
   if (match === null || start >= size - sealedBytes || size - start > trailerBytesMax) return undefined
-  const bytes = await readRange(file, start, size)
+  const bytes = start < guessed ? await readRange(file, start, size) : end.subarray(start - guessed)
   if (formatCrc(crc32(bytes.subarray(0, -9))) !== match[2]) return undefined
   return parseTrailer(bytes.toString('utf8', 0, bytes.indexOf(LF)), start)
 }

@@ -8,6 +8,7 @@ const fine: Findings = {
   upstream: { live: true, reason: null },
   pipeline: pipelineOf(),
   pipelineError: undefined,
+  isOverloaded: false,
   nowMs,
 }
 const titles = (change: Partial<Findings>) => troublesOf({ ...fine, ...change }).map(({ title }) => title)
@@ -53,6 +54,15 @@ test('an interrupted stream is said when a person would notice it', (t) => {
   t.strictSame(titles({ link: { state: 'waiting', reason: 'x', sinceMs: nowMs - 500 } }), [])
   t.strictSame(titles({ link: { state: 'waiting', reason: 'x', sinceMs: nowMs - 5_000 } }), [
     'The live stream is interrupted',
+  ])
+  t.end()
+})
+
+test('an API that is asked too much is said beside what else is wrong', (t) => {
+  t.strictSame(titles({ isOverloaded: true }), ['More is asked of the API than it can answer'])
+  t.strictSame(titles({ isOverloaded: true, pipeline: withBroker(refused) }), [
+    'Broker 1 is down',
+    'More is asked of the API than it can answer',
   ])
   t.end()
 })

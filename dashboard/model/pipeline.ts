@@ -30,6 +30,8 @@ export interface Findings {
   readonly pipeline: Pipeline | undefined
   /** Why the last question for the pipeline got no answer. */
   readonly pipelineError: string | undefined
+  /** The API refuses questions, because it has more to answer than it can. */
+  readonly isOverloaded: boolean
   readonly nowMs: number
 }
 
@@ -40,7 +42,7 @@ const quietMs = 1_500
 const behindS = 60
 
 /** What is wrong now, the worst first. */
-export function troublesOf({ link, upstream, pipeline, pipelineError, nowMs }: Findings): Trouble[] {
+export function troublesOf({ link, upstream, pipeline, pipelineError, isOverloaded, nowMs }: Findings): Trouble[] {
   if (pipelineError !== undefined && link.state !== 'live') {
     return [
       bad(
@@ -51,6 +53,10 @@ export function troublesOf({ link, upstream, pipeline, pipelineError, nowMs }: F
     ]
   }
   const troubles: Trouble[] = []
+  if (isOverloaded) {
+    const text = 'Some of what you see may be a little old; the page asks again by itself.'
+    troubles.push(warn('overloaded', 'More is asked of the API than it can answer', text))
+  }
   if (link.state === 'waiting' && nowMs - link.sinceMs > quietMs) {
     troubles.push(warn('link', 'The live stream is interrupted', `${link.reason}. It resumes where it stopped.`))
   }

@@ -25,6 +25,11 @@ export function isForbidden(error: unknown): boolean {
   return error instanceof Problem && error.status === 403
 }
 
+/** Whether the API has more to answer than it can: it may be asked again, not before the time that it says. */
+export function isOverloaded(error: unknown): boolean {
+  return error instanceof Problem && error.code === 'overloaded'
+}
+
 /** Whether the API itself said no, rather than nobody, or a gateway before it. */
 export function isAnswer(error: unknown): boolean {
   return error instanceof Problem && error.cause === undefined && 'retry_after_s' in error.extra

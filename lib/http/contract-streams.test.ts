@@ -181,6 +181,20 @@ for (const { name, open, isStrict } of engines) {
       }
     })
 
+    t.test('an event is there whole, the end of its chunk too, before anything follows it', async (t) => {
+      const { route, next } = streams()
+      const { port } = await openServer(t, open, [route])
+      const client = new RawClient(t, port)
+      await client.send('GET', '/stream')
+      await client.head()
+      const sink = await next()
+      for (const events of ['data: 1\n\n', ': a batch\nid: 2\ndata: 2\n\nid: 3\ndata: 3\n\n', 'data: 4\n\n']) {
+        sink.write(Buffer.from(events))
+        // Python's urllib3 hands on a chunk when it has seen its end.
+        t.ok(await client.bytesUntil(`${events}\r\n`))
+      }
+    })
+
     t.test('a stream outlives the time that a request may take to arrive', async (t) => {
       const { route, next } = streams()
       const post: Route = { method: 'POST', path: '/stream', handle: () => ({ json: 1 }) }

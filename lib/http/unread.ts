@@ -22,7 +22,9 @@ export type ClientError = Error & { readonly code?: string }
  * @param isAnswering an answer is under way on it, into which nothing else may be written
  */
 export function refuseUnread(error: ClientError, connection: Socket, isAnswering: boolean): void {
-  if (error.code === 'ECONNRESET' || !connection.writable || isAnswering) {
+  // What is written into a handshake of TLS waits for its end, and the connection with it: for ever, where that does not come.
+  const { secureConnecting = false } = connection as { secureConnecting?: boolean }
+  if (error.code === 'ECONNRESET' || !connection.writable || isAnswering || secureConnecting) {
     connection.destroy()
     return
   }

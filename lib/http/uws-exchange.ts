@@ -118,8 +118,9 @@ export class UwsExchange implements Exchange, Upload {
     const response = this.#sink === undefined ? this.#response : undefined
     const { head, type } = headText(status, headers)
     response?.cork(() => response.writeStatus(head + (this.#engine.closing ? closeHeader : keepHeader)))
-    const { limits, sinks, closing } = this.#engine
-    const sink = new UwsSink(response, limits.sinkBytesMax, type.startsWith('text/event-stream'), () => {
+    const { limits, sinks, chunkEnds, closing } = this.#engine
+    const ends = type.startsWith('text/event-stream') ? chunkEnds : undefined
+    const sink = new UwsSink(response, limits.sinkBytesMax, ends, () => {
       sinks.delete(sink)
       this.#response = undefined
       this.#done()

@@ -1,5 +1,6 @@
 import type { Sink } from './http.ts'
 import type { UwsResponse } from './uws-api.ts'
+import type { ChunkEnds, Endable } from './uws-ends.ts'
 
 /**
  * What is handed to uWebSockets.js at once: with its framing no more than fits into the 16 KiB that a cork gathers. A chunk that
@@ -14,17 +15,22 @@ const firstPieceBytesMax = 15 * 1024
 /** So much goes to the kernel in one turn of the event loop: a backlog in memory must not keep all others waiting. */
 const turnBytesMax = 256 * 1024
 
-/** To a reader of events nothing: it sends a head whose first event has yet to come, for the engine writes no head alone. */
+/**
+ * To a reader of events nothing: it sends a head whose first event has yet to come, for the engine writes no head alone, and the end of
+ * a chunk (uws-ends.ts).
+ */
 const emptyLine = Buffer.from('\n')
+const LF = 10
 
 /**
  * An endless answer on uWebSockets.js. What the kernel does not take waits here and is not copied, but for a piece or two that
  * uWebSockets.js has taken.
  */
-export class UwsSink implements Sink {
+export class UwsSink implements Sink, Endable {
   #response: UwsResponse | undefined
   readonly #bytesMax: number
-  readonly #startsEmpty: boolean
+  /** Of a stream of events, between which empty lines may stand. */
+  readonly #ends: ChunkEnds | undefined
   readonly #onEnd: () => void
   readonly #drains: (() => void)[] = []
   #closes: (() => void)[] = []
@@ -46,13 +52,13 @@ export class UwsSink implements Sink {
 
   /**
    * @param response its head written, `undefined` when the client is gone
-   * @param startsEmpty whether an empty line may stand before all else
+   * @param ends where it is a stream of events: an empty line may stand before all else, and behind each
    * @param onEnd called when the answer is complete and with the kernel, or cut
    */
-  constructor(response: UwsResponse | undefined, bytesMax: number, startsEmpty: boolean, onEnd: () => void) {
+  constructor(response: UwsResponse | undefined, bytesMax: number, ends: ChunkEnds | undefined, onEnd: () => void) {
     this.#response = response
     this.#bytesMax = bytesMax
-    this.#startsEmpty = startsEmpty
+    this.#ends = ends
     this.#onEnd = onEnd
     if (response === undefined) {
       this.gone()
@@ -120,15 +126,24 @@ export class UwsSink implements Sink {
     if (this.#response === undefined) return
     // The writer is told of no drain for that: it wrote nothing.
     const isEmpty = this.#waitingBytes === 0
-    if (isEmpty && !this.#startsEmpty) return
-    if (isEmpty) {
-      this.#waiting.push(emptyLine)
-      this.#waitingBytes += emptyLine.length
-    }
+    if (isEmpty && this.#ends === undefined) return
+    if (isEmpty) this.#addEmptyLine()
     this.#pass()
     if (this.#leftBytes > 0) return
     if (this.#isEnding) this.#finish()
     else if (!isEmpty) this.#drained()
+  }
+
+  endChunk(): void {
+    if (this.#response === undefined || this.#isEnding || this.#leftBytes > 0) return
+    this.#addEmptyLine()
+    // Its own end may wait: there is nothing in it.
+    this.#pass()
+  }
+
+  #addEmptyLine(): void {
+    this.#waiting.push(emptyLine)
+    this.#waitingBytes += emptyLine.length
   }
 
   /** Hands over piece by piece, until one is not taken whole. */
@@ -148,6 +163,7 @@ export class UwsSink implements Sink {
       // Corked, its framing and its bytes are one packet, not four.
       response.cork(this.#writePiece)
     }
+    if (endsEvent(this.#piece)) this.#ends?.sent(this)
   }
 
   readonly #writePiece = (): void => {
@@ -186,9 +202,15 @@ export class UwsSink implements Sink {
   #close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#ends?.delete(this)
     this.#onEnd()
     const callbacks = this.#closes
     this.#closes = []
     for (const callback of callbacks) callback()
   }
+}
+
+/** Whether behind these bytes an empty line changes nothing. */
+function endsEvent(bytes: Uint8Array): boolean {
+  return bytes.at(-1) === LF && bytes.at(-2) === LF
 }

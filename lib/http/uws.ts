@@ -11,6 +11,7 @@ import { BufferPool, pooledBytesMax } from './pool.ts'
 import { SlowUploads } from './slow.ts'
 import { tooManyConnections } from './unread.ts'
 import { loadUws, type Uws, type UwsApp, type UwsListening, type UwsRequest, type UwsResponse } from './uws-api.ts'
+import { ChunkEnds } from './uws-ends.ts'
 import { UwsExchange } from './uws-exchange.ts'
 import type { UwsSink } from './uws-sink.ts'
 
@@ -39,6 +40,7 @@ export class UwsEngine implements Engine {
   readonly limits: HttpLimits
   readonly pool = new BufferPool(pooledBytesMax)
   readonly sinks = new Set<UwsSink>()
+  readonly chunkEnds = new ChunkEnds()
   /** Those that are not answered, or whose answer is not all with the kernel. */
   readonly exchanges = new Set<UwsExchange>()
   readonly uploads: SlowUploads

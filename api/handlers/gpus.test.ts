@@ -55,6 +55,12 @@ test('a metric may have any name', async (t) => {
   t.match(await asked('toString'), { status: 404 }, 'no GPU has it')
 })
 
+test('a GPU without a host stands on none', async (t) => {
+  const own = await testApi(root, { records: [gpu('a', power, 1), gpu('b', power, 1, 10, { hostname: '' })], nowMs })
+  t.match(await own.json('/api/v1/fleet'), { gpus: 2, hosts: 1 })
+  t.match(await own.json('/api/v1/models'), { models: [{ gpus: 2, hosts: 1 }] })
+})
+
 test('a moment in the past: the values, the pods and what was stale then', async (t) => {
   const then = time(7190)
   t.same(await ids(`at=${then}`), ['moved'])

@@ -55,21 +55,25 @@ test('children die when the test process itself is killed', { skip: process.plat
   t.strictSame(await untilGone(watched), [])
 })
 
-test('a child without the mark in its environment dies with its group', { skip: process.platform === 'win32' }, async (t) => {
-  // As redis-server's, which it has written its title over.
-  const script = `
+test(
+  'a child without the mark in its environment dies with its group',
+  { skip: process.platform === 'win32' },
+  async (t) => {
+    // As redis-server's, which it has written its title over.
+    const script = `
     import { start } from './test/start.ts'
     const child = start({ teardown() {} }, 'env', ['-i', process.execPath, '-e', ${JSON.stringify(bare)}])
     console.log(await child.waitFor(/pids/))
     setInterval(() => {}, 1000)
   `
-  const runner = start(t, process.execPath, ['--input-type=module', '-e', script], { cwd: root })
-  const pids = pidsOf(await runner.waitFor(/pids/))
-  await runner.kill('SIGTERM')
-  const left = await untilGone(pids)
-  for (const pid of left) process.kill(pid, 'SIGKILL')
-  t.strictSame(left, [])
-})
+    const runner = start(t, process.execPath, ['--input-type=module', '-e', script], { cwd: root })
+    const pids = pidsOf(await runner.waitFor(/pids/))
+    await runner.kill('SIGTERM')
+    const left = await untilGone(pids)
+    for (const pid of left) process.kill(pid, 'SIGKILL')
+    t.strictSame(left, [])
+  },
+)
 
 test('a child sees neither the settings of the shell nor the hooks of tap', async (t) => {
   process.env['QUEUE_SIZE'] = '1'

@@ -45,7 +45,7 @@ all brokers together, and goes round a broker that is down.
     main: async () => (await import('#proxy/main')).run,
   }),
   streamer: role({
-    about: `Reads sources (DCGM exports and transfer logs in CSV, plain or .gz) and sends their rows to the broker.
+    about: `Reads sources (DCGM exports, nvidia-smi and transfer logs in CSV, plain or .gz) and sends their rows to the broker.
 It remembers how far it is: started again, it goes on there.
 `,
     settings: async () => (await import('#streamer/settings')).streamerSettings,

@@ -39,7 +39,7 @@ export class Batcher {
   }
 
   /**
-   * The next rows, at most `rowsMax`: fewer when the bytes so far hold fewer.
+   * The next rows, until they have become at least `rowsMax` records and dead letters: fewer when the bytes so far hold fewer.
    *
    * @returns `undefined` when they hold none
    */
@@ -53,7 +53,14 @@ export class Batcher {
       const mapped = this.mapRow()
       if (mapped === undefined) continue
       if ('data' in mapped) records.push(mapped)
-      else dead.push({ reason: mapped.refused, line: reader.line, row: reader.rowText(deadRowBytesMax) })
+      else if ('refused' in mapped) dead.push(this.deadRow(mapped.refused))
+      else {
+        for (const each of mapped) {
+          const fit = withinBounds(each)
+          if ('data' in fit) records.push(fit)
+          else dead.push(this.deadRow(fit.refused))
+        }
+      }
     }
     return passed ? { records, dead, offset: reader.nextOffset, line: reader.nextRowLine } : undefined
   }
@@ -74,7 +81,11 @@ export class Batcher {
     return (shape !== undefined && this.reader.nextLike(shape)) || this.reader.next() === 'row'
   }
 
-  private mapRow(): Mapped | undefined {
+  private deadRow(reason: string): DeadRow {
+    return { reason, line: this.reader.line, row: this.reader.rowText(deadRowBytesMax) }
+  }
+
+  private mapRow(): Mapped | readonly Mapped[] | undefined {
     const { reader, fields } = this
     if (reader.fault !== undefined) return { refused: reader.fault }
     if (reader.fieldCount !== fields) {
@@ -85,9 +96,11 @@ export class Batcher {
       return undefined
     }
     const mapped = this.mapper.map(reader)
-    if ('data' in mapped && mapped.data.length > recordCharsMax) {
-      return { refused: `the record has ${mapped.data.length} characters: want at most ${recordCharsMax}` }
-    }
-    return mapped
+    return 'data' in mapped ? withinBounds(mapped) : mapped
   }
+}
+
+function withinBounds(mapped: Mapped): Mapped {
+  if ('refused' in mapped || mapped.data.length <= recordCharsMax) return mapped
+  return { refused: `the record has ${mapped.data.length} characters: want at most ${recordCharsMax}` }
 }

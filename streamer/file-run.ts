@@ -1,6 +1,7 @@
 /** Reads one file from its checkpoint to its end: bytes, rows, batches, acknowledgements, checkpoints. */
 
 import type { Tracer } from '#lib/tracing'
+import type { Zone } from '#telemetry/zone'
 import { Batcher, type Batch } from './batch.ts'
 import type { FileCheckpoint } from './checkpoint.ts'
 import { SourceError, type OpenFile, type Text } from './files.ts'
@@ -27,6 +28,10 @@ export interface FileRunOptions {
   readonly nowMs: () => number
   /** Waits so long, or until the run is to stop. */
   readonly wait: (ms: number) => Promise<void>
+  /** Of rows that name none. */
+  readonly host: string
+  /** Of times that have none; without it they are UTC. */
+  readonly zone?: Zone | undefined
   /** How much later the times of each further pass are. */
   readonly periodMs: number
   readonly onFormat: (format: Format['name']) => void
@@ -46,8 +51,8 @@ export async function runFile(file: OpenFile, start: FileCheckpoint, options: Fi
   try {
     const { format, header } = head
     options.onFormat(format.name)
-    const times = new TimeShift(start.pass * options.periodMs, start.pass === 0 ? start.span : noSpan)
-    const mapper = format.mapper(times, start.pass)
+    const times = new TimeShift(start.pass * options.periodMs, start.pass === 0 ? start.span : noSpan, options.zone)
+    const mapper = format.mapper(times, start.pass, options.host)
     if (start.offset > reader.nextOffset && !file.compressed && !format.needsAllRows) {
       await text.close()
       reader = new CsvReader(start)

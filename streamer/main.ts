@@ -1,6 +1,7 @@
 /** The role `streamer`: its sources, its way to the broker, its log lines, and a stop that settles what is on its way. */
 
 import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '#lib/clock'
 import { fetchOf } from '#lib/dial'
@@ -11,6 +12,7 @@ import { openService } from '#lib/service'
 import { aborted } from '#lib/stop'
 import { openTls } from '#lib/tls'
 import { openTracer } from '#lib/tracing'
+import { Zone } from '#telemetry/zone'
 import { defaultBackoff, sleep } from '#wire/retry'
 import type { SourceStatus, StreamerStatus } from '#wire/status'
 import type { Batch } from './batch.ts'
@@ -53,7 +55,11 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
     const figures = createFigures(metrics, wallMs)
     const shared = {
       tracer,
-      topics: { dcgm: settings.msgQueueTopic, transfers: settings.transfersTopic },
+      topics: {
+        dcgm: settings.msgQueueTopic,
+        'nvidia-smi': settings.msgQueueTopic,
+        transfers: settings.transfersTopic,
+      },
       openLane: outlet(
         {
           url: settings.msgQueueAddr,
@@ -80,6 +86,8 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
       ...shared,
       entries: settings.csv,
       loop: settings.loop,
+      host: settings.sourceHost ?? hostname(),
+      zone: settings.timeZone === 'UTC' ? undefined : new Zone(settings.timeZone),
       rescanMs: settings.rescanMs,
       pace: new Pace(settings.rate ?? Infinity, monotonicMs()),
       nowMs: monotonicMs,

@@ -3,6 +3,7 @@
 import { httpSettings } from '#lib/http/settings'
 import { commonSettings, setting, type Settings } from '#lib/settings'
 import { tracingSettings } from '#lib/tracing'
+import { Zone } from '#telemetry/zone'
 
 export const streamerSettings = {
   ...commonSettings,
@@ -11,7 +12,7 @@ export const streamerSettings = {
   csv: setting.list('CSV', {
     help:
       'what to read: CSV files (also .csv.gz), folders of them and globs, in this order; their header tells the format ' +
-      '(DCGM export, transfer log)',
+      '(DCGM export, nvidia-smi, transfer log)',
     want: 'files, folders and globs with commas',
     default: '',
   }),
@@ -21,6 +22,17 @@ export const streamerSettings = {
       'read the files again and again: each pass shifts all times by the span of the first one plus its smallest step (at ' +
       'least 1s), so that it makes new points; transfers get new ids',
     default: 'false',
+  }),
+  timeZone: {
+    ...setting.text('TIME_ZONE', {
+      help: 'the zone of times that have none, as those of nvidia-smi: a name such as Europe/Berlin, or local for that of this machine',
+      want: 'UTC, local, or the name of a time zone such as Europe/Berlin',
+      default: 'UTC',
+    }),
+    parse: (text: string) => (isZone(text) ? text : undefined),
+  },
+  sourceHost: setting.text('SOURCE_HOST', {
+    help: "the host of rows that name none, as nvidia-smi's; default the name of this machine",
   }),
   demo: setting.boolean('DEMO', { help: 'stream a model of a GPU fleet at work', default: 'false' }),
   demoSeed: setting.integer('DEMO_SEED', {
@@ -60,6 +72,14 @@ export const streamerSettings = {
     min: '100ms',
     max: '1h',
   }),
+}
+
+function isZone(name: string): boolean {
+  try {
+    return new Zone(name) instanceof Zone
+  } catch {
+    return false
+  }
 }
 
 export type StreamerSettings = Settings<typeof streamerSettings>

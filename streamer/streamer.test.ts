@@ -94,7 +94,8 @@ async function stream(options: RunOptions): Promise<{ readonly streamer: Streame
     entries,
     loop,
     rescanMs: 1,
-    topics: { dcgm: 'telemetry', transfers: 'transfers' },
+    host: 'h0',
+    topics: { dcgm: 'telemetry', 'nvidia-smi': 'telemetry', transfers: 'transfers' },
     openLane: broker.openLane,
     checkpoints: {
       ...checkpoints,

@@ -6,6 +6,7 @@
 import type { Batch } from './batch.ts'
 import { judge, newCheckpoint, nextPass, type FileCheckpoint } from './checkpoint.ts'
 import type { Tracer } from '#lib/tracing'
+import type { Zone } from '#telemetry/zone'
 import type { SourceStatus } from '#wire/status'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import { canGrow, findFiles, openFile, SourceError, sourceName, type OpenFile } from './files.ts'
@@ -19,6 +20,10 @@ export interface StreamerOptions {
   readonly entries: readonly string[]
   readonly loop: boolean
   readonly rescanMs: number
+  /** Of rows that name none. */
+  readonly host: string
+  /** Of times that have none; without it they are UTC. */
+  readonly zone?: Zone | undefined
   readonly topics: Readonly<Record<Format['name'], string>>
   readonly openLane: OpenLane
   readonly checkpoints: CheckpointStore
@@ -119,6 +124,8 @@ export class Streamer {
       await runFile(file, checkpoint, {
         tracer: this.options.tracer,
         topics,
+        host: this.options.host,
+        zone: this.options.zone,
         openLane,
         pace,
         nowMs,

@@ -1,6 +1,7 @@
 /** Times of rows: turned into RFC 3339, shifted when a file is read again (`--loop`), and measured for that shift. */
 
 import { formatTime, parseTime, sourceTime } from '#telemetry/time'
+import type { Zone } from '#telemetry/zone'
 
 /** What one pass over a file shows of its times: first, last, and the smallest step between two that follow each other. */
 export interface TimeSpan {
@@ -31,14 +32,19 @@ export function loopPeriodMs(span: TimeSpan): number {
 
 export class TimeShift {
   private readonly shiftMs: number
+  private readonly zone: Zone | undefined
   private seen: TimeSpan
   private lastGiven: string | undefined
   private lastTime: string | undefined
   private lastMs = Number.NaN
 
-  /** @param span what was seen before, when a pass goes on */
-  constructor(shiftMs: number, span: TimeSpan) {
+  /**
+   * @param span what was seen before, when a pass goes on
+   * @param zone of times that have none; without it they are UTC
+   */
+  constructor(shiftMs: number, span: TimeSpan, zone?: Zone) {
     this.shiftMs = shiftMs
+    this.zone = zone
     this.seen = span
   }
 
@@ -55,8 +61,16 @@ export class TimeShift {
     return this.lastTime
   }
 
+  /** Another time of the same row, such as when a transfer began; as it is given when it is none. */
+  readOther(given: string): string {
+    const time = sourceTime(given, this.zone)
+    const instant = time === undefined ? undefined : parseTime(time)
+    if (time === undefined || instant === undefined) return given
+    return this.shiftMs === 0 ? time : formatTime({ ms: instant.ms + this.shiftMs, ns: instant.ns })
+  }
+
   private readNew(given: string): string | undefined {
-    const time = sourceTime(given)
+    const time = sourceTime(given, this.zone)
     if (time === undefined) return undefined
     const instant = parseTime(time)
     if (instant === undefined) return undefined

@@ -6,7 +6,6 @@
 import { isUtf8 } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { describe, isRefused, readRecord, type TransferRecord } from '#telemetry/record'
-import { sourceTime } from '#telemetry/time'
 import { parseValue } from '#telemetry/value'
 import { findColumns, type Columns } from './columns.ts'
 import type { CsvReader } from './csv.ts'
@@ -103,7 +102,7 @@ export class TransferMapper implements Mapper {
       duration_s: seconds ?? durationOf(bytes, parseValue(text(columns.throughput))),
       status: text(columns.status),
       error: text(columns.error),
-      ...(started === '' || this.pass > 0 ? undefined : { started: sourceTime(started) ?? started }),
+      ...(started === '' ? undefined : { started: this.times.readOther(started) }),
       ...(text(columns.sourceSite) === '' ? undefined : { source_site: text(columns.sourceSite) }),
       ...(text(columns.destinationSite) === '' ? undefined : { destination_site: text(columns.destinationSite) }),
       ...(/^\d+$/.test(attempt) ? { attempt: Number(attempt) } : undefined),

@@ -41,7 +41,8 @@ export interface FileRunOptions {
 }
 
 /**
- * Sends the rest of the file. When the signal aborts it stops between two batches, settles those on their way, and returns.
+ * Sends the rest of the file. When the signal aborts it stops between two batches (of standard input, behind what has come of
+ * it), settles those on their way, and returns.
  *
  * @throws SourceError for a file that cannot be read (further); what could be read of it is settled by then
  */
@@ -107,7 +108,7 @@ async function sendAll(file: OpenFile, start: FileCheckpoint, way: Way, options:
   }
   let trace = beginBatch(tracer)
   try {
-    while (!signal.aborted) {
+    while (!signal.aborted || file.isInput === true) {
       const batch = batcher.take(rowsMax)
       if (batch !== undefined) {
         const { records, dead } = batch
@@ -126,6 +127,8 @@ async function sendAll(file: OpenFile, start: FileCheckpoint, way: Way, options:
         await settling.add(Promise.resolve(), { ...advance(0, 0), atEnd: true })
         break
       } else if (!(await readOn(file, text, reader, options))) {
+        // Half a line of what goes on is no row.
+        if (signal.aborted) break
         reader.finish()
         ended = true
       }

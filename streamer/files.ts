@@ -4,7 +4,7 @@ import { hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { glob, open, readdir, stat, type FileHandle } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import { Writable } from 'node:stream'
+import { Writable, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { constants, crc32, createGunzip } from 'node:zlib'
 
@@ -18,6 +18,13 @@ export interface Found {
   readonly files: readonly string[]
   /** Entries of the list that lead to no file, each with the reason. */
   readonly missing: readonly { readonly name: string; readonly reason: string }[]
+}
+
+/** The entry that is no file: standard input. */
+export const inputEntry = '-'
+
+export function isInput(entries: readonly string[]): boolean {
+  return entries.length === 1 && entries[0] === inputEntry
 }
 
 /** Whether an entry can have more files later. */
@@ -62,7 +69,10 @@ export function isCompressed(path: string): boolean {
 /** An open file: what it is, and its text. */
 export interface OpenFile {
   readonly path: string
+  /** Its text can be had from the start only, and does not grow. */
   readonly compressed: boolean
+  /** What is not sent of it is lost: nobody can read it again. */
+  readonly isInput?: boolean
   readonly fingerprint: Fingerprint
   /** A hash of the first `bytes` of it. */
   headOf(bytes: number): Promise<string>
@@ -182,6 +192,61 @@ async function checkTrailer(path: string, sum: number, bytes: number): Promise<v
   }
 }
 
+/** Standard input as a file: read once, as it comes. When the signal aborts, what has come is still given out, and no more. */
+export function inputFile(input: Readable, signal: AbortSignal): OpenFile {
+  const close = (): Promise<void> => {
+    input.destroy()
+    return Promise.resolve()
+  }
+  return {
+    path: 'standard input',
+    compressed: true,
+    isInput: true,
+    fingerprint: { size: 0, mtimeMs: 0, head: '', headBytes: 0 },
+    headOf: () => Promise.resolve(''),
+    text: () => piped(input, signal),
+    close,
+  }
+}
+
+function piped(input: Readable, signal: AbortSignal): Text {
+  let failure: Error | undefined
+  let isOver = false
+  input.on('error', (error) => (failure = error)).on('close', () => (isOver = true))
+  return {
+    async readInto(reader) {
+      for (;;) {
+        if (isOver) return false
+        // A fast writer has more at once whenever something is taken, and must not hold up a stop.
+        isOver = signal.aborted
+        const bytes = input.read() as Buffer | null
+        if (bytes !== null) {
+          reader.push(bytes)
+          return true
+        }
+        if (failure !== undefined) throw new SourceError(`standard input cannot be read: ${failure.message}`)
+        if (isOver || input.readableEnded) return false
+        await moved(input, signal)
+      }
+    },
+    close: () => Promise.resolve(),
+  }
+}
+
+/** Waits until there may be something to read, or nothing will come. */
+function moved(input: Readable, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const name of ['readable', 'end', 'error', 'close']) input.off(name, done)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    for (const name of ['readable', 'end', 'error', 'close']) input.on(name, done)
+    signal.addEventListener('abort', done)
+    if (signal.aborted) done()
+  })
+}
+
 async function kindOf(path: string): Promise<'file' | 'folder' | 'other' | undefined> {
   try {
     const found = await stat(path)
@@ -204,5 +269,5 @@ function messageOf(error: unknown): string {
 
 /** A short name for people: the file's own. */
 export function sourceName(path: string): string {
-  return basename(path)
+  return path === inputEntry ? 'standard input' : basename(path)
 }

@@ -3,12 +3,14 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { systemClock } from '#lib/clock'
 import { fetchOf } from '#lib/dial'
 import { createLog, type Log } from '#lib/log'
 import { createMetrics } from '#lib/metrics'
 import { plainFetch } from '#lib/plain-fetch'
 import { openService } from '#lib/service'
+import { SettingsError } from '#lib/settings'
 import { aborted } from '#lib/stop'
 import { openTls } from '#lib/tls'
 import { openTracer } from '#lib/tracing'
@@ -16,14 +18,15 @@ import { Zone } from '#telemetry/zone'
 import { defaultBackoff, sleep } from '#wire/retry'
 import type { SourceStatus, StreamerStatus } from '#wire/status'
 import type { Batch } from './batch.ts'
-import { openCheckpoints } from './checkpoint-store.ts'
+import { nothingKept, openCheckpoints } from './checkpoint-store.ts'
 import { Demo } from './demo.ts'
 import { Feed } from './feed.ts'
+import { isInput } from './files.ts'
 import { createFigures } from './figures.ts'
 import { outlet } from './outlet.ts'
 import { Pace } from './pace.ts'
 import { streamerRoutes } from './routes.ts'
-import type { StreamerSettings } from './settings.ts'
+import { conflictsOf, type StreamerSettings } from './settings.ts'
 import { Streamer } from './streamer.ts'
 
 /** How often is looked whether there is something to say of how far the reading is. */
@@ -34,17 +37,31 @@ const progressLogMs = 60_000
 
 const heartbeatMs = 10_000
 
+/** What the role has of its process. */
+export interface Given {
+  /** Standard input, when it is asked for. */
+  readonly input: () => Readable
+  /** Somebody watches this process and starts it again when it ends. */
+  readonly isSupervised: boolean
+}
+
 /**
- * Streams until the signal aborts, and keeps serving when there is nothing left to read.
+ * Streams until the signal aborts, and keeps serving when there is nothing left to read. Only of standard input the end is the
+ * end: then it returns, unless it is supervised.
  *
- * @throws Error with a line for the operator: the data folder cannot be opened, the port is taken, the broker refuses
+ * @throws SettingsError; Error with a line for the operator: the data folder cannot be opened, the port is taken, the broker
+ *   refuses, standard input is none that can be read
  */
-export async function run(settings: StreamerSettings, signal: AbortSignal): Promise<void> {
+export async function run(settings: StreamerSettings, signal: AbortSignal, given: Given): Promise<void> {
+  const conflicts = conflictsOf(settings)
+  if (conflicts.length > 0) throw new SettingsError(conflicts)
+  const ofInput = isInput(settings.csv) && !settings.demo
   const log = createLog('streamer', settings.logLevel)
   const metrics = createMetrics('streamer')
   const tls = openTls(settings, { log, metrics })
   const tracer = openTracer(settings, { log, metrics })
-  const checkpoints = await openCheckpoints(join(settings.dataDir, 'streamer'))
+  // Another streamer may have the folder open: any number of pipes may lead to one broker.
+  const checkpoints = ofInput ? nothingKept : await openCheckpoints(join(settings.dataDir, 'streamer'))
   // Aborted when the wait for acknowledgements is over: `signal` only ends the reading.
   const giveUp = new AbortController()
   const ended = new AbortController()
@@ -85,6 +102,7 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
     const streamer = new Streamer({
       ...shared,
       entries: settings.csv,
+      input: given.input,
       loop: settings.loop,
       host: settings.sourceHost ?? hostname(),
       zone: settings.timeZone === 'UTC' ? undefined : new Zone(settings.timeZone),
@@ -123,7 +141,9 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
         ended.abort(new Error('another source failed'))
         giveUp.abort(new Error('another source failed'))
       })
-      await aborted(signal)
+      if (!ofInput || given.isSupervised) await aborted(signal)
+      const failed = ofInput ? streamer.sources.find(({ error }) => error !== undefined) : undefined
+      if (failed !== undefined) throw new Error(failed.error)
     } catch (error) {
       failure = signal.aborted ? undefined : error
     } finally {

@@ -1,21 +1,32 @@
 /** The settings of the streamer. */
 
 import { httpSettings } from '#lib/http/settings'
-import { commonSettings, setting, type Settings } from '#lib/settings'
+import { commonSettings, setting, WrongValue, type Settings } from '#lib/settings'
 import { tracingSettings } from '#lib/tracing'
 import { Zone } from '#telemetry/zone'
+import { inputEntry, isInput } from './files.ts'
+
+const csv = setting.list('CSV', {
+  help:
+    'what to read: CSV files (also .csv.gz), folders of them and globs, in this order, or - for standard input; their ' +
+    'header tells the format (DCGM export, nvidia-smi, transfer log)',
+  want: 'files, folders and globs with commas',
+  default: '',
+})
 
 export const streamerSettings = {
   ...commonSettings,
   ...httpSettings,
   ...tracingSettings,
-  csv: setting.list('CSV', {
-    help:
-      'what to read: CSV files (also .csv.gz), folders of them and globs, in this order; their header tells the format ' +
-      '(DCGM export, nvidia-smi, transfer log)',
-    want: 'files, folders and globs with commas',
-    default: '',
-  }),
+  csv: {
+    ...csv,
+    parse(text: string) {
+      const entries = csv.parse(text)
+      if (entries !== undefined && entries.length > 1 && entries.includes(inputEntry))
+        throw new WrongValue(`${inputEntry} is standard input, and stands alone: want it, or ${csv.want}`)
+      return entries
+    },
+  },
   rate: setting.integer('RATE', { help: 'rows a second, over all files; default as fast as possible', min: 1 }),
   loop: setting.boolean('LOOP', {
     help:
@@ -72,6 +83,13 @@ export const streamerSettings = {
     min: '100ms',
     max: '1h',
   }),
+}
+
+/** What is wrong with settings that are right one by one, each in a line. */
+export function conflictsOf({ csv: entries, loop }: Pick<StreamerSettings, 'csv' | 'loop'>): string[] {
+  return loop && isInput(entries)
+    ? ['--loop reads files again, and standard input (--csv -) is gone when it is read']
+    : []
 }
 
 function isZone(name: string): boolean {

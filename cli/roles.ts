@@ -49,7 +49,7 @@ all brokers together, and goes round a broker that is down.
     },
   }),
   streamer: role({
-    about: `Reads sources (DCGM exports, nvidia-smi and transfer logs in CSV, plain or .gz) and sends their rows to the broker.
+    about: `Reads sources (DCGM exports, nvidia-smi and transfer logs in CSV, plain, .gz or .zst) and sends their rows to the broker.
 It remembers how far it is: started again, it goes on there. Standard input (--csv -) it reads to its
 end, and then ends itself.
 `,

@@ -4,11 +4,11 @@ import { httpSettings } from '#lib/http/settings'
 import { commonSettings, setting, WrongValue, type Settings } from '#lib/settings'
 import { tracingSettings } from '#lib/tracing'
 import { Zone } from '#telemetry/zone'
-import { inputEntry, isInput } from './files.ts'
+import { inputEntry, isInput } from './input.ts'
 
 const csv = setting.list('CSV', {
   help:
-    'what to read: CSV files (also .csv.gz), folders of them and globs, in this order, or - for standard input; their ' +
+    'what to read: CSV files (also .csv.gz and .csv.zst), folders of them and globs, in this order, or - for standard input; their ' +
     'header tells the format (DCGM export, nvidia-smi, transfer log)',
   want: 'files, folders and globs with commas',
   default: '',

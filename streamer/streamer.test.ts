@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { appendFileSync, copyFileSync, mkdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { gzipSync } from 'node:zlib'
+import { constants, gzipSync, zstdCompressSync } from 'node:zlib'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { temporaryFolder } from '#test/start'
@@ -168,12 +168,13 @@ test('a file is streamed once: its rows, its dead letters, and nothing on a seco
   t.equal(broker.repeats, 0)
 })
 
-for (const compressed of [false, true]) {
-  test(`killed at every batch and started again, each row arrives once${compressed ? ' (gzip)' : ''}`, async (t) => {
+const packers = { '': Buffer.from, '.gz': gzipSync, '.zst': zstdCompressSync }
+
+for (const [ending, pack] of Object.entries(packers)) {
+  test(`killed at every batch and started again, each row arrives once${ending && ` (${ending})`}`, async (t) => {
     const { folder, broker, checkpoints } = await scene(t)
-    const path = join(folder, compressed ? 'a.csv.gz' : 'a.csv')
-    const text = header + rows(1200)
-    writeFileSync(path, compressed ? gzipSync(text) : text)
+    const path = join(folder, `a.csv${ending}`)
+    writeFileSync(path, pack(header + rows(1200)))
     let kills = 0
     for (; kills < 500; kills++) {
       const { streamer } = await stream({ entries: [path], broker, checkpoints, killAt: 3 })
@@ -298,6 +299,10 @@ test('what cannot be read says so in one line, and the others are read', async (
   writeFileSync(at('cut.csv.gz'), whole.subarray(0, whole.length - 2000))
   writeFileSync(at('damaged.csv.gz'), Buffer.concat([whole.subarray(0, 100), Buffer.alloc(500), whole.subarray(600)]))
   writeFileSync(at('two.csv.gz'), Buffer.concat([gzipSync(header + rows(5, 100)), gzipSync(rows(5, 105))]))
+  const zstd = zstdCompressSync(header + rows(2000, 0, 10_000))
+  writeFileSync(at('cut.csv.zst'), zstd.subarray(0, zstd.length - 2000))
+  writeFileSync(at('no.csv.zst'), header + rows(5))
+  writeFileSync(at('empty.csv.zst'), zstdCompressSync(''))
   const names = [
     'none.csv',
     'empty.csv',
@@ -308,6 +313,9 @@ test('what cannot be read says so in one line, and the others are read', async (
     'cut.csv.gz',
     'damaged.csv.gz',
     'two.csv.gz',
+    'cut.csv.zst',
+    'no.csv.zst',
+    'empty.csv.zst',
     'good.csv',
   ]
   const { streamer, errors } = await stream({
@@ -325,6 +333,9 @@ test('what cannot be read says so in one line, and the others are read', async (
     /wide\.csv has a header of 200001 columns: want at most 512$/,
     /cut\.csv\.gz is not a whole gzip file, it ends behind byte \d+ of its text .*: copy it again$/,
     /damaged\.csv\.gz is damaged behind byte \d+/,
+    /cut\.csv\.zst is not a whole zstd file, it ends behind byte \d+ of its text .*: copy it again$/,
+    /no\.csv\.zst is damaged behind byte 0 of its text/,
+    /empty\.csv\.zst is empty: want CSV with a header line$/,
   ]
   t.equal(errors.length, wanted.length, errors.join('\n'))
   for (const reason of wanted)
@@ -339,6 +350,31 @@ test('what cannot be read says so in one line, and the others are read', async (
     { rows: 10, done: true },
   )
   t.same(values(broker).slice(-4), goodOf(5))
+})
+
+test('a zstd file of many frames is read whole, with those that hold nothing, and one that is damaged to where it is', async (t) => {
+  const { folder, broker, checkpoints } = await scene(t)
+  const at = (name: string): string => join(folder, name)
+  // A skippable frame, as the seekable format and pzstd have: its mark, its length, and bytes that are none of the text.
+  const skippable = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3])
+  const framed = [
+    skippable,
+    zstdCompressSync(header),
+    ...Array.from({ length: 40 }, (_, index) => zstdCompressSync(rows(50, index * 50, 10_000))),
+    skippable,
+  ]
+  writeFileSync(at('many.csv.zst'), Buffer.concat(framed))
+  writeFileSync(at('one.csv.zst'), zstdCompressSync(header + rows(5, 2000, 10_000)))
+  await stream({ entries: [at('many.csv.zst'), at('one.csv.zst')], broker, checkpoints })
+  t.same(values(broker), goodOf(2005, 0, 10_000))
+
+  const checked = { params: { [constants.ZSTD_c_checksumFlag]: 1 } }
+  const last = zstdCompressSync(rows(500, 500, 10_000), checked)
+  last[last.length - 1] = (last.at(-1) as number) ^ 1
+  writeFileSync(at('damaged.csv.zst'), Buffer.concat([zstdCompressSync(header + rows(500, 0, 10_000)), last]))
+  const { streamer, errors } = await stream({ entries: [at('damaged.csv.zst')], broker, checkpoints })
+  t.match(errors, [/damaged\.csv\.zst is damaged behind byte \d+ of its text/])
+  t.ok((streamer.sources[0]?.rows ?? 0) >= 500, 'the frames before it are sent')
 })
 
 test('a looped file makes new points with each pass, also after a kill', async (t) => {

@@ -10,22 +10,14 @@ import type { Tracer } from '#lib/tracing'
 import type { Zone } from '#telemetry/zone'
 import type { SourceStatus } from '#wire/status'
 import type { CheckpointStore } from './checkpoint-store.ts'
-import {
-  canGrow,
-  findFiles,
-  inputEntry,
-  inputFile,
-  isInput,
-  openFile,
-  SourceError,
-  sourceName,
-  type OpenFile,
-} from './files.ts'
+import { canGrow, findFiles, openFile, sourceName } from './files.ts'
 import { runFile } from './file-run.ts'
 import type { Format } from './formats/format.ts'
 import { joinSpans, loopPeriodMs, noSpan } from './formats/times.ts'
+import { inputEntry, inputFile, isInput } from './input.ts'
 import type { OpenLane } from './lane.ts'
 import type { Pace } from './pace.ts'
+import { SourceError, type OpenFile } from './source.ts'
 
 export interface StreamerOptions {
   readonly entries: readonly string[]

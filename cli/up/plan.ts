@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { fileSettingOf, flagOf, readSettings, SettingsError, type SettingTable } from '#lib/settings'
-import { isInput } from '#streamer/files'
+import { isInput } from '#streamer/input'
 import { conflictsOf } from '#streamer/settings'
 import { demoDirOf } from '../demo.ts'
 import { notTaken, roleTables, type UpSettings } from './settings.ts'

@@ -26,7 +26,7 @@ import { createFigures } from './figures.ts'
 import { outlet } from './outlet.ts'
 import { Pace } from './pace.ts'
 import { streamerRoutes } from './routes.ts'
-import { conflictsOf, type StreamerSettings } from './settings.ts'
+import { conflictsOf, replayOf, type StreamerSettings } from './settings.ts'
 import { Streamer } from './streamer.ts'
 
 /** How often is looked whether there is something to say of how far the reading is. */
@@ -108,6 +108,9 @@ export async function run(settings: StreamerSettings, signal: AbortSignal, given
       zone: settings.timeZone === 'UTC' ? undefined : new Zone(settings.timeZone),
       rescanMs: settings.rescanMs,
       pace: new Pace(settings.rate ?? Infinity, monotonicMs()),
+      replay: replayOf(settings),
+      onGap: (ms) => log.info({ wait_s: Math.round(ms / 1000) }, 'the next row is due later, by its time'),
+      wallMs: settings.times === 'now' ? wallMs : undefined,
       nowMs: monotonicMs,
       onError: (message) => log.error(message),
       onDone: (source) => log.info(figuresOf(source), `${source.name} is at its end`),
@@ -145,7 +148,12 @@ export async function run(settings: StreamerSettings, signal: AbortSignal, given
       const failed = ofInput ? streamer.sources.find(({ error }) => error !== undefined) : undefined
       if (failed !== undefined) throw new Error(failed.error)
     } catch (error) {
-      failure = signal.aborted ? undefined : error
+      // A file is read on from its checkpoint; of standard input that was the only chance.
+      if (signal.aborted && ofInput)
+        failure = new Error('stopped before the broker had acknowledged what was read of standard input: it is lost', {
+          cause: error,
+        })
+      else failure = signal.aborted ? undefined : error
     } finally {
       giveUp.abort(new Error('stopping'))
       clearInterval(beat)

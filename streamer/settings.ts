@@ -1,10 +1,11 @@
 /** The settings of the streamer. */
 
 import { httpSettings } from '#lib/http/settings'
-import { commonSettings, setting, WrongValue, type Settings } from '#lib/settings'
+import { commonSettings, setting, WrongValue, type Setting, type Settings } from '#lib/settings'
 import { tracingSettings } from '#lib/tracing'
 import { Zone } from '#telemetry/zone'
 import { inputEntry, isInput } from './input.ts'
+import { Replay } from './pace.ts'
 
 const csv = setting.list('CSV', {
   help:
@@ -28,6 +29,29 @@ export const streamerSettings = {
     },
   },
   rate: setting.integer('RATE', { help: 'rows a second, over all files; default as fast as possible', min: 1 }),
+  realtime: setting.boolean('REALTIME', {
+    help: 'rows go as far apart as their times are; times that go back hold nothing up',
+    default: 'false',
+  }),
+  speed: {
+    ...setting.text('SPEED', {
+      help: 'as REALTIME, and so many times as fast',
+      want: 'a number above 0 such as 10 or 0.5',
+    }),
+    parse: (text: string) => (/^\d{0,9}\.?\d{1,9}$/.test(text) && Number(text) > 0 ? Number(text) : undefined),
+  } as Setting<number | undefined>,
+  gapMsMax: setting.duration('GAP_MAX', {
+    help: 'with REALTIME or SPEED: longer waits for the next row are so long; default as long as they are',
+    min: '1ms',
+    max: '365d',
+  }),
+  times: setting.choice('TIMES', {
+    help:
+      'keep: the times of the rows; now: the first row is of now, and all others keep their distance to it, also after a ' +
+      'restart; transfers get new ids',
+    values: ['keep', 'now'],
+    default: 'keep',
+  }),
   loop: setting.boolean('LOOP', {
     help:
       'read the files again and again: each pass shifts all times by the span of the first one plus its smallest step (at ' +
@@ -86,10 +110,32 @@ export const streamerSettings = {
 }
 
 /** What is wrong with settings that are right one by one, each in a line. */
-export function conflictsOf({ csv: entries, loop }: Pick<StreamerSettings, 'csv' | 'loop'>): string[] {
-  return loop && isInput(entries)
-    ? ['--loop reads files again, and standard input (--csv -) is gone when it is read']
-    : []
+export function conflictsOf(
+  settings: Pick<StreamerSettings, 'csv' | 'loop' | 'rate' | 'realtime' | 'speed' | 'gapMsMax'>,
+): string[] {
+  const { csv: entries, loop, rate, realtime, speed, gapMsMax } = settings
+  const paces = [
+    ...(rate === undefined ? [] : ['--rate']),
+    ...(realtime ? ['--realtime'] : []),
+    ...(speed === undefined ? [] : ['--speed']),
+  ]
+  const isReplay = realtime || speed !== undefined
+  return [
+    ...(paces.length > 1 ? [`${paces.join(' with ')}: want one of them`] : []),
+    ...(gapMsMax !== undefined && !isReplay ? ['--gap-max wants --realtime or --speed'] : []),
+    ...(loop && isInput(entries)
+      ? ['--loop reads files again, and standard input (--csv -) is gone when it is read']
+      : []),
+  ]
+}
+
+/** The pace of the rows' own times, where it is asked for. */
+export function replayOf({
+  realtime,
+  speed,
+  gapMsMax = Infinity,
+}: Pick<StreamerSettings, 'realtime' | 'speed' | 'gapMsMax'>): Replay | undefined {
+  return realtime || speed !== undefined ? new Replay(speed ?? 1, gapMsMax) : undefined
 }
 
 function isZone(name: string): boolean {

@@ -159,6 +159,38 @@ test('a stop in the middle of a pipe sends what has come, but for half a line', 
   t.equal(broker.logs.get('telemetry.dead/0'), undefined)
 })
 
+test('a stop while the broker is away says that what was read of a pipe is lost', async (t) => {
+  const env = { PORT: '0', MSG_QUEUE_ADDR: 'http://127.0.0.1:9', STOP_GRACE: '100ms' }
+  const streamer = startPenstock(t, ['streamer', '--csv', '-'], { env, stdin: 'pipe' })
+  streamer.stdin?.write(smiHeader + smiRow(1))
+  await streamer.waitFor((line) => line.includes('trying again'), 30_000)
+  t.same(await streamer.kill('SIGTERM'), { code: 1, signal: null })
+  t.match(streamer.stderr.join('\n'), /penstock streamer: stopped before the broker had acknowledged .*: it is lost/)
+})
+
+test('at four times its own pace and shifted to now', async (t) => {
+  const broker = await startFakeBroker()
+  t.teardown(() => broker.close())
+  const env = { PORT: '0', MSG_QUEUE_ADDR: broker.url }
+  const beginMs = Date.now()
+  const args = ['streamer', '--csv', '-', '--speed', '4', '--times', 'now']
+  const streamer = startPenstock(t, args, { env, stdin: 'pipe' })
+  streamer.stdin?.end(smiHeader + smiRow(1) + smiRow(2) + smiRow(3))
+  await valuesAt(broker, 2)
+  const firstMs = performance.now()
+  await valuesAt(broker, 6)
+  const tookMs = performance.now() - firstMs
+  t.ok(tookMs > 350, `the last one comes half a second after the first: ${Math.round(tookMs)} ms`)
+  t.same(await streamer.exited, { code: 0, signal: null }, streamer.tail())
+  const times = [...broker.logs.values()].flat().map((data) => Date.parse((JSON.parse(data) as { time: string }).time))
+  const first = times[0] as number
+  t.ok(first >= beginMs && first <= Date.now())
+  t.same(
+    times.map((ms) => ms - first),
+    [0, 0, 1000, 1000, 2000, 2000],
+  )
+})
+
 test('standard input that cannot be, or be read, is one line and a status', async (t) => {
   const broker = await startFakeBroker()
   t.teardown(() => broker.close())

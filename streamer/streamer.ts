@@ -9,14 +9,14 @@ import { judge, newCheckpoint, nextPass, type FileCheckpoint } from './checkpoin
 import type { Tracer } from '#lib/tracing'
 import type { Zone } from '#telemetry/zone'
 import type { SourceStatus } from '#wire/status'
-import type { CheckpointStore } from './checkpoint-store.ts'
+import type { CheckpointStore, Durability } from './checkpoint-store.ts'
 import { canGrow, findFiles, openFile, sourceName } from './files.ts'
 import { runFile } from './file-run.ts'
 import type { Format } from './formats/format.ts'
 import { joinSpans, loopPeriodMs, noSpan } from './formats/times.ts'
 import { inputEntry, inputFile, isInput } from './input.ts'
 import type { OpenLane } from './lane.ts'
-import type { Pace } from './pace.ts'
+import type { Pace, Replay } from './pace.ts'
 import { SourceError, type OpenFile } from './source.ts'
 
 export interface StreamerOptions {
@@ -33,6 +33,11 @@ export interface StreamerOptions {
   readonly openLane: OpenLane
   readonly checkpoints: CheckpointStore
   readonly pace: Pace
+  /** Rows go at the pace of their times, too. */
+  readonly replay?: Replay | undefined
+  readonly onGap?: ((ms: number) => void) | undefined
+  /** The first row's time becomes what this tells when it is read, and all others keep their distance to it. */
+  readonly wallMs?: (() => number) | undefined
   readonly nowMs: () => number
   readonly wait: (ms: number) => Promise<void>
   /** A name that no other producer has. */
@@ -48,6 +53,8 @@ export class Streamer {
   private readonly options: StreamerOptions
   private readonly statuses = new Map<string, SourceStatus>()
   private idle = false
+  /** One for all files of a run, that of an earlier run where there is one: what lay apart stays apart. */
+  private shiftMs: number | undefined
 
   constructor(options: StreamerOptions) {
     this.options = options
@@ -141,11 +148,13 @@ export class Streamer {
         // The producer's name must be known before anything is sent under it.
         await checkpoints.put(path, checkpoint, 'synced')
       }
+      this.shiftMs ??= checkpoint.shiftMs
       const { size } = file.fingerprint
       this.show(path, size, checkpoint)
       if (checkpoint.atEnd) return true
       this.idle = false
-      const keep = (next: FileCheckpoint): Promise<void> => checkpoints.put(path, next, 'written')
+      const keep = (next: FileCheckpoint, durability: Durability): Promise<void> =>
+        checkpoints.put(path, next, durability)
       return await this.read(file, path, checkpoint, keep, signal)
     } finally {
       await file.close()
@@ -157,10 +166,10 @@ export class Streamer {
     file: OpenFile,
     path: string,
     checkpoint: FileCheckpoint,
-    keep: (checkpoint: FileCheckpoint) => Promise<void>,
+    keep: (checkpoint: FileCheckpoint, durability: Durability) => Promise<void>,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { openLane, pace, nowMs, wait, topics, onBatch, host, zone, tracer } = this.options
+    const { openLane, pace, replay, onGap, wallMs, nowMs, wait, topics, onBatch, host, zone, tracer } = this.options
     const { size } = file.fingerprint
     let last = checkpoint
     await runFile(file, checkpoint, {
@@ -170,15 +179,19 @@ export class Streamer {
       zone,
       openLane,
       pace,
+      replay,
+      onGap,
+      shift: wallMs === undefined ? undefined : (this.shiftMs ?? wallMs),
       nowMs,
       wait,
       onBatch,
       signal,
       periodMs: checkpoint.pass === 0 ? 0 : await this.periodMs(),
       onFormat: (format) => this.show(path, size, { ...last, format }),
-      save: async (next) => {
-        await keep(next)
+      save: async (next, durability = 'written') => {
+        await keep(next, durability)
         last = next
+        this.shiftMs ??= next.shiftMs
         this.show(path, size, next)
       },
     })

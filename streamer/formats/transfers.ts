@@ -94,7 +94,7 @@ export class TransferMapper implements Mapper {
     const record: TransferRecord = {
       kind: 'transfer',
       time,
-      id: this.pass === 0 ? id : `${id}~${this.pass}`,
+      id: this.renamed(id),
       site: text(columns.site),
       source: text(columns.source),
       destination: text(columns.destination),
@@ -111,6 +111,13 @@ export class TransferMapper implements Mapper {
     }
     const checked = readRecord(record)
     return isRefused(checked) ? checked : { data: JSON.stringify(record), key: record.site }
+  }
+
+  /** A transfer of another time is another one. */
+  private renamed(id: string): string {
+    const { ownMs = 0 } = this.times
+    const moved = ownMs === 0 ? id : `${id}~${ownMs}ms`
+    return this.pass === 0 ? moved : `${moved}~${this.pass}`
   }
 
   private hashedId(row: CsvReader): string {

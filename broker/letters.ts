@@ -8,7 +8,6 @@
 
 import type { Answer, Request } from '#lib/http/http'
 import { query, readQuery } from '#lib/http/query'
-import { parseBatchHead } from '#wire/frames'
 import { deadSuffix, formatId, parseId, type Offset, type Partition } from '#wire/ids'
 import { lettersDealtMax, lettersListedDefault, lettersListedMax } from '#wire/letters'
 import { Problem } from '#wire/problems'
@@ -16,8 +15,7 @@ import { Problem } from '#wire/problems'
 import type { Broker } from './broker.ts'
 import type { Log } from './log/log.ts'
 import { readRecords, type Records } from './log/records.ts'
-import { textsOf } from './log/texts.ts'
-import type { StoredBatch } from './log/types.ts'
+import { openLetters, type Found, type Letter } from './open_letters.ts'
 import { notWritten, type OnProduced, refuseWhenFull, topicOf, write } from './produce.ts'
 import { deskGroup, type Topic } from './topic.ts'
 
@@ -26,22 +24,6 @@ export const deskBytesMax = 512 * 1024
 
 /** An answer ends where it has grown to this. */
 const answerBytesMax = 4 * 1024 * 1024
-const readBytes = 256 * 1024
-
-/** A letter as it stands in the log; more fields may be in it. */
-interface Letter {
-  readonly reason: string
-  readonly row?: string
-  readonly origin?: string
-}
-
-interface Found {
-  readonly log: Log
-  readonly offset: Offset
-  /** When it was written, in ms since 1970. */
-  readonly atMs: number
-  readonly letter: Letter
-}
 
 /** The letters of a topic that nobody has dealt with, the oldest first. */
 export async function listLetters(broker: Broker, request: Request): Promise<Answer> {
@@ -173,38 +155,6 @@ function deadOf(broker: Broker, name: string): Topic {
     throw new Problem('dead_topic', `name the topic itself: ${name.slice(0, -deadSuffix.length)}`)
   topicOf(broker, name)
   return topicOf(broker, name + deadSuffix)
-}
-
-/** The letters that nobody has dealt with, in the order of their logs. */
-async function* openLetters(dead: Topic): AsyncGenerator<Found> {
-  for (const log of dead.logs) {
-    const kept = dead.groups.named(deskGroup)?.progress(log.partition)
-    const done = kept?.acknowledged ?? []
-    let next = Math.max(log.first, kept?.floor ?? 0) as Offset
-    for (let at = 0; next < log.end;) {
-      const batches = await log.read(next, readBytes)
-      for (const batch of batches) {
-        const texts = textsOf(batch)
-        const atMs = appendedMs(batch)
-        for (let offset = Math.max(next, batch.first); offset < batch.next; offset++) {
-          while (at < done.length && (done[at]?.[1] ?? Infinity) <= offset) at++
-          if ((done[at]?.[0] ?? Infinity) <= offset) continue
-          yield { log, offset: offset as Offset, atMs, letter: JSON.parse(textOf(texts, batch, offset)) as Letter }
-        }
-        next = batch.next
-      }
-      if (batches.length === 0) break
-    }
-  }
-}
-
-/** As its header line says. */
-function appendedMs({ view }: StoredBatch): number {
-  return parseBatchHead(view.toString('latin1', 0, view.indexOf(10)))?.appendMs ?? 0
-}
-
-function textOf(texts: readonly string[], batch: StoredBatch, offset: number): string {
-  return texts[offset - batch.first] as string
 }
 
 /** The record of a letter as a line; or why there is none. */

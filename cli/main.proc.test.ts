@@ -1,6 +1,9 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'tap'
 import { flagOf, type SettingTable } from '#lib/settings'
 import { startPenstock, type Scope } from '#test/start'
+import { Problem } from '#wire/problems'
 import { commands } from './commands.ts'
 import { roles } from './roles.ts'
 
@@ -36,6 +39,18 @@ test('a slip is answered with what was meant, and status 2', async (t) => {
   t.match(await outcome(t, ['help', 'taill']), { code: 2, err: /did you mean tail\?/ })
   t.match(await outcome(t, ['tail', '--form', 'earliest']), { code: 2, err: /--form \(did you mean --from\?\)/ })
   t.match(await outcome(t, ['tail']), { code: 2, err: /want TOPIC/ })
+})
+
+test('what a server says moves no cursor', async (t) => {
+  const server = createServer((_, response) => {
+    const problem = new Problem('unknown_gpu', 'there is none\u001b[2J\r\nforged')
+    response.writeHead(404, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const { code, err } = await outcome(t, ['query', 'gpus/x', '--api-url', url])
+  t.strictSame([code, err], [1, 'penstock query: there is none\\u001b[2J\\u000d\\u000aforged'])
 })
 
 test('wrong settings of a role are told one a line, with status 2', async (t) => {

@@ -8,6 +8,7 @@ import type { Io } from './command.ts'
 import { commands } from './commands.ts'
 import { standardInput } from './input.ts'
 import { isSupervised, stopSignal } from './stop.ts'
+import { printable } from './table.ts'
 
 /** Exit status of a command line or a setting that is wrong: a supervisor must not try again. */
 const statusOfUsage = 2
@@ -79,16 +80,17 @@ function print(text: string): number {
 }
 
 function complain(label: string, lines: readonly string[], command: string): number {
-  for (const line of lines) process.stderr.write(`${label}: ${line}\n`)
+  for (const line of lines) process.stderr.write(`${label}: ${printable(line)}\n`)
   process.stderr.write(`see penstock${command} --help\n`)
   return statusOfUsage
 }
 
-/** One line for the operator; the stack only of what is an error of ours. */
+/** One line for the operator; the stack only of what is an error of ours. A server's words may be in it: a terminal obeys nothing of it. */
 function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
+  if (!(error instanceof Error)) return printable(String(error))
   const isOurs = error instanceof TypeError || error instanceof ReferenceError || error.name === 'AssertionError'
-  return isOurs ? (error.stack ?? error.message) : error.message
+  if (!isOurs || error.stack === undefined) return printable(error.message)
+  return error.stack.split('\n').map(printable).join('\n')
 }
 
 function ioOfThisProcess(): Io {

@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { Problem } from '#wire/problems'
-import { pipelineOf } from './model/samples.ts'
+import { listOf, pipelineOf } from './model/samples.ts'
 import { Session, type World } from './session.ts'
 import { firstState, Store } from './state.ts'
 
@@ -69,5 +69,55 @@ test('and for one of the others', async (t) => {
   void session.run()
   await until(() => store.state.sites !== undefined && !store.state.isOverloaded)
   t.same(waits, [{ ms: 77_000, isSaid: true }])
+  session.end()
+})
+
+test('histories that fail while the store is away come when it is back, and it is not asked all the time', async (t) => {
+  const list = listOf(Array.from({ length: 10 }, (_, index) => ({ index: `${index}` })))
+  const store = new Store(firstState(nowMs))
+  store.state.fleet.replace(list)
+  const ids = list.gpus.map(({ id }) => id)
+  const asked: string[] = []
+  const pauses: { readonly ms: number; readonly end: () => void }[] = []
+  let isAway = true
+  const session = new Session(
+    store,
+    {
+      async fetch(input) {
+        asked.push(decodeURIComponent(new URL(input).pathname.split('/').at(-2) ?? ''))
+        const away = new Problem('unavailable', 'the store does not answer', { retry_after_s: 1 })
+        if (isAway) return Response.json(away.toJSON(), { status: 503, headers: { 'retry-after': '1' } })
+        return asked.at(-1) === ids[9]
+          ? Response.json(new Problem('unknown_gpu', 'there is none').toJSON(), { status: 404 })
+          : Response.json({ series: [] })
+      },
+      origin: 'http://page',
+      sleep: (ms) => new Promise((resolve) => pauses.push({ ms, end: resolve })),
+      random: () => 0,
+      wallMs: () => nowMs,
+      isHidden: () => false,
+    },
+    'key',
+  )
+  /** Lets what can go on without the clock go on. */
+  const settle = async () => {
+    for (let n = 0; n < 50; n++) await new Promise(setImmediate)
+  }
+  session.wantHistories(ids, 'power')
+  for (let round = 0; round < 6; round++) {
+    await settle()
+    for (const { end } of pauses.slice(-2)) end()
+  }
+  await settle()
+  t.equal(asked.length, 14, 'two at a time, and then a pause')
+  t.same(
+    pauses.map(({ ms }) => ms / 1000),
+    [2, 4, 8, 16, ...Array(10).fill(30)],
+  )
+  isAway = false
+  asked.length = 0
+  for (const { end } of pauses.slice(-2)) end()
+  await settle()
+  t.same(asked.toSorted(), ids.toSorted(), 'each once, also the one that there is not')
   session.end()
 })

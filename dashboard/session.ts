@@ -9,7 +9,7 @@ import { Outages } from './model/outages.ts'
 import { flowBetween, troublesOf } from './model/pipeline.ts'
 import { pointsOf, ranges, windowS } from './model/series.ts'
 import { isStale } from './model/fleet.ts'
-import { type Fetch, isAnswer, isForbidden, isOverloaded, isWrongKey, openApi, reasonOf } from './net/api.ts'
+import { type Fetch, isAnswer, isForbidden, isOverloaded, isPassing, isWrongKey, openApi, reasonOf } from './net/api.ts'
 import { Poll } from './net/poll.ts'
 import { follow } from './net/stream.ts'
 import type { Store } from './state.ts'
@@ -45,6 +45,9 @@ const recoveredMs = 60_000
 /** Histories of table rows that are asked for at the same time. */
 const historiesAtOnce = 2
 const historySpanS = 600
+/** Until a history that failed is asked for again: doubled with each failure in a row, since a store that is away may be so for long. */
+const historyRetryMs = 2_000
+const historyRetryMsMax = 30_000
 
 export class Session {
   readonly #store: Store
@@ -62,6 +65,8 @@ export class Session {
   readonly #outages = new Outages()
   #wanted: { gpu: string; focus: Focus }[] = []
   #asking = 0
+  /** Histories that failed in a row. */
+  #failures = 0
   /** Questions that the API had no time for when they were last asked. */
   readonly #refusals = new Set<string>()
 
@@ -255,18 +260,25 @@ export class Session {
         const query = { metric: names, start, window: '5s', limit: 200 }
         const ask = { params: { id: gpu }, query, signal: this.#end.signal }
         const { series } = await this.#api.get('/api/v1/gpus/{id}/telemetry', ask)
+        this.#failures = 0
         state.history[focus]?.prepend(pointsOf(series)[focus])
         this.#store.set({})
       } catch (error) {
         this.#refused(error)
-        if (!isOverloaded(error)) continue
+        if (!isPassing(error)) continue
         // Else its row would stay without one; what is wished meanwhile goes first.
         this.#histories.delete(`${gpu} ${focus}`)
-        await this.#world.sleep(leaveMs(error), this.#end.signal).catch(() => {})
+        await this.#world.sleep(this.#historyPauseMs(error), this.#end.signal).catch(() => {})
         this.#wanted.push(next)
       }
     }
     this.#asking--
+  }
+
+  /** An API that is asked too much says itself when; one whose store is away knows no more than we do. */
+  #historyPauseMs(error: unknown): number {
+    const backoffMs = isOverloaded(error) ? 0 : Math.min(historyRetryMsMax, historyRetryMs * 2 ** this.#failures++)
+    return Math.max(leaveMs(error), backoffMs)
   }
 
   async #follow(): Promise<void> {

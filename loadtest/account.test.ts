@@ -1,7 +1,10 @@
 import { test } from 'tap'
 
+import { Problem } from '#wire/problems'
+
 import { sumOf, type Counted } from './account.ts'
 import { lasting, profiles, scenariosOf, secondsOf, thresholdsOf, works, type Work } from './profiles.ts'
+import { outcomeOf } from './outcome.ts'
 import { htmlOf, isGood, lineOf, markdownOf, type Run } from './report.ts'
 import type { Audit } from './stack.ts'
 
@@ -25,7 +28,10 @@ function runOf(sum: Run['sum'], crossed = false): Run {
     startedAt: '2026-01-01T00:00:00Z',
     machine: 'a machine & <its> core',
     summary: {
-      metrics: { 'http_req_duration{work:single_proxy}': { med: 1.25, 'p(95)': 2, 'p(99)': 3, max: 4, thresholds } },
+      metrics: {
+        'http_req_duration{work:single_proxy}': { med: 1.25, 'p(95)': 2, 'p(99)': 3, max: 4, thresholds },
+        'requests_refused{work:single_proxy}': { passes: 5, fails: 95, value: 0.05 },
+      },
     },
     sum,
   }
@@ -67,7 +73,7 @@ test('the report says what was measured and what did not hold, as Markdown and a
   const good = runOf(sumOf(counted, audit({})))
   t.ok(isGood(good))
   t.match(markdownOf(good), /^# Load test: smoke\n\n\*\*passed: acknowledged 100, stored 100, lost 0 \(/)
-  t.match(markdownOf(good), /\| single_proxy \| 0 \| 1\.3 \| 2\.0 \| 3\.0 \| 4\.0 \|/)
+  t.match(markdownOf(good), /\| single_proxy \| 0 \| 5 \| 1\.3 \| 2\.0 \| 3\.0 \| 4\.0 \|/)
   t.match(htmlOf(good), /a machine &amp; &lt;its&gt; core/)
   t.equal(lineOf(good.sum).includes('lost 0'), true)
   const slow = runOf(good.sum, true)
@@ -76,6 +82,23 @@ test('the report says what was measured and what did not hold, as Markdown and a
   const lossy = runOf(sumOf(counted, audit({ stored: 97 })))
   t.notOk(isGood(lossy))
   t.match(htmlOf(lossy), /FAILED: 3 acknowledged records are lost/)
+})
+
+test('a refusal that says when to come again is no failure, and nothing else is a refusal', async (t) => {
+  const problem = (code: 'overloaded' | 'unavailable') => JSON.stringify(new Problem(code, 'x'))
+  t.equal(outcomeOf(200, undefined, null), 'done')
+  t.equal(outcomeOf(503, '1', problem('overloaded')), 'refused')
+  t.equal(outcomeOf(429, '1', null), 'refused')
+  const failures = [
+    outcomeOf(503, '1', problem('unavailable')),
+    outcomeOf(503, undefined, problem('overloaded')),
+    outcomeOf(503, '1', '<html>'),
+    outcomeOf(503, '1', 'null'),
+    outcomeOf(429, undefined, ''),
+    outcomeOf(507, '1', ''),
+    outcomeOf(0, undefined, null),
+  ]
+  t.ok(failures.every((each) => each === 'failed'))
 })
 
 test('every profile lasts what it says, and holds each work to bounds', async (t) => {
@@ -93,6 +116,12 @@ test('every profile lasts what it says, and holds each work to bounds', async (t
       )
       t.ok(stages.every((stage) => stage.seconds >= 1))
     }
-    for (const work of all) t.equal(thresholdsOf(profile, all)[`http_req_duration{work:${work}}`]?.length, 2)
+    const thresholds = thresholdsOf(profile, all)
+    t.match(thresholds, { requests_failed: [`rate<=${profile.failedMax}`] })
+    t.notOk('http_req_failed' in thresholds, 'it counts refusals')
+    for (const work of all) {
+      t.equal(thresholds[`http_req_duration{work:${work}}`]?.length, 2)
+      t.match(thresholds[`requests_refused{work:${work}}`], [`rate<=${profile.refusedMax}`])
+    }
   }
 })

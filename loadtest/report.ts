@@ -145,7 +145,7 @@ function reportOf(run: Run): Report {
         title: 'Latency',
         blocks: [
           {
-            head: ['work', 'requests', 'median ms', 'p95 ms', 'p99 ms', 'max ms'],
+            head: ['work', 'requests', 'refused', 'median ms', 'p95 ms', 'p99 ms', 'max ms'],
             rows: [
               ...chosen.map((work) => latencyOf(summary, work, `work:${work}`)),
               ...(chosen.includes('query')
@@ -155,6 +155,9 @@ function reportOf(run: Run): Report {
           },
           {
             text: `${whole(figure(summary, 'dropped_iterations', 'count'))} more requests were due and not sent, because all of k6's users waited for answers.`,
+          },
+          {
+            text: 'Refused is what was answered with Retry-After (429, and 503 of an API that is asked too much): no failure, and quick, so that many of them flatter a latency.',
           },
         ],
       },
@@ -181,7 +184,8 @@ function reportOf(run: Run): Report {
 function latencyOf(summary: Summary, name: string, tag: string): string[] {
   const of = (part: string): string => figure(summary, `http_req_duration{${tag}}`, part).toFixed(1)
   const requests = tag.startsWith('work:') ? whole(figure(summary, `http_reqs{${tag}}`, 'count')) : ''
-  return [name, requests, of('med'), of('p(95)'), of('p(99)'), of('max')]
+  const refused = tag.startsWith('work:') ? whole(figure(summary, `requests_refused{${tag}}`, 'passes')) : ''
+  return [name, requests, refused, of('med'), of('p(95)'), of('p(99)'), of('max')]
 }
 
 /** `metric: bound` of each threshold that did not hold. */
@@ -200,7 +204,7 @@ function thresholdsIn({ metrics }: Summary): { metric: string; bound: string; wa
 
 /** A cell that is a number, or the head of such: `p95 ms`, `count`, `requests`. */
 function isFigure(cell: string): boolean {
-  return /^[\d,.]+$|(^| )ms$|^count$|^requests/.test(cell)
+  return /^[\d,.]+$|(^| )ms$|^count$|^requests|^refused$/.test(cell)
 }
 
 function compare(one: string, other: string): number {

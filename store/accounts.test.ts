@@ -47,6 +47,20 @@ test('where all agree nothing is found, also in the middle of the work', async (
   t.match(account?.logs, [{ log: '0/2', log_id: 'a', end: 12, floor: 9, settled: 10, counts: { stored: 6 } }])
 })
 
+test('a topic may have any name', async (t) => {
+  const names = ['__proto__', 'constructor', 'telemetry']
+  const { topics, stored } = totalsOf([...names, 'constructor'].map((topic) => row({ topic })))
+  t.equal(stored, 24)
+  t.strictSame(
+    Object.entries(topics).map(([name, counts]) => [name, counts.stored]),
+    [
+      ['__proto__', 6],
+      ['constructor', 12],
+      ['telemetry', 6],
+    ],
+  )
+})
+
 test('each difference is found where it is', async (t) => {
   t.match(findings(12, 11, [row()]), [/^telemetry: 1 records below 0\/2\/11 are acknowledged .* not settled them$/])
   t.match(findings(9, 9, [row()]), [/settled 0\/2 up to 10, and the broker's log ends at 9$/])

@@ -361,7 +361,8 @@ export function addCounts(a: Counts, b: Counts): Counts {
 
 /** The totals of a ledger: all of it, and by topic. */
 export function totalsOf(logs: readonly LedgerRow[]): Totals {
-  const topics: Record<string, Counts> = {}
-  for (const log of logs) topics[log.topic] = addCounts(topics[log.topic] ?? noCounts, log)
-  return { ...Object.values(topics).reduce(addCounts, noCounts), topics, logs }
+  // No object by name: a topic may be called "constructor".
+  const topics = new Map<string, Counts>()
+  for (const log of logs) topics.set(log.topic, addCounts(topics.get(log.topic) ?? noCounts, log))
+  return { ...[...topics.values()].reduce(addCounts, noCounts), topics: Object.fromEntries(topics), logs }
 }

@@ -23,10 +23,11 @@ function namedIn(text: string): Named[] {
   return named
 }
 
-/** Whether a file of tests has one of that title. What is computed in a title may be anything. */
+/** Whether a file of tests has one of that title, for each HTTP engine or once. What is computed in a title may be anything. */
 function hasTest(source: string, title: string): boolean {
   for (const [, , quoted = ''] of source.matchAll(/\btest\(\s*(['"`])((?:\\.|(?!\1).)+)\1/g)) {
     const pattern = quoted
+      .replace(/^\$\{engine\}: /, '')
       .split(/\$\{(?:[^{}]|\{[^{}]*\})*\}/)
       .map((part) => part.replace(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`))
       .join('.*')

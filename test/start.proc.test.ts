@@ -12,6 +12,9 @@ console.log(JSON.stringify({ pids: [process.pid, near.pid, far.pid] }))
 setInterval(() => {}, 1000)
 `
 
+/** A process alone. */
+const bare = 'console.log(JSON.stringify({ pids: [process.pid] })); setInterval(() => {}, 1000)'
+
 async function untilGone(pids: readonly number[]): Promise<number[]> {
   let left = pids.filter(isAlive)
   for (let tries = 0; left.length > 0 && tries < 500; tries++) {
@@ -51,6 +54,26 @@ test('children die when the test process itself is killed', { skip: process.plat
   const watched = process.platform === 'linux' ? pids : pids.slice(0, 2)
   t.strictSame(await untilGone(watched), [])
 })
+
+test(
+  'a child without the mark in its environment dies with its group',
+  { skip: process.platform === 'win32' },
+  async (t) => {
+    // As redis-server's, which it has written its title over.
+    const script = `
+    import { start } from './test/start.ts'
+    const child = start({ teardown() {} }, 'env', ['-i', process.execPath, '-e', ${JSON.stringify(bare)}])
+    console.log(await child.waitFor(/pids/))
+    setInterval(() => {}, 1000)
+  `
+    const runner = start(t, process.execPath, ['--input-type=module', '-e', script], { cwd: root })
+    const pids = pidsOf(await runner.waitFor(/pids/))
+    await runner.kill('SIGTERM')
+    const left = await untilGone(pids)
+    for (const pid of left) process.kill(pid, 'SIGKILL')
+    t.strictSame(left, [])
+  },
+)
 
 test('a child sees neither the settings of the shell nor the hooks of tap', async (t) => {
   process.env['QUEUE_SIZE'] = '1'

@@ -17,7 +17,8 @@ const mark = `${process.pid}-${randomUUID()}`
 /** To be put into the environment of every child. */
 export const markOfThisProcess = { [markName]: mark } as const
 
-// Reads `+<group>` and `-<group>` lines until the pipe closes.
+// Reads `+<group>` and `-<group>` lines until the pipe closes. `-s KILL --`, since dash takes `--` behind `-KILL` for a number, and kills
+// nothing. The mark alone is not enough: redis-server writes its title over its environment.
 const script = `
 groups=' '
 while read -r line; do
@@ -27,7 +28,7 @@ while read -r line; do
     -*) groups="\${groups%% $group *} \${groups#* $group }" ;;
   esac
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 for file in $(grep -lsa "${markName}=${mark}" /proc/[0-9]*/environ 2>/dev/null); do
   pid=\${file#/proc/}
   kill -KILL "\${pid%/environ}" 2>/dev/null

@@ -59,7 +59,7 @@ export function fleetOf(gpus: readonly Gpu[], sites: readonly SiteRow[], nowMs: 
     as_of: new Date(nowMs).toISOString(),
     demo,
     gpus: devices(gpus),
-    hosts: new Set(gpus.map(({ hostname }) => hostname)).size,
+    hosts: hostCount(gpus),
     namespaces: new Set(gpus.map(({ namespace }) => namespace).filter((name) => name !== '')).size,
     stale_gpus: devices(gpus.filter(({ stale }) => stale)),
     busy_gpus: devices(gpus.filter((gpu) => (valueOf(gpu, utilization) ?? 0) > 0)),
@@ -103,6 +103,11 @@ function numbers(gpus: readonly Gpu[], metric: string): number[] {
 function perDevice(gpus: readonly Gpu[], metric: string): number[] {
   const byDevice = Map.groupBy(gpus, ({ uuid }) => uuid)
   return [...byDevice.values()].map((own) => max(numbers(own, metric))).filter((value) => value !== null)
+}
+
+/** A GPU whose host nobody told stands on none. */
+export function hostCount(gpus: readonly Gpu[]): number {
+  return new Set(gpus.map(({ hostname }) => hostname).filter((name) => name !== '')).size
 }
 
 export function devices(gpus: readonly Gpu[]): number {

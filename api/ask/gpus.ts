@@ -58,8 +58,10 @@ function gpuOf(
   const series: Gpu['series'] = []
   for (const { metric, labels, time, value } of latest) {
     const reading = { value, reported: value !== null, time, age_s: age(time) }
-    if (Object.keys(labels).length === 0) values[metric] = reading
-    else series.push({ metric, labels: { ...labels }, ...reading })
+    if (Object.keys(labels).length > 0) series.push({ metric, labels: { ...labels }, ...reading })
+    // The one name that an assignment does not take. An object without a prototype would, and costs a quarter more to fill and to write.
+    else if (metric === '__proto__') Object.defineProperty(values, metric, { value: reading, enumerable: true })
+    else values[metric] = reading
   }
   const age_s = age(row.last_seen)
   const stale = age_s * 1000 > staleAfterMs

@@ -1,7 +1,7 @@
 /** GPUs put together by model. */
 
 import type { Gpu, Model } from '../contract.ts'
-import { activityOf, devices, valueOf } from './activity.ts'
+import { activityOf, devices, hostCount, valueOf } from './activity.ts'
 import { ageS } from './times.ts'
 
 const total = 'DCGM_FI_DEV_FB_TOTAL'
@@ -15,7 +15,7 @@ export function modelsOf(gpus: readonly Gpu[], nowMs: number): Model[] {
     return {
       model_name,
       gpus: devices(own),
-      hosts: new Set(own.map(({ hostname }) => hostname)).size,
+      hosts: hostCount(own),
       stale_gpus: devices(own.filter(({ stale }) => stale)),
       missing_gpus: devices(own.filter(({ missing_since }) => missing_since !== null)),
       sliced_gpus: devices(own.filter(({ gpu_i_id }) => gpu_i_id !== '')),

@@ -44,6 +44,23 @@ test('the state of a GPU is by the metric of its engine, or why it is not known'
   t.match(wrong, { code: 'bad_parameter', detail: /state=asleep: want one of active, idle, stale/ })
 })
 
+test('a metric may have any name', async (t) => {
+  const named = ['__proto__', 'constructor'].map((metric) => gpu('named', metric, 1))
+  const own = await testApi(root, { records: [gpu('other', power, 300), ...named], nowMs })
+  const text = await (await own.get('/api/v1/gpus/named')).text()
+  t.match(text, /"values":\{"__proto__":\{"value":1,.*\},"constructor":\{"value":1,/)
+  const asked = (metric: string) => own.json<any>(`/api/v1/query?metric=${metric}&start=-5m&window=5m&group_by=gpu`)
+  for (const metric of ['__proto__', 'constructor'])
+    t.match(await asked(metric), { series: [{ gpus: 1, group: { gpu: 'named' } }] }, metric)
+  t.match(await asked('toString'), { status: 404 }, 'no GPU has it')
+})
+
+test('a GPU without a host stands on none', async (t) => {
+  const own = await testApi(root, { records: [gpu('a', power, 1), gpu('b', power, 1, 10, { hostname: '' })], nowMs })
+  t.match(await own.json('/api/v1/fleet'), { gpus: 2, hosts: 1 })
+  t.match(await own.json('/api/v1/models'), { models: [{ gpus: 2, hosts: 1 }] })
+})
+
 test('a moment in the past: the values, the pods and what was stale then', async (t) => {
   const then = time(7190)
   t.same(await ids(`at=${then}`), ['moved'])

@@ -184,7 +184,7 @@ async function groupsFor(
   const { metric, fn, over, by, where, start, end, windowMs, moment } = question
   const all = await inventory.gpus({}, nowMs)
   const isOf = (gpu: (typeof all)[number]) =>
-    (gpu.values[metric] === undefined ? 0 : 1) + gpu.series.filter((one) => one.metric === metric).length
+    (Object.hasOwn(gpu.values, metric) ? 1 : 0) + gpu.series.filter((one) => one.metric === metric).length
   if (metricOf(metric) === undefined && !all.some((gpu) => isOf(gpu) > 0)) throw unknownMetric(metric)
   const gpus = selected(all, where).filter((gpu) => isOf(gpu) > 0)
   const rangeMs = rangeOf(start, end)

@@ -51,7 +51,8 @@ const labelPattern = /^([A-Za-z_][\w.:/-]*)\s*=(?:\s*"((?:[^"\\]|\\.|"")*)"\s*|(
  * @returns `undefined` where it is not that
  */
 export function parseLabels(text: string): Labels | undefined {
-  const labels: Record<string, string> = {}
+  // A label may be called __proto__.
+  const labels = Object.create(null) as Record<string, string>
   let rest = text.trim()
   while (rest !== '') {
     const match = labelPattern.exec(rest)

@@ -100,6 +100,8 @@ test('prototype pollution: __proto__ and constructor reach no object', async (t)
     '[{"metric":"m","value":1},{"constructor":{"prototype":{"polluted":1}}}]',
   ]
   for (const body of bodies) t.match(await api.json('/telemetry', post(body)), { status: 400 }, body)
+  const record = '{"metric":"m","uuid":"u","value":1,"labels":{"__proto__":"a","constructor":"b"}}'
+  t.not((await api.json<any>('/telemetry', post(record))).status, 400, 'the names of labels are free')
   const queries = ['__proto__[polluted]=1', '__proto__.polluted=1', 'constructor[prototype][polluted]=1', '__proto__=1']
   for (const query of queries)
     t.match(await api.json(`/api/v1/gpus?${query}`), { status: 400, code: 'unknown_parameter' })

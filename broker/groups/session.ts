@@ -26,39 +26,56 @@ export interface Session {
   close(): void
 }
 
+/** What a plain reader needs of a log. */
+export type PlainLog = Pick<Log, 'partition' | 'first' | 'end' | 'onVisible'>
+
 /** A reader without a group: no state outlives the connection. */
 export class PlainSession implements Session {
   readonly takesTurns = false
-  readonly #logs: Log[]
+  readonly #logs = new Map<Partition, PlainLog>()
   readonly #cursors: Map<Partition, Offset>
   readonly #wake: () => void
-  readonly #unsubscribe: (() => void)[]
-  #turn = 0
+  readonly #unsubscribe: (() => void)[] = []
+  /**
+   * Logs that may have something to send, the one whose turn it is first. A log joins when more of it is visible, and leaves when it is
+   * found to have nothing: what one piece of work costs does not depend on how many logs are quiet.
+   */
+  readonly #ready = new Set<PlainLog>()
 
   /**
    * @param from where to begin in each log
    * @param wake is called when there may be more to send
    */
-  constructor(logs: readonly Log[], from: ReadonlyMap<Partition, Offset>, wake: () => void) {
-    this.#logs = [...logs]
+  constructor(logs: readonly PlainLog[], from: ReadonlyMap<Partition, Offset>, wake: () => void) {
     this.#cursors = new Map(from)
     this.#wake = wake
-    this.#unsubscribe = logs.map((log) => log.onVisible(wake))
+    for (const log of logs) this.#add(log)
   }
 
   next(same?: Partition): Work | undefined {
-    if (same !== undefined) return this.#nextOf(this.#logs.find((log) => log.partition === same) as Log)
-    // Each log in turn: a long one must not keep the others waiting.
-    for (let tried = 0; tried < this.#logs.length; tried++) {
-      const log = this.#logs[this.#turn] as Log
-      this.#turn = (this.#turn + 1) % this.#logs.length
+    if (same !== undefined) return this.#nextOf(this.#logs.get(same) as PlainLog)
+    for (const log of this.#ready) {
+      this.#ready.delete(log)
       const work = this.#nextOf(log)
-      if (work !== undefined) return work
+      if (work === undefined) continue
+      // Each log in turn: a long one must not keep the others waiting.
+      this.#ready.add(log)
+      return work
     }
     return undefined
   }
 
-  #nextOf({ partition, first, end }: Log): Work | undefined {
+  #add(log: PlainLog): void {
+    this.#logs.set(log.partition, log)
+    this.#ready.add(log)
+    const unsubscribe = log.onVisible(() => {
+      this.#ready.add(log)
+      this.#wake()
+    })
+    this.#unsubscribe.push(unsubscribe)
+  }
+
+  #nextOf({ partition, first, end }: PlainLog): Work | undefined {
     const cursor = this.#cursors.get(partition) as Offset
     if (cursor >= end || first >= end) return undefined
     // Memory may still have what the files have not: removed is removed.
@@ -71,11 +88,10 @@ export class PlainSession implements Session {
     return true
   }
 
-  grow(logs: readonly Log[]): void {
+  grow(logs: readonly PlainLog[]): void {
     for (const log of logs) {
-      this.#logs.push(log)
       this.#cursors.set(log.partition, log.first)
-      this.#unsubscribe.push(log.onVisible(this.#wake))
+      this.#add(log)
     }
     this.#wake()
   }

@@ -16,7 +16,7 @@ const chunkBytesMin = 64 << 10
  * What a log takes beside its batches: its objects, its open file, and the room that the heap needs around them. Measured as what
  * a process with 10,000 partitions has resident more than one with 1 (decision 181).
  */
-export const logBytes = 6 << 10
+export const logBytes = 7 << 10
 
 /** One piece of the ring. */
 export class Chunk {

@@ -111,8 +111,10 @@ function rowsIn(answer: Json): readonly Json[] | undefined {
 /** Columns that are empty from top to bottom are left out; newest values become a column a metric. */
 function tableText(rows: readonly Json[]): string {
   const flat = rows.map(flattened)
-  const names = [...new Set(flat.flatMap((row) => Object.keys(row)))]
-  const columns = names
+  const names = new Set(flat.flatMap((row) => Object.keys(row)))
+  // Where no GPU is in slices: the one is the other.
+  if (flat.every((row) => row['uuid'] === row['id'])) names.delete('uuid')
+  const columns = [...names]
     .map((name): Column<Json> => ({ head: name.replace(prefix, '').toUpperCase(), of: (row) => cellOf(row[name]) }))
     .filter(({ of }) => flat.some((row) => (of(row) ?? '') !== ''))
   return formatTable(columns, flat)

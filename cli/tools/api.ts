@@ -6,6 +6,7 @@ import { openTls } from '#lib/tls'
 import { Problem } from '#wire/problems'
 import { Transport } from '#wire/transport'
 import type { Io } from '../command.ts'
+import { printable } from '../table.ts'
 import { brokerSettings, tlsTrouble } from './broker.ts'
 
 const { tlsCa, tlsClientCert, tlsClientKey } = brokerSettings
@@ -27,7 +28,7 @@ export async function transportTo(
   token: ConstructorParameters<typeof Transport>[0]['token'],
   io: Io,
 ): Promise<Transport> {
-  const say = (text: string): void => void io.stderr.write(`penstock: ${text}\n`)
+  const say = (text: string): void => void io.stderr.write(`penstock: ${printable(text)}\n`)
   const tls = openTls(files, { log: { info: say, error: say } })
   return new Transport({ url, token, fetch: await fetchOf(tls.client) })
 }

@@ -7,6 +7,7 @@ import { Client, type ClientOptions, type TopicInfo } from '#wire/client'
 import { Problem } from '#wire/problems'
 import { didYouMean } from '../args.ts'
 import type { Io } from '../command.ts'
+import { printable } from '../table.ts'
 
 /** The proxy of `penstock up`. */
 const defaultAddress = 'http://127.0.0.1:8081'
@@ -33,7 +34,7 @@ export async function reachOf(
   { addr, serviceToken, ...files }: Settings<typeof brokerSettings>,
   io: Io,
 ): Promise<ClientOptions> {
-  const say = (text: string) => io.stderr.write(`penstock: ${text}\n`)
+  const say = (text: string) => io.stderr.write(`penstock: ${printable(text)}\n`)
   const tls = openTls(files, { log: { info: say, error: say } })
   return { url: addr, token: serviceToken, fetch: await fetchOf(tls.client), onWarning: say }
 }

@@ -53,7 +53,8 @@ retry and drop want IDs, or --all.
     return withBroker(settings, io, async (client) => {
       if (verb === 'retry' || verb === 'drop') {
         const rounds = ids.length > 0 ? [await client.deal(topic, verb, ids)] : await dealWithAll(client, topic, verb)
-        for (const { kept } of rounds) for (const { id, why } of kept) io.stderr.write(`${id} is kept: ${why}\n`)
+        for (const { kept } of rounds)
+          for (const { id, why } of kept) io.stderr.write(`${printable(`${id} is kept: ${why}`)}\n`)
         io.stdout.write(`${summary(verb, rounds)}\n`)
         return rounds.some(({ unknown }) => unknown > 0) ? 1 : 0
       }

@@ -8,6 +8,7 @@ import type { TopicStatus } from '#wire/status'
 import { UsageError } from '../args.ts'
 import { command, type Io } from '../command.ts'
 import { Progress } from '../progress.ts'
+import { printable } from '../table.ts'
 import { brokerAliases, brokerSettings, brokerVariables, withBroker } from './broker.ts'
 
 /** Between two looks at what is left. */
@@ -65,7 +66,7 @@ async function untilEmpty(client: Client, broker: number, io: Io): Promise<void>
     } else if (++empty === 2) {
       progress.clear()
       for (const topic of left.unread) {
-        io.stderr.write(`${topic} has records there that no group reads: they go with the broker\n`)
+        io.stderr.write(`${printable(topic)} has records there that no group reads: they go with the broker\n`)
       }
       io.stdout.write(`broker ${broker} is empty and can be removed\n`)
       return

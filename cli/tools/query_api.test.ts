@@ -34,7 +34,7 @@ test('a question to the API is answered as a table, or as the API sends it', asy
   const { url } = await testApi(t, { nowMs, records })
   const env = { API_URL: url, API_KEY: `${testKey},another-key` }
   const gpus = await run(['gpus'], env)
-  t.match(gpus.out, /^ID +UUID .*HOSTNAME .*GPU_UTIL +POWER_USAGE$/m, 'a metric is a column')
+  t.match(gpus.out, /^ID +HOSTNAME .*GPU_UTIL +POWER_USAGE$/m, 'a metric is a column, and the uuid none: it is the id')
   t.match(gpus.out, /^GPU-a .* 50 +400$/m)
   t.match(gpus.out, /^GPU-b .* - +-$/m, 'not reported is no zero')
 
@@ -47,6 +47,14 @@ test('a question to the API is answered as a table, or as the API sends it', asy
   const cut = await run(['gpus/GPU-a/telemetry', `metric=${power}`, 'start=-1h', 'limit=1'], env)
   t.match(cut.err, /there is more/, 'an answer that is cut says so')
   t.match(await run(['gpus', 'host=nowhere'], env), { code: 0, out: '', err: 'nothing fits\n' })
+})
+
+test('a fleet with slices shows the GPU of each beside its id', async (t) => {
+  const slice = gpuRecord({ gpu_i_id: '3', value: 7 })
+  const { url } = await testApi(t, { nowMs, records: [...records, slice] })
+  const { out } = await run(['gpus'], { API_URL: url, API_KEY: testKey })
+  t.match(out, /^ID +UUID +GPU_I_ID .*HOSTNAME/m)
+  t.match(out, /^GPU-a:3 +GPU-a +3 /m)
 })
 
 test('what is wrong is said with what would be right', async (t) => {

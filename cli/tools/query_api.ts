@@ -4,6 +4,7 @@ import { contract } from '#api/contract'
 import { setting, type Settings } from '#lib/settings'
 import { didYouMean, UsageError } from '../args.ts'
 import type { Io } from '../command.ts'
+import { printable } from '../table.ts'
 import { answerText, moreOf } from './answer.ts'
 import { explainedApi, reachSettings, transportTo } from './api.ts'
 
@@ -63,7 +64,7 @@ function print(answer: Record<string, unknown>, io: Io): void {
   io.stdout.write(text)
   if (text === '') io.stderr.write('nothing fits\n')
   const more = moreOf(answer)
-  if (more !== undefined) io.stderr.write(`${more}\n`)
+  if (more !== undefined) io.stderr.write(`${printable(more)}\n`)
 }
 
 /** @throws UsageError */

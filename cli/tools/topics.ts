@@ -4,7 +4,7 @@ import { setting } from '#lib/settings'
 import type { Client, TopicInfo, TopicOptions } from '#wire/client'
 import { UsageError } from '../args.ts'
 import { command, type Io } from '../command.ts'
-import { formatBytes, formatTable } from '../table.ts'
+import { formatBytes, formatTable, printable } from '../table.ts'
 import { brokerAliases, brokerSettings, brokerVariables, withBroker } from './broker.ts'
 
 /** What is right in these the broker knows, and says. */
@@ -91,8 +91,8 @@ async function change(
     return
   }
   const { note, keys_map_anew: _, ...said } = topic
-  for (const [option, value] of Object.entries(said)) io.stdout.write(`${option.padEnd(16)} ${value}\n`)
-  if (note !== undefined) io.stderr.write(`penstock: ${note}\n`)
+  for (const [option, value] of Object.entries(said)) io.stdout.write(`${printable(`${option.padEnd(16)} ${value}`)}\n`)
+  if (note !== undefined) io.stderr.write(`penstock: ${printable(note)}\n`)
 }
 
 function list(rows: readonly TopicInfo[], asJson: boolean, io: Io): void {

@@ -11,6 +11,13 @@ test('a log line becomes one for people: time, who, what, and the fields', async
   t.equal(lines.format('broker-0', line), '04:56:27 broker-0 listening port=80\n')
 })
 
+test('which HTTP engine the roles have is told once, and again where one has another', async (t) => {
+  const line = (engine: string) => JSON.stringify({ level: 'info', engine, msg: `HTTP by ${engine}: it loads` })
+  t.match(lines.format('broker-0', line('uws')), /broker-0 HTTP by uws: it loads\n$/)
+  t.equal(lines.format('broker-1', line('uws')), '')
+  t.match(lines.format('proxy', line('node')), /HTTP by node/)
+})
+
 test('what is wrong is marked, and an error stands by its message', async (t) => {
   const entry = {
     level: 'warn',

@@ -7,13 +7,15 @@ type Style = Parameters<typeof styleText>[0]
 
 const roleStyles: readonly Style[] = ['cyan', 'green', 'magenta', 'blue', 'yellow']
 
-/** Said by the prefix, or of no use to a person. */
-const hidden = new Set(['level', 'time', 'msg', 'role', 'pid', 'hostname'])
+/** Said by the prefix or the message, or of no use to a person. */
+const hidden = new Set(['level', 'time', 'msg', 'role', 'pid', 'hostname', 'engine'])
 
 export class LogLines {
   readonly #stream: NodeJS.WriteStream
   readonly #width: number
   readonly #styles: ReadonlyMap<string, Style>
+  /** What was told of HTTP engines. */
+  readonly #engines = new Set<string>()
 
   /** @param names all that will speak, for the width of the prefix and a colour for each */
   constructor(stream: NodeJS.WriteStream, names: readonly string[]) {
@@ -22,10 +24,18 @@ export class LogLines {
     this.#styles = new Map(names.map((name, at) => [name, roleStyles[at % roleStyles.length] as Style]))
   }
 
-  /** A line of a child: pino's JSON, or whatever else it printed. */
+  /**
+   * A line of a child: pino's JSON, or whatever else it printed. Empty for the HTTP engine of a role where another one has told the
+   * same: they all run on this machine.
+   */
   format(name: string, line: string): string {
     const entry = readEntry(line)
     if (entry === undefined) return this.#plain(name, line)
+    if (typeof entry['engine'] === 'string') {
+      const told = String(entry['msg'])
+      if (this.#engines.has(told)) return ''
+      this.#engines.add(told)
+    }
     const level = typeof entry['level'] === 'string' ? entry['level'] : 'info'
     const time = typeof entry['time'] === 'string' ? entry['time'].slice(11, 19) : ''
     return `${this.#prefix(name, time)} ${this.#marked(level, describe(entry))}\n`

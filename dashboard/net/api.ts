@@ -30,6 +30,11 @@ export function isOverloaded(error: unknown): boolean {
   return error instanceof Problem && error.code === 'overloaded'
 }
 
+/** Whether the same question may be answered later: that nobody answers passes, too. */
+export function isPassing(error: unknown): boolean {
+  return !(error instanceof Problem) || error.retry
+}
+
 /** Whether the API itself said no, rather than nobody, or a gateway before it. */
 export function isAnswer(error: unknown): boolean {
   return error instanceof Problem && error.cause === undefined && 'retry_after_s' in error.extra

@@ -8,7 +8,7 @@ import { openUws } from './uws.ts'
 export interface Chosen {
   readonly name: 'uws' | 'node'
   readonly open: OpenEngine
-  /** For the log. */
+  /** For the log: why this one, and how the other is to be had. */
   readonly why: string
 }
 
@@ -31,7 +31,9 @@ export function chooseEngine(
     load()
   } catch (error) {
     if (!(error instanceof UwsAbsent)) throw error
-    if (wanted === 'auto') return node(`uws does not load: ${error.message}`)
+    // That it is not installed is no fault, and must not sound like one.
+    const why = error.isInstalled ? `does not load here: ${error.message}` : 'comes with `npm run engine`'
+    if (wanted === 'auto') return node(`Node's own; uws, which is faster, ${why}`)
     throw new SettingsError([`HTTP_ENGINE=uws: it does not load: ${error.message}: want auto, node, or what it lacks`])
   }
   return { name: 'uws', open: openUws, why: wanted === 'auto' ? 'it loads' : 'HTTP_ENGINE=uws' }

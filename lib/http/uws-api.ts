@@ -61,6 +61,12 @@ export interface Uws {
 /** Why it does not load, in one line: the cause of the loader, not what the package makes of it. */
 export class UwsAbsent extends Error {
   override readonly name = 'UwsAbsent'
+  readonly isInstalled: boolean
+
+  constructor(message: string, isInstalled: boolean, options?: ErrorOptions) {
+    super(message, options)
+    this.isInstalled = isInstalled
+  }
 }
 
 /**
@@ -76,12 +82,14 @@ export function loadUws(): Uws {
   try {
     return (loaded ??= createRequire(import.meta.url)('uWebSockets.js') as Uws)
   } catch (error) {
-    throw new UwsAbsent(causeOf(error as Error & { readonly code?: string }), { cause: error })
+    const { code, message } = error as Error & { readonly code?: string }
+    const isInstalled = code !== 'MODULE_NOT_FOUND'
+    const cause = isInstalled ? causeOf(message) : 'uWebSockets.js is not installed (npm run engine)'
+    throw new UwsAbsent(cause, isInstalled, { cause: error })
   }
 }
 
-function causeOf({ code, message }: { readonly code?: string; readonly message: string }): string {
-  if (code === 'MODULE_NOT_FOUND') return 'uWebSockets.js is not installed (npm run engine)'
+function causeOf(message: string): string {
   // The package blames the version of Node first; what the system said stands in the last lines.
   const system = (message.split('\n\n')[1] ?? message).replace(/^Error: /, '')
   return system.split('\n')[0] as string

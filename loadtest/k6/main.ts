@@ -5,9 +5,10 @@
 
 import { check, fail, sleep } from 'k6'
 import exec from 'k6/execution'
-import http from 'k6/http'
-import { Counter } from 'k6/metrics'
+import http, { type RefinedResponse, type ResponseType } from 'k6/http'
+import { Counter, Rate } from 'k6/metrics'
 
+import { outcomeOf } from '../outcome.ts'
 import {
   batchRecords,
   lasting,
@@ -45,6 +46,9 @@ const offered = new Counter('records_offered')
 const acknowledged = new Counter('records_acknowledged')
 const refused = new Counter('records_refused')
 const unanswered = new Counter('records_unanswered')
+/** Of all requests: k6's own `http_req_failed` takes a refusal for a failure. */
+const failedRequests = new Rate('requests_failed')
+const refusedRequests = new Rate('requests_refused')
 /** Records that a group was given, and acknowledged. */
 const consumed = new Counter('records_consumed')
 
@@ -81,7 +85,7 @@ export function batch_direct(data: { startMs: number }): void {
 export function pull(): void {
   const where = `topic=${topic}&group=${group}&mode=shared`
   const answer = http.get(`${proxy}/consume?${where}&max=${pullRecords}&wait_ms=200`, { headers: lines })
-  if (!check(answer, { 'pull is answered': ({ status }) => status === 200 })) return
+  if (!isDone(answer, 'pull is answered')) return
   const text = typeof answer.body === 'string' ? answer.body : ''
   const ids = text
     .split('\n')
@@ -89,7 +93,7 @@ export function pull(): void {
     .map((line) => (JSON.parse(line) as { id: string }).id)
   if (ids.length === 0) return
   const acked = http.post(`${proxy}/ack?topic=${topic}&group=${group}`, JSON.stringify({ ids }), { headers: json })
-  if (check(acked, { 'what was pulled is acknowledged': ({ status }) => status === 200 })) consumed.add(ids.length)
+  if (isDone(acked, 'what was pulled is acknowledged')) consumed.add(ids.length)
 }
 
 export function query(): void {
@@ -104,7 +108,7 @@ export function query(): void {
   const question = questions[exec.scenario.iterationInTest % questions.length] as Question
   // The name keeps one metric for each question, whatever GPU it is about.
   const answer = http.get(api + paths[question], { headers: key, tags: { name: question, question } })
-  check(answer, { 'the API answers': ({ status }) => status === 200 })
+  isDone(answer, 'the API answers')
 }
 
 function single(url: string, work: Work, startMs: number): void {
@@ -126,7 +130,15 @@ function post(url: string, records: readonly string[], where: string): void {
   acknowledged.add(count)
   if (answer.status === 0) unanswered.add(records.length)
   else refused.add(records.length - count)
-  check(answer, { 'a batch is acknowledged whole': () => count === records.length })
+  isDone(answer, 'a batch is acknowledged whole', () => count === records.length)
+}
+
+/** Counts a request as done, refused or failed. What is refused passes no check and crosses none. */
+function isDone(answer: RefinedResponse<ResponseType | undefined>, what: string, isWhole = () => true): boolean {
+  const outcome = outcomeOf(answer.status, answer.headers['Retry-After'], answer.body)
+  refusedRequests.add(outcome === 'refused')
+  failedRequests.add(outcome === 'failed')
+  return outcome !== 'refused' && check(answer, { [what]: () => outcome === 'done' && isWhole() })
 }
 
 function broker(): string {

@@ -64,6 +64,18 @@ test('labels come back out of the tags, in one or apart', async () => {
   )
 })
 
+test('a label may be called __proto__', async (t) => {
+  const { tags } = metricRecord({ tags: JSON.parse('{"__proto__":"a","x":"b"}') })
+  for (const isJoint of [false, true]) {
+    const labels = labelsOf(
+      'metric',
+      metricTags(metricRecord({ tags }), isJoint),
+      (content) => textOfTag(content) as string,
+    )
+    t.equal(JSON.stringify(labels), '{"__proto__":"a","x":"b"}')
+  }
+})
+
 test('times are digits to the nanosecond', async (t) => {
   fc.assert(
     fc.property(fc.nat({ max: 9_214_646_399_999 }), fc.nat({ max: 999_999 }), (ms, ns) => {

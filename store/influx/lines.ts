@@ -102,7 +102,8 @@ export function isHash(content: string): boolean {
  * @param textOf the text of a tag's content
  */
 export function labelsOf(kind: 'gpu' | 'metric', tags: Tags, textOf: (content: string) => string): Labels {
-  const labels: Record<string, string> = {}
+  // A label may be called __proto__.
+  const labels = Object.create(null) as Record<string, string>
   if (kind === 'gpu') {
     for (const name of seriesLabels) if (has(tags, name)) labels[name] = textOf(tags[name] as string)
     return labels

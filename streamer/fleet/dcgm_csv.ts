@@ -36,20 +36,20 @@ interface Frame {
 /** Writes moments of one fleet. It keeps about 500 bytes a GPU and metric, which makes it two to three times as fast. */
 export class DcgmCsv {
   readonly header: string
-  private readonly fleet: Fleet
-  private readonly layout: DcgmLayout
-  private readonly frames = new Map<Gpu, Frame>()
+  readonly #fleet: Fleet
+  readonly #layout: DcgmLayout
+  readonly #frames = new Map<Gpu, Frame>()
 
   constructor(fleet: Fleet, layout: DcgmLayout = 'plain') {
-    this.fleet = fleet
-    this.layout = layout
+    this.#fleet = fleet
+    this.#layout = layout
     this.header = headers[layout]
   }
 
   /** The rows of a moment, in pieces of about `pieceRows` rows. Take them before the fleet's next moment. */
   *rows(sample: Sample, pieceRows = 1000): Generator<{ readonly text: string; readonly rows: number }> {
-    const { gpus, metrics } = this.fleet
-    const present = gpus.filter((gpu) => !gpu.gone).map((gpu) => ({ gpu, frame: this.frameOf(gpu) }))
+    const { gpus, metrics } = this.#fleet
+    const present = gpus.filter((gpu) => !gpu.gone).map((gpu) => ({ gpu, frame: this.#frameOf(gpu) }))
     const time = `"${formatTime(sample.timeMs)}","`
     let piece: string[] = []
     for (let m = 0; m < metrics.length; m++) {
@@ -65,22 +65,22 @@ export class DcgmCsv {
       }
     }
     for (const { gpu, xid, total } of sample.xids) {
-      const [before, after] = frameTexts(gpu, xidTotal, this.layout, { xid: String(xid) })
+      const [before, after] = frameTexts(gpu, xidTotal, this.#layout, { xid: String(xid) })
       piece.push(time, before, String(total), after)
     }
     if (piece.length > 0) yield { text: piece.join(''), rows: piece.length / 4 }
   }
 
-  private frameOf(gpu: Gpu): Frame {
-    let frame = this.frames.get(gpu)
+  #frameOf(gpu: Gpu): Frame {
+    let frame = this.#frames.get(gpu)
     if (frame?.owner === gpu.owner) return frame
     frame = { owner: gpu.owner, before: [], after: [] }
-    for (const metric of this.fleet.metrics) {
-      const [before, after] = frameTexts(gpu, metric, this.layout, {})
+    for (const metric of this.#fleet.metrics) {
+      const [before, after] = frameTexts(gpu, metric, this.#layout, {})
       frame.before.push(before)
       frame.after.push(after)
     }
-    this.frames.set(gpu, frame)
+    this.#frames.set(gpu, frame)
     return frame
   }
 }

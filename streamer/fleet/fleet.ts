@@ -63,15 +63,15 @@ export class Fleet {
   /** The metrics of {@link Sample.values}, in order. */
   readonly metrics: readonly string[]
 
-  private readonly options: FleetOptions
-  private readonly agenda = new Agenda()
-  private readonly transfers: Transfers
-  private readonly readers: ReturnType<typeof readersOf>['readers']
-  private readonly values: Float64Array
-  private readonly withXids: boolean
-  private readonly reading = {} as Reading
-  private readonly labels = new Map<Gpu, { readonly owner: Owner; readonly labels: Readonly<Record<string, string>> }>()
-  private nextMs: number
+  readonly #options: FleetOptions
+  readonly #agenda = new Agenda()
+  readonly #transfers: Transfers
+  readonly #readers: ReturnType<typeof readersOf>['readers']
+  readonly #values: Float64Array
+  readonly #withXids: boolean
+  readonly #reading = {} as Reading
+  readonly #labels = new Map<Gpu, { readonly owner: Owner; readonly labels: Readonly<Record<string, string>> }>()
+  #nextMs: number
 
   /** Throws a RangeError for an option out of range or an unknown metric. */
   constructor(options: FleetOptions) {
@@ -87,28 +87,28 @@ export class Fleet {
     }
     const selected = options.metrics ?? sampleMetrics
     const { names, readers } = readersOf(selected)
-    this.options = options
+    this.#options = options
     this.metrics = names
-    this.readers = readers
-    this.withXids = selected.includes(xidTotal)
-    this.nextMs = startMs
+    this.#readers = readers
+    this.#withXids = selected.includes(xidTotal)
+    this.#nextMs = startMs
     const fromMs = startMs - warmUpMs
     const { devices, cast } = makeInventory(seed, hosts, gpusPerHost)
     this.gpus = devices.map((device) => new Gpu(device, fromMs))
-    this.values = new Float64Array(names.length * devices.length)
-    const scheduler = new Scheduler(seed, this.agenda, this.gpus, fromMs)
+    this.#values = new Float64Array(names.length * devices.length)
+    const scheduler = new Scheduler(seed, this.#agenda, this.gpus, fromMs)
     const gpuOf = (index: number | undefined): Gpu | undefined => (index === undefined ? undefined : this.gpus[index])
-    plagueWithFaults(seed, this.agenda, scheduler, this.gpus, gpuOf(cast.flaky), startMs)
-    this.castHot(gpuOf(cast.hot), scheduler)
-    this.castStuck(gpuOf(cast.stuck), scheduler)
-    this.castIdle(gpuOf(cast.idle), scheduler)
-    this.transfers = new Transfers(seed, this.agenda, fromMs, startMs, transfersPerMinute)
+    plagueWithFaults(seed, this.#agenda, scheduler, this.gpus, gpuOf(cast.flaky), startMs)
+    this.#castHot(gpuOf(cast.hot), scheduler)
+    this.#castStuck(gpuOf(cast.stuck), scheduler)
+    this.#castIdle(gpuOf(cast.idle), scheduler)
+    this.#transfers = new Transfers(seed, this.#agenda, fromMs, startMs, transfersPerMinute)
     this.seek(startMs)
   }
 
   /** The time of the next moment. */
   get nextTimeMs(): number {
-    return this.nextMs
+    return this.#nextMs
   }
 
   /**
@@ -116,14 +116,14 @@ export class Fleet {
    * in between, not the moments (README.md has the figures). Throws a RangeError for a time before the next moment's.
    */
   seek(ms: number): void {
-    const { startMs, stepMs } = this.options
-    if (ms < this.nextMs)
-      throw new RangeError(`seek to ${formatTime(ms)}: the fleet is at ${formatTime(this.nextMs)} already`)
-    this.nextMs = startMs + Math.ceil((ms - startMs) / stepMs) * stepMs
+    const { startMs, stepMs } = this.#options
+    if (ms < this.#nextMs)
+      throw new RangeError(`seek to ${formatTime(ms)}: the fleet is at ${formatTime(this.#nextMs)} already`)
+    this.#nextMs = startMs + Math.ceil((ms - startMs) / stepMs) * stepMs
     // What ends after the moment before the next one belongs to the next one.
-    this.transfers.kept = false
-    this.agenda.run(this.nextMs - stepMs)
-    this.transfers.kept = true
+    this.#transfers.kept = false
+    this.#agenda.run(this.#nextMs - stepMs)
+    this.#transfers.kept = true
   }
 
   /** The next moment, as records. */
@@ -136,11 +136,11 @@ export class Fleet {
       for (const [g, each] of this.gpus.entries()) {
         if (each.gone) continue
         const value = sample.values[base + g] as number
-        gpu.push(this.gpuRecord(each, time, metric, Number.isNaN(value) ? null : value))
+        gpu.push(this.#gpuRecord(each, time, metric, Number.isNaN(value) ? null : value))
       }
     }
     for (const { gpu: each, xid, total } of sample.xids) {
-      const record = this.gpuRecord(each, time, xidTotal, total)
+      const record = this.#gpuRecord(each, time, xidTotal, total)
       gpu.push({ ...record, labels: { ...record.labels, xid: String(xid) } })
     }
     return { timeMs: sample.timeMs, gpu, transfers: sample.transfers.map(recordOf) }
@@ -148,10 +148,11 @@ export class Fleet {
 
   /** The next moment, as numbers. */
   sample(): Sample {
-    const ms = this.nextMs
-    this.nextMs += this.options.stepMs
-    this.agenda.run(ms)
-    const { gpus, readers, values, reading } = this
+    const ms = this.#nextMs
+    this.#nextMs += this.#options.stepMs
+    this.#agenda.run(ms)
+    const { gpus } = this
+    const [readers, values, reading] = [this.#readers, this.#values, this.#reading]
     const xids: { gpu: Gpu; xid: number; total: number }[] = []
     for (const [g, gpu] of gpus.entries()) {
       if (gpu.gone) continue
@@ -161,12 +162,12 @@ export class Fleet {
       }
       const chance = hashAt(gpu.device.key ^ 0x51ed270b, ms)
       if (chance % blankEvery === 0) values[(hash(chance, 1) % readers.length) * gpus.length + g] = NaN
-      if (this.withXids) for (const [xid, total] of gpu.xids) xids.push({ gpu, xid, total })
+      if (this.#withXids) for (const [xid, total] of gpu.xids) xids.push({ gpu, xid, total })
     }
-    return { timeMs: ms, values, xids, transfers: this.transfers.ended.splice(0) }
+    return { timeMs: ms, values, xids, transfers: this.#transfers.ended.splice(0) }
   }
 
-  private gpuRecord(gpu: Gpu, time: string, metric: string, value: number | null): GpuRecord {
+  #gpuRecord(gpu: Gpu, time: string, metric: string, value: number | null): GpuRecord {
     const { device, owner } = gpu
     return {
       kind: 'gpu',
@@ -181,32 +182,32 @@ export class Fleet {
       container: owner.container,
       pod: owner.pod,
       namespace: owner.namespace,
-      labels: this.labelsOf(gpu),
+      labels: this.#labelsOf(gpu),
     }
   }
 
   /** One object for all records of a GPU, as long as its owner stays. */
-  private labelsOf(gpu: Gpu): Readonly<Record<string, string>> {
-    const known = this.labels.get(gpu)
+  #labelsOf(gpu: Gpu): Readonly<Record<string, string>> {
+    const known = this.#labels.get(gpu)
     if (known?.owner === gpu.owner) return known.labels
     const labels = labelsFor(gpu.device, gpu.owner)
-    this.labels.set(gpu, { owner: gpu.owner, labels })
+    this.#labels.set(gpu, { owner: gpu.owner, labels })
     return labels
   }
 
   /** Heavy work, from a minute and a half after the start on. */
-  private castHot(gpu: Gpu | undefined, scheduler: Scheduler): void {
+  #castHot(gpu: Gpu | undefined, scheduler: Scheduler): void {
     if (gpu === undefined) return
     gpu.reserved = true
-    this.agenda.at(this.options.startMs + 90_000, (ms) => {
+    this.#agenda.at(this.#options.startMs + 90_000, (ms) => {
       gpu.reserved = false
-      const random = new Random(keyOf(this.options.seed, 'hot'))
+      const random = new Random(keyOf(this.#options.seed, 'hot'))
       if (!gpu.gone) scheduler.start(ms, heavyPlan(random, 0, 3_600_000), [gpu])
     })
   }
 
   /** A process from before the start that holds its memory and does nothing, for two hours. */
-  private castStuck(gpu: Gpu | undefined, scheduler: Scheduler): void {
+  #castStuck(gpu: Gpu | undefined, scheduler: Scheduler): void {
     if (gpu === undefined) return
     const heldMiB = Math.round(framebufferMiB * (0.6 + (gpu.device.key % 30) / 100))
     const load: Load = {
@@ -221,17 +222,17 @@ export class Fleet {
       sendBps: 0,
     }
     const owner = { container: 'notebook', pod: 'lost-notebook-0', namespace: 'vision', hpcJob: '' }
-    this.occupy(gpu, scheduler, () => gpu.assign(this.options.startMs - warmUpMs, owner, load))
+    this.#occupy(gpu, scheduler, () => gpu.assign(this.#options.startMs - warmUpMs, owner, load))
   }
 
-  private castIdle(gpu: Gpu | undefined, scheduler: Scheduler): void {
-    if (gpu !== undefined) this.occupy(gpu, scheduler, () => {})
+  #castIdle(gpu: Gpu | undefined, scheduler: Scheduler): void {
+    if (gpu !== undefined) this.#occupy(gpu, scheduler, () => {})
   }
 
-  private occupy(gpu: Gpu, scheduler: Scheduler, how: () => void): void {
+  #occupy(gpu: Gpu, scheduler: Scheduler, how: () => void): void {
     gpu.reserved = true
     how()
-    this.agenda.at(this.options.startMs + 2 * 3_600_000, (ms) => {
+    this.#agenda.at(this.#options.startMs + 2 * 3_600_000, (ms) => {
       gpu.reserved = false
       scheduler.release(ms, gpu)
     })

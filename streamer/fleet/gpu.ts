@@ -105,19 +105,19 @@ export class Gpu {
   remappedRows = 0
   pcieReplays = 0
 
-  private load = noWork
-  private sinceMs: number
-  private meanW: number
-  private heatFromC: number
-  private heatToC: number
-  private energyFromJ = 0
+  #load = noWork
+  #sinceMs: number
+  #meanW: number
+  #heatFromC: number
+  #heatToC: number
+  #energyFromJ = 0
 
   constructor(device: Device, startMs: number) {
     this.device = device
-    this.sinceMs = startMs
-    this.meanW = device.idleW
-    this.heatToC = this.steadyC(this.meanW)
-    this.heatFromC = this.heatToC
+    this.#sinceMs = startMs
+    this.#meanW = device.idleW
+    this.#heatToC = this.#steadyC(this.#meanW)
+    this.#heatFromC = this.#heatToC
   }
 
   /** Nobody's, and may be given to a job. */
@@ -127,30 +127,31 @@ export class Gpu {
 
   /** Memory held once the present load has filled it, in MiB. */
   get heldMiB(): number {
-    return this.load.toMiB
+    return this.#load.toMiB
   }
 
   /** From `ms` on does `load`, for `owner`; without a load it is idle and holds nothing. */
   assign(ms: number, owner: Owner, load: Load = noWork): void {
-    const heatC = this.heatAt(ms)
-    this.energyFromJ = this.energyAt(ms)
+    const heatC = this.#heatAt(ms)
+    this.#energyFromJ = this.#energyAt(ms)
     this.owner = owner
-    this.load = load
-    this.sinceMs = ms
-    this.meanW = this.unthrottledW(load.util)
-    this.heatFromC = heatC
-    this.heatToC = this.steadyC(this.meanW)
+    this.#load = load
+    this.#sinceMs = ms
+    this.#meanW = this.#unthrottledW(load.util)
+    this.#heatFromC = heatC
+    this.#heatToC = this.#steadyC(this.#meanW)
   }
 
   /** The sensors at `ms`, not before the last event, into `reading`: one object serves for all GPUs. */
   read(ms: number, reading: Reading): void {
-    const { device, load } = this
+    const { device } = this
+    const load = this.#load
     const noise = hashAt(device.key, ms)
     const clocked = load !== noWork
-    const exact = load.util === 0 ? 0 : this.utilAt(ms, noise)
+    const exact = load.util === 0 ? 0 : this.#utilAt(ms, noise)
     const util = Math.round(exact)
-    const wantedW = this.unthrottledW(exact) * (1 + ((noise & 0xff) - 128) / (clocked ? 6400 : 12_800))
-    const unthrottledC = this.heatAt(ms) + drift(hash(device.host, 7), ms, 1_800_000) * 1.5
+    const wantedW = this.#unthrottledW(exact) * (1 + ((noise & 0xff) - 128) / (clocked ? 6400 : 12_800))
+    const unthrottledC = this.#heatAt(ms) + drift(hash(device.host, 7), ms, 1_800_000) * 1.5
     const overC = unthrottledC - slowdownC
     let clock = clocked ? 1 : 0
     let reasons = clocked ? 0 : reasonBits.idle
@@ -170,10 +171,10 @@ export class Gpu {
     reading.engineShare = clamp((exact / 100) * (0.95 + ((noise >>> 14) & 0x1f) / 620), 0, 1)
     reading.tensorShare = reading.engineShare * load.intensity * 0.6
     reading.powerW = powerW
-    reading.energyJ = this.energyAt(ms)
+    reading.energyJ = this.#energyAt(ms)
     reading.coreC = overC > 0 ? slowdownC + Math.min(2.4, overC * 0.1) : unthrottledC
     reading.memoryC = reading.coreC + 4 + 12 * load.copy * (exact / 100)
-    reading.usedMiB = this.usedAt(ms)
+    reading.usedMiB = this.#usedAt(ms)
     reading.smClockMHz = clocked ? Math.floor((clockMaxMHz * clock) / 15) * 15 : clockIdleMHz
     reading.memoryClockMHz = memoryClockMHz
     reading.reasons = reasons
@@ -187,43 +188,43 @@ export class Gpu {
     this.xids.set(xid, (this.xids.get(xid) ?? 0) + 1)
   }
 
-  private utilAt(ms: number, noise: number): number {
+  #utilAt(ms: number, noise: number): number {
     const { key } = this.device
-    const { util, swing } = this.load
+    const { util, swing } = this.#load
     const jitter = ((noise >>> 4) & 0xfff) / 2048 - 1
     // Now and then the sampling period of the driver falls into a synchronisation, and half of it is idle.
     const dip = noise >>> 27 === 0 && util > 50 ? 0.55 : 1
     return clamp((util + swing * (0.6 * drift(key, ms, 15_000) + 0.4 * jitter)) * dip, 0, 100)
   }
 
-  private unthrottledW(util: number): number {
+  #unthrottledW(util: number): number {
     const { idleW, contextW } = this.device
-    if (this.load === noWork) return idleW
-    return idleW + contextW + ((powerLimitW - idleW - contextW) * this.load.intensity * util) / 100
+    if (this.#load === noWork) return idleW
+    return idleW + contextW + ((powerLimitW - idleW - contextW) * this.#load.intensity * util) / 100
   }
 
-  private steadyC(watts: number): number {
+  #steadyC(watts: number): number {
     return inletC + this.device.positionC + this.device.resistance * watts - this.device.resistance * this.device.idleW
   }
 
-  private heatAt(ms: number): number {
-    const sinceMs = ms - this.sinceMs
+  #heatAt(ms: number): number {
+    const sinceMs = ms - this.#sinceMs
     // After ten time constants the rest is below a thousandth of a degree.
-    if (sinceMs > 10 * heatMs) return this.heatToC
-    return this.heatToC + (this.heatFromC - this.heatToC) * exp(-sinceMs / heatMs)
+    if (sinceMs > 10 * heatMs) return this.#heatToC
+    return this.#heatToC + (this.#heatFromC - this.#heatToC) * exp(-sinceMs / heatMs)
   }
 
   /** The integral of the phase's mean power as throttled in its steady state, so it only ever rises. */
-  private energyAt(ms: number): number {
-    const overC = this.heatToC - slowdownC
+  #energyAt(ms: number): number {
+    const overC = this.#heatToC - slowdownC
     const clock = overC > 0 ? 1 - Math.min(0.5, overC * 0.035) : 1
-    const watts = slowed(this.meanW, this.device.idleW + this.device.contextW, clock)
-    return this.energyFromJ + (watts * (ms - this.sinceMs)) / 1000
+    const watts = slowed(this.#meanW, this.device.idleW + this.device.contextW, clock)
+    return this.#energyFromJ + (watts * (ms - this.#sinceMs)) / 1000
   }
 
-  private usedAt(ms: number): number {
-    const { fromMiB, toMiB, fillMs } = this.load
-    const part = fillMs === 0 ? 1 : Math.min(1, (ms - this.sinceMs) / fillMs)
+  #usedAt(ms: number): number {
+    const { fromMiB, toMiB, fillMs } = this.#load
+    const part = fillMs === 0 ? 1 : Math.min(1, (ms - this.#sinceMs) / fillMs)
     return Math.min(framebufferMiB, Math.round(fromMiB + (toMiB - fromMiB) * part))
   }
 }

@@ -41,25 +41,25 @@ export function drift(key: number, ms: number, periodMs: number): number {
 
 /** A seeded generator: sfc32 (C. Doty-Humphrey, PractRand), 2^32 numbers at the least before it repeats. */
 export class Random {
-  private a: number
-  private b: number
-  private c: number
-  private counter = 1
+  #a: number
+  #b: number
+  #c: number
+  #counter = 1
 
   constructor(key: number) {
-    this.a = mix(key)
-    this.b = mix(key ^ 0x5bd1e995)
-    this.c = mix(key ^ 0x1b873593)
+    this.#a = mix(key)
+    this.#b = mix(key ^ 0x5bd1e995)
+    this.#c = mix(key ^ 0x1b873593)
     for (let i = 0; i < 12; i++) this.next()
   }
 
   /** An integer of 32 bits, 0 .. 2^32 - 1. */
   next(): number {
-    const sum = (this.a + this.b + this.counter) | 0
-    this.counter = (this.counter + 1) | 0
-    this.a = this.b ^ (this.b >>> 9)
-    this.b = (this.c + (this.c << 3)) | 0
-    this.c = (((this.c << 21) | (this.c >>> 11)) + sum) | 0
+    const sum = (this.#a + this.#b + this.#counter) | 0
+    this.#counter = (this.#counter + 1) | 0
+    this.#a = this.#b ^ (this.#b >>> 9)
+    this.#b = (this.#c + (this.#c << 3)) | 0
+    this.#c = (((this.#c << 21) | (this.#c >>> 11)) + sum) | 0
     return sum >>> 0
   }
 

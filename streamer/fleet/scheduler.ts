@@ -35,94 +35,94 @@ interface Waiting {
 }
 
 export class Scheduler {
-  private readonly seed: number
-  private readonly agenda: Agenda
-  private readonly hosts: readonly (readonly Gpu[])[]
-  private readonly random: Random
-  private readonly jobs = new Map<Gpu, Job>()
-  private readonly gapMs: number
-  private readonly gpusMax: number
-  private waiting: Waiting[] = []
-  private numbered = 0
+  readonly #seed: number
+  readonly #agenda: Agenda
+  readonly #hosts: readonly (readonly Gpu[])[]
+  readonly #random: Random
+  readonly #jobs = new Map<Gpu, Job>()
+  readonly #gapMs: number
+  readonly #gpusMax: number
+  #waiting: Waiting[] = []
+  #numbered = 0
 
   /** Jobs arrive from `startMs` on. */
   constructor(seed: number, agenda: Agenda, gpus: readonly Gpu[], startMs: number) {
-    this.seed = seed
-    this.agenda = agenda
-    this.hosts = [...Map.groupBy(gpus, (gpu) => gpu.device.host).values()]
-    this.random = new Random(keyOf(seed, 'arrivals'))
-    this.gpusMax = Math.max(1, Math.floor(gpus.length / 2))
-    this.gapMs = meanJobGpuMs(this.gpusMax) / (demand * gpus.length)
-    agenda.at(startMs, (ms) => this.arrive(ms))
+    this.#seed = seed
+    this.#agenda = agenda
+    this.#hosts = [...Map.groupBy(gpus, (gpu) => gpu.device.host).values()]
+    this.#random = new Random(keyOf(seed, 'arrivals'))
+    this.#gpusMax = Math.max(1, Math.floor(gpus.length / 2))
+    this.#gapMs = meanJobGpuMs(this.#gpusMax) / (demand * gpus.length)
+    agenda.at(startMs, (ms) => this.#arrive(ms))
   }
 
   /** Starts a job on these GPUs, which nobody holds, past the queue. */
-  start(ms: number, plan: Plan, gpus: readonly Gpu[], number = this.numbered++): void {
-    const random = new Random(keyOf(this.seed, 'job', number))
+  start(ms: number, plan: Plan, gpus: readonly Gpu[], number = this.#numbered++): void {
+    const random = new Random(keyOf(this.#seed, 'job', number))
     const job: Job = { plan, gpus, random, endMs: ms + plan.durationMs, live: true }
-    for (const gpu of gpus) this.jobs.set(gpu, job)
-    this.enter(job, ms, plan.filling)
-    this.agenda.at(Math.min(job.endMs, ms + plan.fillMs), (at) => this.work(job, at))
+    for (const gpu of gpus) this.#jobs.set(gpu, job)
+    this.#enter(job, ms, plan.filling)
+    this.#agenda.at(Math.min(job.endMs, ms + plan.fillMs), (at) => this.#work(job, at))
   }
 
   /** Ends the job that holds this GPU, if one does, on all of its GPUs. */
   kill(ms: number, gpu: Gpu): void {
-    const job = this.jobs.get(gpu)
-    if (job !== undefined) this.end(job, ms)
+    const job = this.#jobs.get(gpu)
+    if (job !== undefined) this.#end(job, ms)
   }
 
   /** Gives waiting jobs what has fallen free. */
   place(ms: number): void {
-    this.waiting = this.waiting.filter((waiting, index) => {
+    this.#waiting = this.#waiting.filter((waiting, index) => {
       if (ms - waiting.sinceMs > patienceMs) return false
       if (index >= triedMax) return true
-      const gpus = this.find(waiting.plan.gpus)
+      const gpus = this.#find(waiting.plan.gpus)
       if (gpus === undefined) return true
       this.start(ms, waiting.plan, gpus, waiting.number)
       return false
     })
   }
 
-  private arrive(ms: number): void {
-    const number = this.numbered++
-    const plan = drawPlan(new Random(keyOf(this.seed, 'plan', number)), number, this.gpusMax)
-    this.waiting.push({ plan, number, sinceMs: ms })
+  #arrive(ms: number): void {
+    const number = this.#numbered++
+    const plan = drawPlan(new Random(keyOf(this.#seed, 'plan', number)), number, this.#gpusMax)
+    this.#waiting.push({ plan, number, sinceMs: ms })
     this.place(ms)
-    this.agenda.at(ms + Math.ceil(this.random.exponential(this.gapMs)), (at) => this.arrive(at))
+    this.#agenda.at(ms + Math.ceil(this.#random.exponential(this.#gapMs)), (at) => this.#arrive(at))
   }
 
-  private work(job: Job, ms: number): void {
+  #work(job: Job, ms: number): void {
     if (!job.live) return
-    if (ms >= job.endMs) return this.end(job, ms)
-    this.enter(job, ms, job.plan.work)
+    if (ms >= job.endMs) return this.#end(job, ms)
+    this.#enter(job, ms, job.plan.work)
     const untilMs = ms + Math.round(job.random.between(...job.plan.workS) * 1000)
-    this.agenda.at(Math.min(job.endMs, untilMs), (at) => this.pause(job, at))
+    this.#agenda.at(Math.min(job.endMs, untilMs), (at) => this.#pause(job, at))
   }
 
-  private pause(job: Job, ms: number): void {
+  #pause(job: Job, ms: number): void {
     if (!job.live) return
-    if (ms >= job.endMs) return this.end(job, ms)
-    this.enter(job, ms, job.plan.pause)
+    if (ms >= job.endMs) return this.#end(job, ms)
+    this.#enter(job, ms, job.plan.pause)
     const untilMs = ms + Math.round(job.random.between(...job.plan.pauseS) * 1000)
-    this.agenda.at(Math.min(job.endMs, untilMs), (at) => this.work(job, at))
+    this.#agenda.at(Math.min(job.endMs, untilMs), (at) => this.#work(job, at))
   }
 
-  private enter(job: Job, ms: number, load: Load): void {
+  #enter(job: Job, ms: number, load: Load): void {
     for (const [rank, gpu] of job.gpus.entries()) {
       const owner = gpu.owner === nobody ? job.plan.ownerOf(rank) : gpu.owner
       gpu.assign(ms, owner, varied(load, gpu))
     }
   }
 
-  private end(job: Job, ms: number): void {
+  #end(job: Job, ms: number): void {
     job.live = false
-    for (const gpu of job.gpus) this.jobs.delete(gpu)
+    for (const gpu of job.gpus) this.#jobs.delete(gpu)
     const stuck = job.gpus.length === 1 && job.random.unit() < stuckShare
     if (stuck) {
       const gpu = job.gpus[0] as Gpu
       gpu.assign(ms, gpu.owner, varied(job.plan.pause, gpu))
       const forMs = Math.round(job.random.between(15, 180) * 60_000)
-      this.agenda.at(ms + forMs, (at) => this.release(at, gpu))
+      this.#agenda.at(ms + forMs, (at) => this.release(at, gpu))
     } else {
       for (const gpu of job.gpus) gpu.assign(ms, nobody)
       this.place(ms)
@@ -131,16 +131,16 @@ export class Scheduler {
 
   /** Frees a GPU that no job holds: somebody has found the process that was left behind. */
   release(ms: number, gpu: Gpu): void {
-    if (this.jobs.has(gpu) || gpu.gone) return
+    if (this.#jobs.has(gpu) || gpu.gone) return
     gpu.assign(ms, nobody)
     this.place(ms)
   }
 
   /** The fullest host where the job fits; for more than any host has, free hosts until there are enough. */
-  private find(size: number): readonly Gpu[] | undefined {
+  #find(size: number): readonly Gpu[] | undefined {
     let best: readonly Gpu[] | undefined
     const whole: Gpu[] = []
-    for (const host of this.hosts) {
+    for (const host of this.#hosts) {
       const free = host.filter((gpu) => gpu.free)
       if (free.length === host.length && whole.length < size) whole.push(...free)
       if (free.length >= size && (best === undefined || free.length < best.length)) best = free

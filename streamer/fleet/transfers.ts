@@ -74,60 +74,60 @@ export class Transfers {
   readonly ended: Attempt[] = []
   /** Off while time is wound forward: a month of ended attempts need not stand in memory to be thrown away. */
   kept = true
-  private readonly seed: number
-  private readonly agenda: Agenda
-  private readonly random: Random
-  private readonly links: readonly Link[]
-  private readonly gapMs: number
-  private started = 0
+  readonly #seed: number
+  readonly #agenda: Agenda
+  readonly #random: Random
+  readonly #links: readonly Link[]
+  readonly #gapMs: number
+  #started = 0
 
   /** Transfers start from `fromMs` on; two minutes after `badFromMs` the first link goes bad, for 10 to 20 minutes. */
   constructor(seed: number, agenda: Agenda, fromMs: number, badFromMs: number, transfersPerMinute: number) {
-    this.seed = seed
-    this.agenda = agenda
-    this.random = new Random(keyOf(seed, 'transfers'))
-    this.links = sites.flatMap((source) =>
-      sites.filter((site) => site !== source).map((destination) => this.makeLink(source, destination)),
+    this.#seed = seed
+    this.#agenda = agenda
+    this.#random = new Random(keyOf(seed, 'transfers'))
+    this.#links = sites.flatMap((source) =>
+      sites.filter((site) => site !== source).map((destination) => this.#makeLink(source, destination)),
     )
-    this.gapMs = transfersPerMinute > 0 ? 60_000 / transfersPerMinute : Infinity
-    if (this.gapMs === Infinity) return
-    agenda.at(fromMs, (ms) => this.begin(ms))
-    const first = this.random.pick(this.links)
-    agenda.at(badFromMs + 120_000, (ms) => this.spoil(first, ms, this.random.between(10, 20) * 60_000))
-    for (const link of this.links) {
+    this.#gapMs = transfersPerMinute > 0 ? 60_000 / transfersPerMinute : Infinity
+    if (this.#gapMs === Infinity) return
+    agenda.at(fromMs, (ms) => this.#begin(ms))
+    const first = this.#random.pick(this.#links)
+    agenda.at(badFromMs + 120_000, (ms) => this.#spoil(first, ms, this.#random.between(10, 20) * 60_000))
+    for (const link of this.#links) {
       const random = new Random(hash(link.key, 1))
       const spoil = (ms: number): void => {
-        this.spoil(link, ms, random.between(10, 40) * 60_000)
+        this.#spoil(link, ms, random.between(10, 40) * 60_000)
         agenda.at(ms + 2_400_000 + Math.ceil(random.exponential(soundMs)), spoil)
       }
       agenda.at(badFromMs + 3_600_000 + Math.ceil(random.exponential(soundMs)), spoil)
     }
   }
 
-  private makeLink(source: string, destination: string): Link {
-    const key = keyOf(this.seed, `${source} to ${destination}`)
+  #makeLink(source: string, destination: string): Link {
+    const key = keyOf(this.#seed, `${source} to ${destination}`)
     const random = new Random(key)
     const setupS = random.between(0.15, 0.6)
     return { source, destination, key, bytesPerS: random.logNormal(4e8, 0.6), setupS, badUntilMs: -Infinity }
   }
 
-  private spoil(link: Link, ms: number, forMs: number): void {
+  #spoil(link: Link, ms: number, forMs: number): void {
     link.badUntilMs = Math.max(link.badUntilMs, Math.round(ms + forMs))
   }
 
-  private begin(ms: number): void {
-    const link = this.random.pick(this.links)
-    const number = this.started++
-    const random = new Random(keyOf(this.seed, 'transfer', number))
+  #begin(ms: number): void {
+    const link = this.#random.pick(this.#links)
+    const number = this.#started++
+    const random = new Random(keyOf(this.#seed, 'transfer', number))
     const name = `${random.pick(projects)}/${random.pick(fileKinds)}-${String(random.integer(100_000)).padStart(5, '0')}.h5`
     const bytes = Math.ceil(Math.min(4e12, random.logNormal(8e8, 1.7)))
     const id = `t${hash(link.key, number).toString(16).padStart(8, '0')}${number.toString(36)}`
-    this.attempt(ms, link, random, { id, name, bytes }, 1)
-    const busy = 1 + 0.4 * drift(hash(this.seed, 2), ms, 3_600_000)
-    this.agenda.at(ms + 1 + Math.floor(this.random.exponential(this.gapMs / busy)), (at) => this.begin(at))
+    this.#attempt(ms, link, random, { id, name, bytes }, 1)
+    const busy = 1 + 0.4 * drift(hash(this.#seed, 2), ms, 3_600_000)
+    this.#agenda.at(ms + 1 + Math.floor(this.#random.exponential(this.#gapMs / busy)), (at) => this.#begin(at))
   }
 
-  private attempt(ms: number, link: Link, random: Random, file: File, attempt: number): void {
+  #attempt(ms: number, link: Link, random: Random, file: File, attempt: number): void {
     const bad = ms < link.badUntilMs
     const speed = link.bytesPerS * hourFactor(link.key, ms) * random.logNormal(1, 0.25)
     const failed = random.unit() < (bad ? failShareBad : failShare)
@@ -150,12 +150,12 @@ export class Transfers {
       final,
       failure,
     }
-    this.agenda.at(endMs, () => {
+    this.#agenda.at(endMs, () => {
       if (this.kept) this.ended.push(record)
     })
     if (final) return
     const pauseMs = Math.round(random.between(5000, 15_000) * attempt)
-    this.agenda.at(endMs + pauseMs, (at) => this.attempt(at, link, random, file, attempt + 1))
+    this.#agenda.at(endMs + pauseMs, (at) => this.#attempt(at, link, random, file, attempt + 1))
   }
 }
 

@@ -179,7 +179,8 @@ function gpuRecord(row: CsvReader, columns: DcgmColumns): GpuRecord | { readonly
     return { refused: `labels are ${describe(givenLabels)}: want name="value",name="value"` }
   }
   const byName = new Map<string, string>()
-  const labels: Record<string, string> = {}
+  // A label may be called __proto__.
+  const labels = Object.create(null) as Record<string, string>
   const label = (name: string, value: string): void => {
     const lower = name.toLowerCase()
     byName.set(lower, value)

@@ -125,6 +125,13 @@ test('variants of the columns: names in any case, exported labels, MIG, unknown 
   t.equal(gpus('timestamp,metric_name,uuid,value,exported_pod,pod\n2025-07-18T20:42:34Z,M,G,1,,exporter\n')[0]?.pod, '')
 })
 
+test('a label may be called __proto__', async (t) => {
+  const [read] = gpus(
+    'timestamp,metric_name,uuid,value,labels_raw\n2025-07-18T20:42:34Z,M,G,1,"__proto__=""a"",x=""b"""\n',
+  )
+  t.equal(JSON.stringify(read?.labels), '{"__proto__":"a","x":"b"}')
+})
+
 test('blanks and sentinels are not reported, and no dead letters', async (t) => {
   const values = [
     '',

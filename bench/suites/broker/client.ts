@@ -32,7 +32,6 @@ export async function consumeClient(stage: Stage): Promise<void> {
     hows['jetstream-fetch'] = 'nats.go, fetches of 1,000, nothing acknowledged'
     contestants['jetstream-fetch'] = () => nats.fetch(records / 2)
   }
-  // With `--quick` its reader is that of `consume-memory`.
   const kafka = bench.quick ? undefined : await stage.kafka()
   if (kafka !== undefined) {
     const count = 5_000_000

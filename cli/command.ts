@@ -13,6 +13,8 @@ export interface Io {
   readonly stderr: NodeJS.WriteStream
   /** Aborts when the command shall end: Ctrl-C, SIGTERM, the end of its parent. */
   readonly signal: AbortSignal
+  /** `penstock up` has started this process, and starts it again when it ends. */
+  readonly isSupervised: boolean
 }
 
 export interface CommandOptions<Table extends SettingTable> {

@@ -6,7 +6,8 @@ import { version } from '#lib/version'
 import { didYouMean, UsageError } from './args.ts'
 import type { Io } from './command.ts'
 import { commands } from './commands.ts'
-import { stopSignal } from './stop.ts'
+import { standardInput } from './input.ts'
+import { isSupervised, stopSignal } from './stop.ts'
 import { printable } from './table.ts'
 
 /** Exit status of a command line or a setting that is wrong: a supervisor must not try again. */
@@ -93,6 +94,16 @@ function messageOf(error: unknown): string {
 }
 
 function ioOfThisProcess(): Io {
-  const { env, stdin, stdout, stderr } = process
-  return { env, stdin, stdout, stderr, signal: stopSignal() }
+  const { env, stdout, stderr } = process
+  return {
+    env,
+    // Not touched before somebody asks: a process that is started from here may read it instead.
+    get stdin() {
+      return standardInput()
+    },
+    stdout,
+    stderr,
+    signal: stopSignal(),
+    isSupervised: isSupervised(),
+  }
 }

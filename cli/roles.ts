@@ -1,12 +1,13 @@
 /** The roles as commands: the table of settings of each, and the door behind which it runs. */
 
 import type { Settings, SettingTable } from '#lib/settings'
+import type { Given } from '#streamer/main'
 import { command, type Command } from './command.ts'
 
 interface Role<Table extends SettingTable> {
   readonly about: string
   settings(): Promise<Table>
-  main(): Promise<(settings: Settings<Table>, signal: AbortSignal) => Promise<void>>
+  main(): Promise<(settings: Settings<Table>, signal: AbortSignal, given: Given) => Promise<void>>
 }
 
 function role<Table extends SettingTable>(
@@ -21,7 +22,7 @@ function role<Table extends SettingTable>(
         settings: await row.settings(),
         async run(settings, io) {
           const run = await row.main()
-          await run(settings, io.signal)
+          await run(settings, io.signal, { input: () => io.stdin, isSupervised: io.isSupervised })
           return 0
         },
       })
@@ -42,11 +43,15 @@ groups. docs/PROTOCOL.md says how to talk to it.
 all brokers together, and goes round a broker that is down.
 `,
     settings: async () => (await import('#proxy/settings')).proxySettings,
-    main: async () => (await import('#proxy/main')).run,
+    async main() {
+      const { run } = await import('#proxy/main')
+      return (settings, signal) => run(settings, signal)
+    },
   }),
   streamer: role({
-    about: `Reads sources (DCGM exports and transfer logs in CSV, plain or .gz) and sends their rows to the broker.
-It remembers how far it is: started again, it goes on there.
+    about: `Reads sources (DCGM exports, nvidia-smi and transfer logs in CSV, plain, .gz or .zst) and sends their rows to the broker.
+It remembers how far it is: started again, it goes on there. Standard input (--csv -) it reads to its
+end, and then ends itself.
 `,
     settings: async () => (await import('#streamer/settings')).streamerSettings,
     main: async () => (await import('#streamer/main')).run,

@@ -19,7 +19,7 @@ const orphanGraceMs = 5_000
  */
 export function stopSignal(): AbortSignal {
   const controller = new AbortController()
-  const supervised = process.env[parentPipeVariable] === '1'
+  const supervised = isSupervised()
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(name, () => {
       if (supervised && name !== 'SIGTERM') return
@@ -29,6 +29,10 @@ export function stopSignal(): AbortSignal {
   }
   if (supervised) onEndOfInput(() => endAsOrphan(controller))
   return controller.signal
+}
+
+export function isSupervised(): boolean {
+  return process.env[parentPipeVariable] === '1'
 }
 
 function onEndOfInput(callback: () => void): void {

@@ -29,6 +29,8 @@ export class Batcher {
   private readonly mapper: Mapper
   private readonly fields: number
   private readonly header: string
+  /** What the last row became, which was not due. */
+  private held: Pick<Batch, 'records' | 'dead'> | undefined
 
   /** @param header the header row as it stands: where two exports were put into one file it comes again, and is no row */
   constructor(reader: CsvReader, mapper: Mapper, fields: number, header: string) {
@@ -38,24 +40,42 @@ export class Batcher {
     this.header = header
   }
 
+  /** Whether a row has been read that was not due; the next {@link take} begins with it. */
+  get holds(): boolean {
+    return this.held !== undefined
+  }
+
   /**
-   * The next rows, at most `rowsMax`: fewer when the bytes so far hold fewer.
+   * The next rows, until they have become at least `rowsMax` records and dead letters: fewer when the bytes so far hold fewer.
    *
-   * @returns `undefined` when they hold none
+   * @param isDue whether the row that was just mapped may go now; one that may not is held, and is not in the batch
+   * @returns `undefined` when there is none
    */
-  take(rowsMax: number): Batch | undefined {
+  take(rowsMax: number, isDue?: () => boolean): Batch | undefined {
     const { reader } = this
-    const records: KeyedRecord[] = []
-    const dead: DeadRow[] = []
-    let passed = false
+    const records: KeyedRecord[] = [...(this.held?.records ?? [])]
+    const dead: DeadRow[] = [...(this.held?.dead ?? [])]
+    let passed = this.held !== undefined
+    this.held = undefined
+    let place = { offset: reader.nextOffset, line: reader.nextRowLine }
     while (records.length + dead.length < rowsMax && this.next()) {
+      const before = [records.length, dead.length] as const
+      this.put(this.mapRow(), records, dead)
+      if (isDue?.() === false) {
+        this.held = { records: records.splice(before[0]), dead: dead.splice(before[1]) }
+        return passed ? { records, dead, ...place } : undefined
+      }
       passed = true
-      const mapped = this.mapRow()
-      if (mapped === undefined) continue
-      if ('data' in mapped) records.push(mapped)
-      else dead.push({ reason: mapped.refused, line: reader.line, row: reader.rowText(deadRowBytesMax) })
+      if (isDue !== undefined) place = { offset: reader.nextOffset, line: reader.nextRowLine }
     }
     return passed ? { records, dead, offset: reader.nextOffset, line: reader.nextRowLine } : undefined
+  }
+
+  private put(mapped: Mapped | readonly Mapped[] | undefined, records: KeyedRecord[], dead: DeadRow[]): void {
+    if (mapped === undefined) return
+    if ('data' in mapped) records.push(mapped)
+    else if ('refused' in mapped) dead.push(this.deadRow(mapped.refused))
+    else for (const each of mapped) this.put(withinBounds(each), records, dead)
   }
 
   /** Passes over the rows before `offset`, which are settled, for the sake of a mapper that must see them all. */
@@ -74,7 +94,11 @@ export class Batcher {
     return (shape !== undefined && this.reader.nextLike(shape)) || this.reader.next() === 'row'
   }
 
-  private mapRow(): Mapped | undefined {
+  private deadRow(reason: string): DeadRow {
+    return { reason, line: this.reader.line, row: this.reader.rowText(deadRowBytesMax) }
+  }
+
+  private mapRow(): Mapped | readonly Mapped[] | undefined {
     const { reader, fields } = this
     if (reader.fault !== undefined) return { refused: reader.fault }
     if (reader.fieldCount !== fields) {
@@ -85,9 +109,11 @@ export class Batcher {
       return undefined
     }
     const mapped = this.mapper.map(reader)
-    if ('data' in mapped && mapped.data.length > recordCharsMax) {
-      return { refused: `the record has ${mapped.data.length} characters: want at most ${recordCharsMax}` }
-    }
-    return mapped
+    return 'data' in mapped ? withinBounds(mapped) : mapped
   }
+}
+
+function withinBounds(mapped: Mapped): Mapped {
+  if ('refused' in mapped || mapped.data.length <= recordCharsMax) return mapped
+  return { refused: `the record has ${mapped.data.length} characters: want at most ${recordCharsMax}` }
 }

@@ -51,3 +51,14 @@ export async function openCheckpoints(folder: string): Promise<CheckpointStore> 
     close: () => db.close(),
   }
 }
+
+/** Keeps nothing: for what cannot be read again. */
+export const nothingKept: CheckpointStore = {
+  get: () => Promise.resolve(undefined),
+  put: () => Promise.resolve(),
+  periodMs: () => Promise.resolve(undefined),
+  putPeriodMs: () => Promise.resolve(),
+  getState: () => Promise.resolve(undefined),
+  putState: () => Promise.resolve(),
+  close: () => Promise.resolve(),
+}

@@ -40,6 +40,8 @@ export interface FileCheckpoint {
   /** How often the file was read before (`--loop`). */
   readonly pass: number
   readonly atEnd: boolean
+  /** How much later all its times are (`--times now`); `undefined` until that is decided. */
+  readonly shiftMs?: number
   /** The times of the first pass. */
   readonly span: TimeSpan
 }

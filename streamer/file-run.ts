@@ -1,14 +1,16 @@
 /** Reads one file from its checkpoint to its end: bytes, rows, batches, acknowledgements, checkpoints. */
 
 import type { Tracer } from '#lib/tracing'
+import type { Zone } from '#telemetry/zone'
 import { Batcher, type Batch } from './batch.ts'
 import type { FileCheckpoint } from './checkpoint.ts'
-import { SourceError, type OpenFile, type Text } from './files.ts'
+import type { Durability } from './checkpoint-store.ts'
 import { CsvReader, fieldsMax } from './formats/csv.ts'
 import { formatOf, type Format } from './formats/format.ts'
 import { TimeShift, noSpan } from './formats/times.ts'
 import type { Lane, OpenLane } from './lane.ts'
-import type { Pace } from './pace.ts'
+import type { Pace, Replay } from './pace.ts'
+import { SourceError, type OpenFile, type Text } from './source.ts'
 import { beginBatch } from './traces.ts'
 import { Settling } from './settling.ts'
 
@@ -22,11 +24,21 @@ const lineLookMs = 100
 export interface FileRunOptions {
   readonly topics: Readonly<Record<Format['name'], string>>
   readonly openLane: OpenLane
-  readonly save: (checkpoint: FileCheckpoint) => Promise<void>
+  readonly save: (checkpoint: FileCheckpoint, durability?: Durability) => Promise<void>
   readonly pace: Pace
+  /** Rows go at the pace of their times, too. */
+  readonly replay?: Replay | undefined
+  /** Told of a wait for the next row, where it is a long one. */
+  readonly onGap?: ((ms: number) => void) | undefined
   readonly nowMs: () => number
   /** Waits so long, or until the run is to stop. */
   readonly wait: (ms: number) => Promise<void>
+  /** Of rows that name none. */
+  readonly host: string
+  /** Of times that have none; without it they are UTC. */
+  readonly zone?: Zone | undefined
+  /** Times are shifted: as the checkpoint says, else by so much, else so that the first one becomes what the function tells. */
+  readonly shift?: number | (() => number) | undefined
   /** How much later the times of each further pass are. */
   readonly periodMs: number
   readonly onFormat: (format: Format['name']) => void
@@ -36,7 +48,8 @@ export interface FileRunOptions {
 }
 
 /**
- * Sends the rest of the file. When the signal aborts it stops between two batches, settles those on their way, and returns.
+ * Sends the rest of the file. When the signal aborts it stops between two batches (of standard input, behind what has come of
+ * it), settles those on their way, and returns.
  *
  * @throws SourceError for a file that cannot be read (further); what could be read of it is settled by then
  */
@@ -46,8 +59,10 @@ export async function runFile(file: OpenFile, start: FileCheckpoint, options: Fi
   try {
     const { format, header } = head
     options.onFormat(format.name)
-    const times = new TimeShift(start.pass * options.periodMs, start.pass === 0 ? start.span : noSpan)
-    const mapper = format.mapper(times, start.pass)
+    const ownMs = options.shift === undefined ? 0 : (start.shiftMs ?? options.shift)
+    const span = start.pass === 0 ? start.span : noSpan
+    const times = new TimeShift(start.pass * options.periodMs, span, options.zone, ownMs)
+    const mapper = format.mapper(times, start.pass, options.host)
     if (start.offset > reader.nextOffset && !file.compressed && !format.needsAllRows) {
       await text.close()
       reader = new CsvReader(start)
@@ -82,18 +97,21 @@ interface Way {
 
 async function sendAll(file: OpenFile, start: FileCheckpoint, way: Way, options: FileRunOptions): Promise<void> {
   const { batcher, reader, text, times, lane, topic } = way
-  const { pace, signal, nowMs, tracer } = options
+  const { pace, replay, signal, nowMs, tracer } = options
+  const waitMs = (): number => (signal.aborted ? 0 : (replay?.waitMs(times.latestMs, nowMs()) ?? 0))
+  const isDue = replay === undefined ? undefined : () => waitMs() === 0
+  replay?.begin()
   const rowsMax = Math.min(batchRowsMax, pace.sliceRows)
   const settling = new Settling(options.save)
   let checkpoint = start
   let ended = false
-  const advance = (rows: number, dead: number): FileCheckpoint => {
+  const advance = (rows: number, dead: number, { offset, line }: Pick<Batch, 'offset' | 'line'>): FileCheckpoint => {
     checkpoint = {
       ...checkpoint,
       ...lane.numbers,
       format: way.format,
-      offset: reader.nextOffset,
-      line: reader.nextRowLine,
+      offset,
+      line,
       rows: checkpoint.rows + rows,
       dead: checkpoint.dead + dead,
       span: checkpoint.pass === 0 ? times.span : checkpoint.span,
@@ -102,10 +120,16 @@ async function sendAll(file: OpenFile, start: FileCheckpoint, way: Way, options:
   }
   let trace = beginBatch(tracer)
   try {
-    while (!signal.aborted) {
-      const batch = batcher.take(rowsMax)
+    while (!signal.aborted || file.isInput === true) {
+      const batch = batcher.take(rowsMax, isDue)
       if (batch !== undefined) {
         const { records, dead } = batch
+        if (options.shift !== undefined && checkpoint.shiftMs === undefined && times.ownMs !== undefined) {
+          // Known before anything is sent under it: after a kill the same rows must get the same times.
+          await settling.flush()
+          checkpoint = { ...checkpoint, shiftMs: times.ownMs }
+          await options.save(checkpoint, 'synced')
+        }
         const traceparent = trace?.produce()
         const done = Promise.all([
           records.length > 0 ? lane.send(records, traceparent) : undefined,
@@ -113,14 +137,20 @@ async function sendAll(file: OpenFile, start: FileCheckpoint, way: Way, options:
         ])
         trace?.endWith(done, batch, topic)
         options.onBatch(batch, topic)
-        await settling.add(done, advance(records.length + dead.length, dead.length))
-        const waitMs = pace.take(records.length + dead.length, nowMs())
-        if (waitMs > 0) await options.wait(waitMs)
+        await settling.add(done, advance(records.length + dead.length, dead.length, batch))
+        const pauseMs = pace.take(records.length + dead.length, nowMs())
+        if (pauseMs > 0) await options.wait(pauseMs)
         trace = beginBatch(tracer)
-      } else if (ended) {
-        await settling.add(Promise.resolve(), { ...advance(0, 0), atEnd: true })
+      }
+      if (batcher.holds) await untilDue(waitMs, options)
+      else if (batch !== undefined) continue
+      else if (ended) {
+        const place = { offset: reader.nextOffset, line: reader.nextRowLine }
+        await settling.add(Promise.resolve(), { ...advance(0, 0, place), atEnd: true })
         break
       } else if (!(await readOn(file, text, reader, options))) {
+        // Half a line of what goes on is no row.
+        if (signal.aborted) break
         reader.finish()
         ended = true
       }
@@ -139,6 +169,18 @@ async function readOn(file: OpenFile, text: Text, reader: CsvReader, options: Fi
     if (await text.readInto(reader)) return true
   }
   return false
+}
+
+/** A timer does not reach further than 24 days. */
+const timerMsMax = 86_400_000
+
+/** Longer waits are told of. */
+const gapToldMs = 60_000
+
+async function untilDue(waitMs: () => number, { wait, onGap }: FileRunOptions): Promise<void> {
+  let leftMs = waitMs()
+  if (leftMs > gapToldMs) onGap?.(leftMs)
+  for (; leftMs > 0; leftMs = waitMs()) await wait(Math.min(leftMs, timerMsMax))
 }
 
 async function readHeader(

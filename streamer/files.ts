@@ -1,18 +1,13 @@
 /** Finds the files of `CSV`, tells them apart, and reads their text in bounded pieces. */
 
 import { hash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { glob, open, readdir, stat, type FileHandle } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import { Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { constants, crc32, createGunzip } from 'node:zlib'
 
-import { headBytesMax, type Fingerprint } from './checkpoint.ts'
-import type { CsvReader } from './formats/csv.ts'
-
-/** What is wrong with a source, in one line for an operator: what, where, what would be right. */
-export class SourceError extends Error {}
+import { headBytesMax } from './checkpoint.ts'
+import { inputEntry } from './input.ts'
+import { messageOf, SourceError, type OpenFile, type Text } from './source.ts'
+import { unpackerOf } from './unpack.ts'
 
 export interface Found {
   readonly files: readonly string[]
@@ -24,7 +19,7 @@ export interface Found {
 const globCharacters = /[*?[\]{}]/
 
 /**
- * Files, in the order of the list; those of a folder (`*.csv`, `*.csv.gz`, not in folders below it) and of a glob by name.
+ * Files, in the order of the list; those of a folder (`*.csv`, `*.csv.gz`, `*.csv.zst`, not in folders below it) and of a glob by name.
  * A name that is a file is taken as that file, whatever characters are in it.
  */
 export async function findFiles(entries: readonly string[]): Promise<Found> {
@@ -34,7 +29,7 @@ export async function findFiles(entries: readonly string[]): Promise<Found> {
     const kind = await kindOf(entry)
     if (kind === 'file') files.add(resolve(entry))
     else if (kind === 'folder') {
-      const names = (await readdir(entry)).filter((name) => /\.csv(\.gz)?$/i.test(name) && !name.startsWith('.'))
+      const names = (await readdir(entry)).filter((name) => /\.csv(\.gz|\.zst)?$/i.test(name) && !name.startsWith('.'))
       for (const name of names.sort()) if ((await kindOf(join(entry, name))) === 'file') files.add(resolve(entry, name))
     } else if (globCharacters.test(entry)) {
       const names: string[] = []
@@ -53,31 +48,6 @@ export async function canGrow(entries: readonly string[]): Promise<boolean> {
     if (kind === 'folder' || (kind === undefined && globCharacters.test(entry))) return true
   }
   return false
-}
-
-export function isCompressed(path: string): boolean {
-  return path.toLowerCase().endsWith('.gz')
-}
-
-/** An open file: what it is, and its text. */
-export interface OpenFile {
-  readonly path: string
-  readonly compressed: boolean
-  readonly fingerprint: Fingerprint
-  /** A hash of the first `bytes` of it. */
-  headOf(bytes: number): Promise<string>
-  /**
-   * Reads on from `offset` of the text into the reader, at least one byte a call; false at the end.
-   *
-   * @throws SourceError when compressed data is cut short or damaged, after all that could be read of it
-   */
-  text(offset: number): Text
-  close(): Promise<void>
-}
-
-export interface Text {
-  readInto(reader: CsvReader): Promise<boolean>
-  close(): Promise<void>
 }
 
 /** One read. Large enough that a batch fills requests, small enough to be one of several in memory. */
@@ -102,13 +72,13 @@ export async function openFile(path: string): Promise<OpenFile> {
     return hash('sha256', head.subarray(0, bytesRead), 'hex').slice(0, 32)
   }
   const headBytes = Math.min(size, headBytesMax)
-  const compressed = isCompressed(path)
+  const unpacked = unpackerOf(path)
   return {
     path,
-    compressed,
+    compressed: unpacked !== undefined,
     fingerprint: { size, mtimeMs, head: await headOf(headBytes), headBytes },
     headOf,
-    text: (offset) => (compressed ? unzipped(path) : plain(handle, offset)),
+    text: (offset) => (unpacked === undefined ? plain(handle, offset) : unpacked(path)),
     close: () => handle.close(),
   }
 }
@@ -123,62 +93,6 @@ function plain(handle: FileHandle, offset: number): Text {
       return bytesRead > 0
     },
     close: () => Promise.resolve(),
-  }
-}
-
-/**
- * The text of a gzip file, from its start. zlib is told to give out what it can, because by itself it drops what it has
- * when the data ends too early; that it did is told by the trailer, and for files of several members by a second look.
- */
-function unzipped(path: string): Text {
-  const source = createReadStream(path, { highWaterMark: 256 * 1024 })
-  const unzip = createGunzip({ chunkSize: 256 * 1024, finishFlush: constants.Z_SYNC_FLUSH })
-  source.on('error', (error) => unzip.destroy(error))
-  source.pipe(unzip)
-  const chunks = unzip[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>
-  let sum = 0
-  let bytes = 0
-  return {
-    async readInto(reader) {
-      let next: IteratorResult<Buffer, undefined>
-      try {
-        next = await chunks.next()
-      } catch (error) {
-        throw new SourceError(`${path} is damaged behind byte ${bytes} of its text (${messageOf(error)})`)
-      }
-      if (next.done === true) {
-        await checkTrailer(path, sum, bytes)
-        return false
-      }
-      sum = crc32(next.value, sum)
-      bytes += next.value.length
-      reader.push(next.value)
-      return true
-    },
-    async close() {
-      source.destroy()
-      unzip.destroy()
-    },
-  }
-}
-
-async function checkTrailer(path: string, sum: number, bytes: number): Promise<void> {
-  const handle = await open(path)
-  try {
-    const { size } = await handle.stat()
-    const trailer = Buffer.alloc(8)
-    await handle.read(trailer, 0, 8, Math.max(0, size - 8))
-    if (size >= 18 && trailer.readUInt32LE(0) === sum && trailer.readUInt32LE(4) === bytes % 2 ** 32) return
-  } finally {
-    await handle.close()
-  }
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
-  try {
-    await pipeline(createReadStream(path), createGunzip(), nowhere)
-  } catch (error) {
-    throw new SourceError(
-      `${path} is not a whole gzip file, it ends behind byte ${bytes} of its text (${messageOf(error)}): copy it again`,
-    )
   }
 }
 
@@ -198,11 +112,7 @@ function reasonOf(path: string, error: unknown): string {
   return `${path} cannot be read: ${messageOf(error)}`
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
 /** A short name for people: the file's own. */
 export function sourceName(path: string): string {
-  return basename(path)
+  return path === inputEntry ? 'standard input' : basename(path)
 }

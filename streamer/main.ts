@@ -1,27 +1,32 @@
 /** The role `streamer`: its sources, its way to the broker, its log lines, and a stop that settles what is on its way. */
 
 import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { systemClock } from '#lib/clock'
 import { fetchOf } from '#lib/dial'
 import { createLog, type Log } from '#lib/log'
 import { createMetrics } from '#lib/metrics'
 import { plainFetch } from '#lib/plain-fetch'
 import { openService } from '#lib/service'
+import { SettingsError } from '#lib/settings'
 import { aborted } from '#lib/stop'
 import { openTls } from '#lib/tls'
 import { openTracer } from '#lib/tracing'
+import { Zone } from '#telemetry/zone'
 import { defaultBackoff, sleep } from '#wire/retry'
 import type { SourceStatus, StreamerStatus } from '#wire/status'
 import type { Batch } from './batch.ts'
-import { openCheckpoints } from './checkpoint-store.ts'
+import { nothingKept, openCheckpoints } from './checkpoint-store.ts'
 import { Demo } from './demo.ts'
 import { Feed } from './feed.ts'
+import { isInput } from './input.ts'
 import { createFigures } from './figures.ts'
 import { outlet } from './outlet.ts'
 import { Pace } from './pace.ts'
 import { streamerRoutes } from './routes.ts'
-import type { StreamerSettings } from './settings.ts'
+import { conflictsOf, replayOf, type StreamerSettings } from './settings.ts'
 import { Streamer } from './streamer.ts'
 
 /** How often is looked whether there is something to say of how far the reading is. */
@@ -32,17 +37,31 @@ const progressLogMs = 60_000
 
 const heartbeatMs = 10_000
 
+/** What the role has of its process. */
+export interface Given {
+  /** Standard input, when it is asked for. */
+  readonly input: () => Readable
+  /** Somebody watches this process and starts it again when it ends. */
+  readonly isSupervised: boolean
+}
+
 /**
- * Streams until the signal aborts, and keeps serving when there is nothing left to read.
+ * Streams until the signal aborts, and keeps serving when there is nothing left to read. Only of standard input the end is the
+ * end: then it returns, unless it is supervised.
  *
- * @throws Error with a line for the operator: the data folder cannot be opened, the port is taken, the broker refuses
+ * @throws SettingsError; Error with a line for the operator: the data folder cannot be opened, the port is taken, the broker
+ *   refuses, standard input is none that can be read
  */
-export async function run(settings: StreamerSettings, signal: AbortSignal): Promise<void> {
+export async function run(settings: StreamerSettings, signal: AbortSignal, given: Given): Promise<void> {
+  const conflicts = conflictsOf(settings)
+  if (conflicts.length > 0) throw new SettingsError(conflicts)
+  const ofInput = isInput(settings.csv) && !settings.demo
   const log = createLog('streamer', settings.logLevel)
   const metrics = createMetrics('streamer')
   const tls = openTls(settings, { log, metrics })
   const tracer = openTracer(settings, { log, metrics })
-  const checkpoints = await openCheckpoints(join(settings.dataDir, 'streamer'))
+  // Another streamer may have the folder open: any number of pipes may lead to one broker.
+  const checkpoints = ofInput ? nothingKept : await openCheckpoints(join(settings.dataDir, 'streamer'))
   // Aborted when the wait for acknowledgements is over: `signal` only ends the reading.
   const giveUp = new AbortController()
   const ended = new AbortController()
@@ -53,7 +72,11 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
     const figures = createFigures(metrics, wallMs)
     const shared = {
       tracer,
-      topics: { dcgm: settings.msgQueueTopic, transfers: settings.transfersTopic },
+      topics: {
+        dcgm: settings.msgQueueTopic,
+        'nvidia-smi': settings.msgQueueTopic,
+        transfers: settings.transfersTopic,
+      },
       openLane: outlet(
         {
           url: settings.msgQueueAddr,
@@ -79,9 +102,15 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
     const streamer = new Streamer({
       ...shared,
       entries: settings.csv,
+      input: given.input,
       loop: settings.loop,
+      host: settings.sourceHost ?? hostname(),
+      zone: settings.timeZone === 'UTC' ? undefined : new Zone(settings.timeZone),
       rescanMs: settings.rescanMs,
       pace: new Pace(settings.rate ?? Infinity, monotonicMs()),
+      replay: replayOf(settings),
+      onGap: (ms) => log.info({ wait_s: Math.round(ms / 1000) }, 'the next row is due later, by its time'),
+      wallMs: settings.times === 'now' ? wallMs : undefined,
       nowMs: monotonicMs,
       onError: (message) => log.error(message),
       onDone: (source) => log.info(figuresOf(source), `${source.name} is at its end`),
@@ -115,9 +144,16 @@ export async function run(settings: StreamerSettings, signal: AbortSignal): Prom
         ended.abort(new Error('another source failed'))
         giveUp.abort(new Error('another source failed'))
       })
-      await aborted(signal)
+      if (!ofInput || given.isSupervised) await aborted(signal)
+      const failed = ofInput ? streamer.sources.find(({ error }) => error !== undefined) : undefined
+      if (failed !== undefined) throw new Error(failed.error)
     } catch (error) {
-      failure = signal.aborted ? undefined : error
+      // A file is read on from its checkpoint; of standard input that was the only chance.
+      if (signal.aborted && ofInput)
+        failure = new Error('stopped before the broker had acknowledged what was read of standard input: it is lost', {
+          cause: error,
+        })
+      else failure = signal.aborted ? undefined : error
     } finally {
       giveUp.abort(new Error('stopping'))
       clearInterval(beat)

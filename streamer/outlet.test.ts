@@ -93,7 +93,8 @@ test('through a broker that refuses and loses answers, and kills, every row arri
       entries: [path],
       loop: false,
       rescanMs: 1,
-      topics: { dcgm: 'telemetry', transfers: 'transfers' },
+      host: 'h0',
+      topics: { dcgm: 'telemetry', 'nvidia-smi': 'telemetry', transfers: 'transfers' },
       openLane: outlet({ url: started.url, backoff }, backoff, stop.signal),
       checkpoints: {
         ...checkpoints,

@@ -1,154 +1,10 @@
-import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { appendFileSync, copyFileSync, mkdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
-import { gzipSync } from 'node:zlib'
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import { test, type Test } from 'tap'
-import { temporaryFolder } from '#test/start'
-import type { DeadRow } from './batch.ts'
-import type { KeyedRecord } from './formats/format.ts'
-import { openCheckpoints, type CheckpointStore } from './checkpoint-store.ts'
-import type { OpenLane } from './lane.ts'
-import { Pace } from './pace.ts'
-import { Streamer } from './streamer.ts'
-
-/**
- * A broker that counts as the real one does: numbers below what it expects are known, a gap is a fault of the streamer. It
- * lives on when a streamer is killed.
- */
-class FakeBroker {
-  readonly topics = new Map<string, string[]>()
-  readonly dead: { readonly file: string; readonly line: number; readonly reason: string; readonly row: string }[] = []
-  repeats = 0
-  private readonly expected = new Map<string, number>()
-
-  readonly openLane: OpenLane = async (topic, producer, numbers) => {
-    const sequences: Record<number, number> = { ...numbers.sequences }
-    let deadSequence = numbers.deadSequence
-    return {
-      send: async (records: readonly KeyedRecord[]) => {
-        for (const { data, key } of records) {
-          const partition = key.length % 3
-          const sequence = sequences[partition] ?? 0
-          sequences[partition] = sequence + 1
-          if (this.isNew(`${producer}/${topic}/${partition}`, sequence)) this.topic(topic).push(data)
-        }
-        await nextTurn()
-      },
-      bury: async (rows: readonly DeadRow[], file: string) => {
-        for (const row of rows) {
-          if (this.isNew(`${producer}/dead`, deadSequence++)) this.dead.push({ ...row, file: basename(file) })
-        }
-        await nextTurn()
-      },
-      get numbers() {
-        return { sequences: { ...sequences }, deadSequence }
-      },
-      bufferedBytes: 0,
-      close: () => Promise.resolve(),
-    }
-  }
-
-  topic(name: string): string[] {
-    const known = this.topics.get(name)
-    if (known !== undefined) return known
-    const records: string[] = []
-    this.topics.set(name, records)
-    return records
-  }
-
-  private isNew(stream: string, sequence: number): boolean {
-    const expected = this.expected.get(stream) ?? 0
-    assert.ok(sequence <= expected, `${stream}: record ${sequence} came where ${expected} is expected`)
-    if (sequence < expected) {
-      this.repeats++
-      return false
-    }
-    this.expected.set(stream, expected + 1)
-    return true
-  }
-}
-
-interface RunOptions {
-  readonly entries: readonly string[]
-  readonly broker: FakeBroker
-  readonly checkpoints: CheckpointStore
-  readonly loop?: boolean
-  /** Kills the streamer when so many checkpoints are written: more is sent by then. */
-  readonly killAt?: number
-  readonly stopWhen?: (streamer: Streamer) => boolean
-}
-
-/** Runs a streamer until it has nothing to do, is stopped, or is killed: then it writes nothing more. */
-async function stream(options: RunOptions): Promise<{ readonly streamer: Streamer; readonly errors: string[] }> {
-  const { entries, broker, checkpoints, loop = false, killAt = Infinity, stopWhen } = options
-  const stop = new AbortController()
-  const errors: string[] = []
-  const killed = new Error('killed')
-  let written = 0
-  const look = (): void => {
-    if (stopWhen?.(streamer) === true) stop.abort()
-  }
-  const streamer = new Streamer({
-    entries,
-    loop,
-    rescanMs: 1,
-    topics: { dcgm: 'telemetry', transfers: 'transfers' },
-    openLane: broker.openLane,
-    checkpoints: {
-      ...checkpoints,
-      put: (...given) => (written++ < killAt ? checkpoints.put(...given) : Promise.reject(killed)),
-    },
-    // Small slices, so that a small file is many batches.
-    pace: new Pace(killAt === Infinity ? Infinity : 1000, 0),
-    nowMs: () => 0,
-    wait: async () => {
-      look()
-      await nextTurn()
-    },
-    newProducer: () => randomBytes(8).toString('hex'),
-    onBatch: look,
-    onError: (message) => errors.push(message),
-    onDone: () => {},
-  })
-  await streamer.run(stop.signal).catch((error: unknown) => {
-    if (error !== killed) throw error
-  })
-  return { streamer, errors }
-}
-
-async function scene(t: Test): Promise<{ folder: string; broker: FakeBroker; checkpoints: CheckpointStore }> {
-  const folder = temporaryFolder(t)
-  const checkpoints = await openCheckpoints(join(folder, 'checkpoints'))
-  t.teardown(() => checkpoints.close())
-  return { folder, broker: new FakeBroker(), checkpoints }
-}
-
-const header = 'timestamp,metric_name,uuid,value,labels_raw\n'
-
-function time(at: number): string {
-  return new Date(Date.UTC(2025, 6, 18) + at * 1000).toISOString()
-}
-
-/** Rows of which each `badEvery`th is bad; the value is the row's number. */
-function rows(count: number, from = 0, badEvery = 7): string {
-  const labels = '"a=""b, c"""'
-  let text = ''
-  for (let at = from; at < from + count; at++) {
-    const value = at % badEvery === 3 ? 'bad' : String(at)
-    text += `"${time(at)}","M","GPU-${'x'.repeat(at % 5)}",${value},${labels}\n`
-  }
-  return text
-}
-
-function values(broker: FakeBroker, topic = 'telemetry'): number[] {
-  return broker.topic(topic).map((data) => (JSON.parse(data) as { value: number }).value)
-}
-
-function goodOf(count: number, from = 0, badEvery = 7): number[] {
-  return Array.from({ length: count }, (_, at) => at + from).filter((at) => at % badEvery !== 3)
-}
+import { join } from 'node:path'
+import { constants, gzipSync, zstdCompressSync } from 'node:zlib'
+import { test } from 'tap'
+import { openCheckpoints } from './checkpoint-store.ts'
+import { FakeBroker, goodOf, header, rows, scene, stream, values } from './fakes.ts'
+import type { Streamer } from './streamer.ts'
 
 test('a file is streamed once: its rows, its dead letters, and nothing on a second run', async (t) => {
   const { folder, broker, checkpoints } = await scene(t)
@@ -167,12 +23,13 @@ test('a file is streamed once: its rows, its dead letters, and nothing on a seco
   t.equal(broker.repeats, 0)
 })
 
-for (const compressed of [false, true]) {
-  test(`killed at every batch and started again, each row arrives once${compressed ? ' (gzip)' : ''}`, async (t) => {
+const packers = { '': Buffer.from, '.gz': gzipSync, '.zst': zstdCompressSync }
+
+for (const [ending, pack] of Object.entries(packers)) {
+  test(`killed at every batch and started again, each row arrives once${ending && ` (${ending})`}`, async (t) => {
     const { folder, broker, checkpoints } = await scene(t)
-    const path = join(folder, compressed ? 'a.csv.gz' : 'a.csv')
-    const text = header + rows(1200)
-    writeFileSync(path, compressed ? gzipSync(text) : text)
+    const path = join(folder, `a.csv${ending}`)
+    writeFileSync(path, pack(header + rows(1200)))
     let kills = 0
     for (; kills < 500; kills++) {
       const { streamer } = await stream({ entries: [path], broker, checkpoints, killAt: 3 })
@@ -297,6 +154,10 @@ test('what cannot be read says so in one line, and the others are read', async (
   writeFileSync(at('cut.csv.gz'), whole.subarray(0, whole.length - 2000))
   writeFileSync(at('damaged.csv.gz'), Buffer.concat([whole.subarray(0, 100), Buffer.alloc(500), whole.subarray(600)]))
   writeFileSync(at('two.csv.gz'), Buffer.concat([gzipSync(header + rows(5, 100)), gzipSync(rows(5, 105))]))
+  const zstd = zstdCompressSync(header + rows(2000, 0, 10_000))
+  writeFileSync(at('cut.csv.zst'), zstd.subarray(0, zstd.length - 2000))
+  writeFileSync(at('no.csv.zst'), header + rows(5))
+  writeFileSync(at('empty.csv.zst'), zstdCompressSync(''))
   const names = [
     'none.csv',
     'empty.csv',
@@ -307,6 +168,9 @@ test('what cannot be read says so in one line, and the others are read', async (
     'cut.csv.gz',
     'damaged.csv.gz',
     'two.csv.gz',
+    'cut.csv.zst',
+    'no.csv.zst',
+    'empty.csv.zst',
     'good.csv',
   ]
   const { streamer, errors } = await stream({
@@ -324,6 +188,9 @@ test('what cannot be read says so in one line, and the others are read', async (
     /wide\.csv has a header of 200001 columns: want at most 512$/,
     /cut\.csv\.gz is not a whole gzip file, it ends behind byte \d+ of its text .*: copy it again$/,
     /damaged\.csv\.gz is damaged behind byte \d+/,
+    /cut\.csv\.zst is not a whole zstd file, it ends behind byte \d+ of its text .*: copy it again$/,
+    /no\.csv\.zst is damaged behind byte 0 of its text/,
+    /empty\.csv\.zst is empty: want CSV with a header line$/,
   ]
   t.equal(errors.length, wanted.length, errors.join('\n'))
   for (const reason of wanted)
@@ -338,6 +205,31 @@ test('what cannot be read says so in one line, and the others are read', async (
     { rows: 10, done: true },
   )
   t.same(values(broker).slice(-4), goodOf(5))
+})
+
+test('a zstd file of many frames is read whole, with those that hold nothing, and one that is damaged to where it is', async (t) => {
+  const { folder, broker, checkpoints } = await scene(t)
+  const at = (name: string): string => join(folder, name)
+  // A skippable frame, as the seekable format and pzstd have: its mark, its length, and bytes that are none of the text.
+  const skippable = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3])
+  const framed = [
+    skippable,
+    zstdCompressSync(header),
+    ...Array.from({ length: 40 }, (_, index) => zstdCompressSync(rows(50, index * 50, 10_000))),
+    skippable,
+  ]
+  writeFileSync(at('many.csv.zst'), Buffer.concat(framed))
+  writeFileSync(at('one.csv.zst'), zstdCompressSync(header + rows(5, 2000, 10_000)))
+  await stream({ entries: [at('many.csv.zst'), at('one.csv.zst')], broker, checkpoints })
+  t.same(values(broker), goodOf(2005, 0, 10_000))
+
+  const checked = { params: { [constants.ZSTD_c_checksumFlag]: 1 } }
+  const last = zstdCompressSync(rows(500, 500, 10_000), checked)
+  last[last.length - 1] = (last.at(-1) as number) ^ 1
+  writeFileSync(at('damaged.csv.zst'), Buffer.concat([zstdCompressSync(header + rows(500, 0, 10_000)), last]))
+  const { streamer, errors } = await stream({ entries: [at('damaged.csv.zst')], broker, checkpoints })
+  t.match(errors, [/damaged\.csv\.zst is damaged behind byte \d+ of its text/])
+  t.ok((streamer.sources[0]?.rows ?? 0) >= 500, 'the frames before it are sent')
 })
 
 test('a looped file makes new points with each pass, also after a kill', async (t) => {

@@ -3,6 +3,8 @@
  * {@link Instant} is what two texts are compared by, so that `…:34Z` and `…:34.000+00:00` are one moment.
  */
 
+import type { Zone } from './zone.ts'
+
 /** A moment after 1970, as two whole numbers that stay exact. */
 export interface Instant {
   /** Milliseconds since 1970-01-01T00:00:00Z. */
@@ -104,18 +106,23 @@ export function epochNs({ ms, ns }: Instant): bigint {
 }
 
 /**
- * Turns the times that source files have into RFC 3339: that itself (unchanged), a date and time without a zone (taken as
- * UTC), or seconds, milliseconds, microseconds or nanoseconds since 1970 (told apart by their size).
+ * Turns the times that source files have into RFC 3339: that itself (unchanged), a date and time without a zone, or seconds,
+ * milliseconds, microseconds or nanoseconds since 1970 (told apart by their size).
  *
+ * @param zone of times that have none; without it they are UTC
  * @returns `undefined` when the text is none of these
  */
-export function sourceTime(text: string): string | undefined {
+export function sourceTime(text: string, zone?: Zone): string | undefined {
   const given = text.trim()
   if (parseTime(given) !== undefined) return given
   if (/^\d+(\.\d+)?$/.test(given)) return epochTime(given)
   const dashed = given.replaceAll('/', '-')
-  const withZone = /(Z|[+-]\d\d:\d\d)$/i.test(dashed) ? dashed : `${dashed}Z`
-  return parseTime(withZone) === undefined ? undefined : withZone
+  const hasZone = /(Z|[+-]\d\d:\d\d)$/i.test(dashed)
+  const withZone = hasZone ? dashed : `${dashed}Z`
+  const shown = parseTime(withZone)
+  if (shown === undefined || hasZone || zone === undefined) return shown === undefined ? undefined : withZone
+  const ms = zone.momentOf(shown.ms)
+  return ms < 0 || ms >= instantMsMax ? undefined : formatTime({ ms, ns: shown.ns })
 }
 
 /** The powers of ten below a second that a whole number of so many digits counts in: up to 11 digits are seconds. */

@@ -30,6 +30,7 @@ const notReportedTexts = new Set([
   '[unknown error]',
   '[insufficient permissions]',
   '[gpu requires reset]',
+  '[gpu is lost]',
   'skipping dcgm value',
   'error - failed to convert to string',
 ])

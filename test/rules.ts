@@ -94,6 +94,7 @@ export const edges: Readonly<Record<string, { readonly may: readonly Worldly[]; 
   'proxy/consume.ts': { may: ['problems', 'http'], why: 'the handler of routes.ts that opens every broker' },
   'proxy/fanin.ts': { may: ['http'], why: 'one consumer: writes blocks to the sink of its endless answer' },
   'streamer/feed.ts': { may: ['http'], why: 'the readers of GET /stream, a sink each' },
+  'streamer/fakes.ts': { may: ['timers'], why: 'what the tests run it against: a broker that answers in a later turn' },
   'streamer/outlet.ts': { may: ['problems'], why: 'sends by the client, and tells the refusals of a broker apart' },
   'collector/settle.ts': { may: ['problems'], why: 'tells which refusals of a broker are worth another try' },
   'api/reading/thread.ts': {

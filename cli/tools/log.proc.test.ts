@@ -20,7 +20,7 @@ async function started(t: Scope, ...args: string[]) {
 async function outcome(...args: string[]) {
   const [out, err] = [new Written(), new Written()]
   const { signal } = new AbortController()
-  const io = { env: {}, stdin: process.stdin, stdout: out.stream, stderr: err.stream, signal }
+  const io = { env: {}, stdin: process.stdin, stdout: out.stream, stderr: err.stream, signal, isSupervised: false }
   const code = await log.run(args, io).catch((error: Error) => {
     err.text += error.message
     return error instanceof UsageError ? 2 : 1

@@ -1,9 +1,10 @@
 /** A role as a child process: `penstock <role>` with its settings in the environment. */
 
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
+import { inputFd, inputFdVariable } from '../input.ts'
 import { LineSplitter } from '../lines.ts'
 import { parentPipeVariable } from '../stop.ts'
 import type { Exit, Running } from './keeper.ts'
@@ -16,6 +17,8 @@ export interface ChildOptions {
   readonly role: string
   /** The whole environment of the child. */
   readonly env: Readonly<Record<string, string | undefined>>
+  /** It reads the standard input of this process. */
+  readonly takesInput?: boolean | undefined
   onLine(line: string): void
   onExit(exit: Exit): void
 }
@@ -25,11 +28,12 @@ export interface Child extends Running {
 }
 
 /** Starts a role. It ends by itself when this process does, however that ends: see {@link parentPipeVariable}. */
-export function startChild({ role, env, onLine, onExit }: ChildOptions): Child {
+export function startChild({ role, env, takesInput = false, onLine, onExit }: ChildOptions): Child {
+  const given = takesInput ? { [inputFdVariable]: String(inputFd) } : undefined
   const child = spawn(process.execPath, [entry, role], {
-    env: { ...env, [parentPipeVariable]: '1' },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
+    env: { ...env, [parentPipeVariable]: '1', ...given },
+    stdio: ['pipe', 'pipe', 'pipe', takesInput ? 0 : 'ignore'],
+  }) as ChildProcessByStdio<Writable, Readable, Readable>
   // Nothing is ever written to it; a child that dies must not raise an error here.
   child.stdin.on('error', () => {})
   eachLine(child.stdout, onLine)

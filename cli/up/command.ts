@@ -22,6 +22,8 @@ penstock broker --help, penstock streamer --help, penstock collector --help.
   penstock up --csv metrics.csv --csv more/      files and folders, then keep serving
   penstock up --csv metrics.csv.gz --once        settle every row, then end
   penstock up --csv metrics.csv --loop --rate 1000
+  penstock up --csv metrics.csv --speed 60 --times now
+  nvidia-smi … -l 1 | penstock up --csv -        what comes by standard input
 `,
     settings: upSettings,
     alsoTakes: Object.assign({}, ...Object.values(roleTables)) as typeof roleTables.broker,

@@ -1,7 +1,10 @@
 /** What `penstock up` is going to start, and with which settings: nothing is started here. */
 
+import { hash } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { fileSettingOf, flagOf, readSettings, SettingsError, type SettingTable } from '#lib/settings'
+import { isInput } from '#streamer/input'
+import { conflictsOf } from '#streamer/settings'
 import { demoDirOf } from '../demo.ts'
 import { notTaken, roleTables, type UpSettings } from './settings.ts'
 import type { Route } from './settled.ts'
@@ -12,6 +15,8 @@ export interface RolePlan {
   readonly role: keyof typeof roleTables
   /** Settings that differ from what `up` was given, by name. */
   readonly settings: Readonly<Record<string, string>>
+  /** It reads the standard input of `up`. */
+  readonly takesInput?: boolean
 }
 
 export interface Plan {
@@ -53,6 +58,7 @@ export function planOf(settings: UpSettings, env: Variables, flags: Variables, n
       `PORT=${port}: want a port up to ${portMax - lastOffset}, because the last broker listens on PORT+${lastOffset}`,
     )
   }
+  wrong.push(...conflictsOf(settings))
   if (once && loop) wrong.push('--once with --loop would never end: want one of them')
   const demo = settings.demo || csv.length === 0
   if (once && demo) wrong.push('--once wants something that ends: --csv FILE')
@@ -80,7 +86,8 @@ export function planOf(settings: UpSettings, env: Variables, flags: Variables, n
   })
   const proxy = plan('proxy', 'proxy', {})
   const collector = plan('collector', 'collector', {})
-  const streamer = plan('streamer', 'streamer', { DEMO: String(demo) })
+  const ofInput = isInput(csv)
+  const streamer = { ...plan('streamer', 'streamer', { DEMO: String(demo) }), takesInput: ofInput }
   const givenKey = apiKeys?.current
   const api = once
     ? undefined
@@ -96,7 +103,8 @@ export function planOf(settings: UpSettings, env: Variables, flags: Variables, n
   return {
     dataDir,
     demo,
-    sources: demo ? 'demo' : csv.map((entry) => resolve(entry)).join('\n'),
+    // What comes by standard input is other rows each time, so each run has an account of its own.
+    sources: demo ? 'demo' : ofInput ? `- ${hash('sha256', newKey)}` : csv.map((entry) => resolve(entry)).join('\n'),
     route: { topics: [msgQueueTopic, transfersTopic], group },
     brokers,
     proxy,

@@ -8,7 +8,7 @@ import { commonSettings, setting, type Settings, type SettingTable } from '#lib/
 import { proxySettings } from '#proxy/settings'
 import { streamerSettings } from '#streamer/settings'
 
-const { csv, rate, loop, demo } = streamerSettings
+const { csv, rate, realtime, speed, gapMsMax, times, loop, demo } = streamerSettings
 // The roles speak plain HTTP to each other on this machine: TLS is for those that are started one by one.
 const { host, tlsCert, tlsKey, tlsClientCa, tlsCa, tlsClientCert, tlsClientKey, ...common } = commonSettings
 
@@ -18,6 +18,10 @@ export const upSettings = {
   csv,
   loop,
   rate,
+  realtime,
+  speed,
+  gapMsMax,
+  times,
   demo,
   once: setting.boolean('ONCE', {
     help: 'end, with status 0, as soon as every row is settled',

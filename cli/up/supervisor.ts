@@ -70,7 +70,7 @@ export class Supervisor {
    * @throws the signal's reason when it aborts first
    */
   async start(plan: RolePlan, signal: AbortSignal): Promise<Listening> {
-    const { name, role } = plan
+    const { name, role, takesInput } = plan
     const { onLine, onNote, onStarted } = this.#events
     let env = environmentOf(this.#env, plan)
     const listening = Promise.withResolvers<Listening>()
@@ -81,6 +81,7 @@ export class Supervisor {
         const child = startChild({
           role,
           env,
+          takesInput,
           onExit,
           onLine: (line) => {
             const found = readListening(line)

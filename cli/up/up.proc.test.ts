@@ -38,3 +38,17 @@ test('a missing file is one clear line, and the end is not 0', async (t) => {
   t.strictSame(results(started), ['read 10, stored 10, dead-lettered 0'], 'the run goes on where it can')
   t.equal(started.stderr.filter((line) => line.includes('missing.csv')).length, 1, started.tail())
 })
+
+test('what is piped in is settled, twice, and each run has its own sum', async (t) => {
+  const { folder } = fileOf(t, '')
+  const env = { PORT: '0', DATA_DIR: join(folder, 'data') }
+  for (const [rows, from] of [
+    [30, 0],
+    [20, 30],
+  ] as const) {
+    const started = startPenstock(t, ['up', '--csv', '-', '--once'], { env, stdin: 'pipe' })
+    started.stdin?.end(exportOf(rows, from))
+    t.strictSame(await started.exited, { code: 0, signal: null }, started.tail())
+    t.strictSame(results(started), [`read ${rows}, stored ${rows}, dead-lettered 0`])
+  }
+})

@@ -4,12 +4,13 @@
  */
 
 import { isUtf8 } from 'node:buffer'
-import { describe, implausible, isRefused, readRecord, type GpuRecord } from '#telemetry/record'
+import { describe, implausible, type GpuRecord } from '#telemetry/record'
 import { parseValue, withoutSentinel } from '#telemetry/value'
 import { findColumns, type Columns } from './columns.ts'
 import type { CsvReader, RowShape } from './csv.ts'
 import type { Mapped, Mapper } from './format.ts'
 import { parseLabels } from './labels.ts'
+import { anyTime, templateOf, type Template } from './template.ts'
 import type { TimeShift } from './times.ts'
 
 const table = {
@@ -48,14 +49,6 @@ const repeated = new Set(
 
 /** The driver's version, by the label's name before and since dcgm-exporter 4.9.0. */
 const driverLabels = new Set(['dcgm_fi_driver_version', 'dcgm_fi_system_driver_version'])
-
-/** What all rows of a series share: the text of their record around time and value. */
-interface Template {
-  readonly before: string
-  readonly after: string
-  readonly key: string
-  readonly metric: string
-}
 
 /** What is known of a series, or why its rows are none. */
 interface Known {
@@ -167,15 +160,7 @@ export class DcgmMapper implements Mapper {
   private makeTemplate(row: CsvReader): Template | { readonly refused: string } {
     if (!isUtf8(row.buffer.subarray(row.rowStart, row.rowEnd))) return { refused: 'the row is not UTF-8' }
     const record = gpuRecord(row, this.columns)
-    if ('refused' in record) return record
-    const checked = readRecord(record)
-    if (isRefused(checked)) return checked
-    const text = JSON.stringify(record)
-    // Inside a JSON text quotes are escaped, so these can be nothing but the fields.
-    const timeAt = text.indexOf(`"time":"${anyTime}"`) + '"time":"'.length
-    const valueAt = text.indexOf('"value":null') + '"value":'.length
-    const before = text.slice(timeAt + anyTime.length, valueAt)
-    return { before, after: text.slice(valueAt + 'null'.length), key: record.uuid, metric: record.metric }
+    return 'refused' in record ? record : templateOf(record)
   }
 }
 
@@ -185,9 +170,6 @@ function isEqual(a: Buffer, from: number, to: number, b: Buffer): boolean {
   for (let at = 0; at < b.length; at++) if (a[from + at] !== b[at]) return false
   return true
 }
-
-/** Stands in a template's record, so that it can be checked. */
-const anyTime = '1970-01-01T00:00:00Z'
 
 function gpuRecord(row: CsvReader, columns: DcgmColumns): GpuRecord | { readonly refused: string } {
   const text = (column: number | undefined): string => (column === undefined ? '' : row.text(column))

@@ -27,7 +27,7 @@ function read(text: string | Buffer, shiftMs = 0, pass = 0): Read {
   if ('refused' in format) throw new Error(format.refused)
   const times = new TimeShift(shiftMs, noSpan)
   const header = reader.rowText(10_000)
-  const batch = new Batcher(reader, format.mapper(times, pass), format.fields, header).take(Infinity)
+  const batch = new Batcher(reader, format.mapper(times, pass, 'h0'), format.fields, header).take(Infinity)
   const records = (batch?.records ?? []).map(({ data }) => {
     assert.ok(!data.includes('\n'))
     const record = readRecord(JSON.parse(data))

@@ -6,7 +6,6 @@
 import { isUtf8 } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { describe, isRefused, readRecord, type TransferRecord } from '#telemetry/record'
-import { sourceTime } from '#telemetry/time'
 import { parseValue } from '#telemetry/value'
 import { findColumns, type Columns } from './columns.ts'
 import type { CsvReader } from './csv.ts'
@@ -95,7 +94,7 @@ export class TransferMapper implements Mapper {
     const record: TransferRecord = {
       kind: 'transfer',
       time,
-      id: this.pass === 0 ? id : `${id}~${this.pass}`,
+      id: this.renamed(id),
       site: text(columns.site),
       source: text(columns.source),
       destination: text(columns.destination),
@@ -103,7 +102,7 @@ export class TransferMapper implements Mapper {
       duration_s: seconds ?? durationOf(bytes, parseValue(text(columns.throughput))),
       status: text(columns.status),
       error: text(columns.error),
-      ...(started === '' || this.pass > 0 ? undefined : { started: sourceTime(started) ?? started }),
+      ...(started === '' ? undefined : { started: this.times.readOther(started) }),
       ...(text(columns.sourceSite) === '' ? undefined : { source_site: text(columns.sourceSite) }),
       ...(text(columns.destinationSite) === '' ? undefined : { destination_site: text(columns.destinationSite) }),
       ...(/^\d+$/.test(attempt) ? { attempt: Number(attempt) } : undefined),
@@ -112,6 +111,13 @@ export class TransferMapper implements Mapper {
     }
     const checked = readRecord(record)
     return isRefused(checked) ? checked : { data: JSON.stringify(record), key: record.site }
+  }
+
+  /** A transfer of another time is another one. */
+  private renamed(id: string): string {
+    const { ownMs = 0 } = this.times
+    const moved = ownMs === 0 ? id : `${id}~${ownMs}ms`
+    return this.pass === 0 ? moved : `${moved}~${this.pass}`
   }
 
   private hashedId(row: CsvReader): string {

@@ -171,9 +171,9 @@ async function addPeers(
     const topic = `${load.work}-${bytes}`
     if (durability === 'fsync') await kafka.makeSynced(topic)
     hows['kafka'] = `ProducerPerformance, ${kafka.how}${durability === 'fsync' ? ', flush.messages=1' : ''}`
-    const records = Math.round(
-      durability === 'fsync' ? load.records / 4 : (quick ? 1 : 2) * Math.max(1_000_000, load.records),
-    )
+    // Its tool starts for seconds, so it is given more; of large records no more than a gigabyte, or a round takes a minute.
+    const many = Math.min((quick ? 1 : 2) * Math.max(1_000_000, load.records), 1e9 / bytes)
+    const records = Math.round(durability === 'fsync' ? load.records / 4 : many)
     let rounds = quick ? 1 : load.rounds
     // A process that starts, and compiles, takes seconds.
     contestants['kafka'] = async () => (rounds-- > 0 ? kafka.produce(topic, records, bytes) : undefined)

@@ -5,6 +5,8 @@ import { short, style, width } from './plot.ts'
 export interface Bar {
   readonly name: string
   readonly value: number
+  /** One of ours: they have colours, and what they are held against is grey. */
+  readonly isOurs: boolean
 }
 
 export interface BarGroup {
@@ -12,28 +14,32 @@ export interface BarGroup {
   readonly bars: readonly Bar[]
 }
 
+/** Of the colours of plot.ts. */
+const grey = 4
+
 const barHeight = 18
 const gap = 14
 const top = 44
 const labelWidth = 190
 const valueWidth = 70
 
-/** Horizontal bars from 0, all on one linear scale; bars of one name have one colour. */
+/** Horizontal bars from 0, all on one linear scale; ours of one name have one colour. */
 export function bars(title: string, groups: readonly BarGroup[]): string {
   const all = groups.flatMap(({ bars: some }) => some)
   const highest = Math.max(...all.map(({ value }) => value))
-  const names = [...new Set(all.map(({ name }) => name))]
+  const ours = [...new Set(all.filter(({ isOurs }) => isOurs).map(({ name }) => name))]
   const room = width - labelWidth - valueWidth
   const lines: string[] = []
   let y = top
   for (const group of groups) {
     lines.push(`<text class="title" x="16" y="${y + 12}">${group.title}</text>`)
     y += 22
-    for (const { name, value } of group.bars) {
+    for (const { name, value, isOurs } of group.bars) {
+      const colour = isOurs ? ours.indexOf(name) % grey : grey
       const long = Math.max(1, (room * value) / highest)
       lines.push(
         `<text x="${labelWidth - 8}" y="${y + 13}" text-anchor="end">${name}</text>`,
-        `<line class="bar c${names.indexOf(name) % 5}" x1="${labelWidth}" y1="${y + 9}" x2="${(labelWidth + long).toFixed(1)}" y2="${y + 9}"/>`,
+        `<line class="bar c${colour}" x1="${labelWidth}" y1="${y + 9}" x2="${(labelWidth + long).toFixed(1)}" y2="${y + 9}"/>`,
         `<text x="${(labelWidth + long + 6).toFixed(1)}" y="${y + 13}">${short(value)}</text>`,
       )
       y += barHeight

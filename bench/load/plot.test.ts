@@ -50,26 +50,32 @@ test('a linear plot begins at 0, and none of it leaves the picture', (t) => {
   t.end()
 })
 
-test('a bar is as long as its share of the longest one, and one name has one colour', (t) => {
+test('a bar is as long as its share of the longest one, and ours of one name have one colour', (t) => {
   const svg = bars('t', [
     {
       title: 'one',
       bars: [
-        { name: 'a', value: 100 },
-        { name: 'b', value: 50 },
+        { name: 'a', value: 100, isOurs: true },
+        { name: 'b', value: 50, isOurs: true },
       ],
     },
-    { title: 'two', bars: [{ name: 'b', value: 25 }] },
+    {
+      title: 'two',
+      bars: [
+        { name: 'c', value: 10, isOurs: false },
+        { name: 'b', value: 25, isOurs: true },
+      ],
+    },
   ])
   const found = [...svg.matchAll(/class="bar (c\d)" x1="(\d+)"[^>]* x2="([\d.]+)"/g)]
   const lengths = found.map(([, , from, to]) => Number(to) - Number(from))
   t.same(
     lengths.map((each) => each / lengths[0]!),
-    [1, 0.5, 0.25],
+    [1, 0.5, 0.1, 0.25],
   )
   t.same(
     found.map(([, colour]) => colour),
-    ['c0', 'c1', 'c1'],
+    ['c0', 'c1', 'c4', 'c1'],
   )
   t.end()
 })

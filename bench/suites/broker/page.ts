@@ -1,6 +1,6 @@
 /** bench/RESULTS.md and its plots, of the figures of full runs. Pure: what is written follows from the figures alone. */
 
-import { bars, type BarGroup } from '../../load/bars.ts'
+import { type Bar, bars, type BarGroup } from '../../load/bars.ts'
 import { markdown } from '../../load/markdown.ts'
 import { plot, type Series } from '../../load/plot.ts'
 import { figureText, type Measurement } from '../../measure.ts'
@@ -301,12 +301,16 @@ function hows(kept: readonly Kept[]): string {
 function barsOf(title: string, kept: readonly Kept[]): string | undefined {
   const groups: BarGroup[] = []
   for (const [work, some] of Map.groupBy(kept, (each) => each.work)) {
-    const values = new Map<string, number>()
-    for (const each of some) values.set(titles[String(each.engine)] ?? '', each.value)
-    for (const { peer, peer_value: value } of some) {
-      if (peer !== undefined && peer !== 'disk' && value !== undefined) values.set(titles[peer] ?? peer, value)
+    const found = new Map<string, Bar>()
+    const add = (title: string, value: number, isOurs: boolean): void => {
+      const name = title.replaceAll('`', '')
+      found.set(name, { name, value, isOurs })
     }
-    groups.push({ title: work, bars: [...values].map(([name, value]) => ({ name: name.replaceAll('`', ''), value })) })
+    for (const each of some) add(titles[String(each.engine)] ?? '', each.value, true)
+    for (const { peer, peer_value: value } of some) {
+      if (peer !== undefined && peer !== 'disk' && value !== undefined) add(titles[peer] ?? peer, value, false)
+    }
+    groups.push({ title: work, bars: [...found.values()] })
   }
   return groups.length === 0 ? undefined : bars(title, groups)
 }

@@ -26,7 +26,7 @@ test('a file is streamed once: its rows, its dead letters, and nothing on a seco
 const packers = { '': Buffer.from, '.gz': gzipSync, '.zst': zstdCompressSync }
 
 for (const [ending, pack] of Object.entries(packers)) {
-  test(`killed at every batch and started again, each row arrives once${ending && ` (${ending})`}`, async (t) => {
+  test(`killed at every batch and started again, each row arrives once, of a.csv${ending}`, async (t) => {
     const { folder, broker, checkpoints } = await scene(t)
     const path = join(folder, `a.csv${ending}`)
     writeFileSync(path, pack(header + rows(1200)))
